@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One message's row in a FETCH or CHANGES answer: what travels from the storage node's reader to the session, back to back in one body frame. */
+#ifndef LIB_MAIL_ROW_H
+#define LIB_MAIL_ROW_H
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+
+/* Which optional parts a row carries. A part that was asked for and is missing did not fit the page. */
+enum { ROW_SUMMARY = 1, ROW_HEADER = 2, ROW_BODY = 4 };
+
+struct row {
+    uint32_t uid;
+    uint64_t modseq;
+    uint32_t flags;             /* lib/mail/flags.h */
+    uint64_t keywords;          /* mask over the mailbox's keyword table */
+    uint64_t internaldate_ms;
+    int32_t internaldate_zone;  /* minutes east of UTC */
+    uint64_t size;
+    uint64_t body_id;           /* the partition's name of the body: equal for copies; EMAILID is made of it */
+    uint32_t parts;             /* ROW_* that follow */
+    struct slice summary, header, body;
+};
+
+void row_encode(const struct row *row, struct buf *out);
+/* Read the next row; slices borrow from what the cursor reads. ERR_NOT_FOUND at the end, ERR_PROTOCOL if malformed. */
+MUST_CHECK enum err row_next(struct cursor *c, struct row *out);
+
+#endif

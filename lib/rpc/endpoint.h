@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What both ends of a connection share: the ZeroMQ context, socket options, limits and frames.
+ * A message is [header][request or response][body bytes]; the header is proto/rpc.proto. */
+#ifndef LIB_RPC_ENDPOINT_H
+#define LIB_RPC_ENDPOINT_H
+
+#include <zmq.h>
+
+#include "lib/base/err.h"
+#include "lib/base/slice.h"
+
+enum {
+    RPC_VERSION = 1,
+    RPC_FRAME_MAX = 4 * 1024 * 1024, /* bytes of one frame; ZeroMQ ends a connection that sends more */
+    RPC_HWM = 10000,                 /* messages queued for one peer; beyond it EAGAIN, which is pressure */
+    RPC_ENDPOINT_MAX = 256,          /* bytes of an endpoint's text */
+};
+
+/* ERR_INVALID unless `endpoint` is "tcp://host:port" (host may be "*" or an address in [ ]) or "ipc://path".
+ * Without CURVE keys only loopback and ipc may be bound: ERR_DENIED. */
+MUST_CHECK enum err rpc_endpoint_check_bind(const char *endpoint, bool have_keys);
+
+/* Options every socket gets: bounded queues, largest frame, IPv6, no linger, heartbeats. */
+void rpc_socket_prepare(void *socket);
+
+#endif
