@@ -11,18 +11,8 @@
 #include "lib/mail/flags.h"
 #include "lib/mail/uidset.h"
 
-/* Longest string written between quotes; longer ones are literals. */
-enum { IMAP_QUOTED_MAX = 1000 };
+/* --- strings: also imap_format_string, _nstring and _astring of lib/mail/imap_format.h --- */
 
-/* --- strings --- */
-
-/* A quoted string if its octets allow that (no CR, LF, NUL; valid UTF-8 if utf8, else ASCII), else a literal.
- * Octets that a literal may not hold (NUL) become literal8, which only rev2 and BINARY clients can be sent:
- * the caller sees to that. */
-void imap_write_string(struct buf *out, struct slice s, bool utf8);
-void imap_write_nstring(struct buf *out, struct slice s, bool utf8); /* NIL if s.data is NULL */
-void imap_write_astring(struct buf *out, struct slice s,
-                        bool utf8); /* an atom if it can be one (never "NIL") */
 void imap_write_literal(struct buf *out, struct slice s);
 /* "{size}\r\n" or "~{size}\r\n"; the caller sends the bytes. */
 void imap_write_literal_head(struct buf *out, uint64_t size, bool literal8);
