@@ -51,7 +51,8 @@ uint64_t loop_deadline_ms(uint64_t timeout_ms);
 struct loop_hook {
     bool (*fn)(void *arg);
     void *arg;
-    struct loop_hook *next, **prev_next; /* private */
+    struct loop *loop; /* private, as what follows */
+    struct loop_hook *next, **prev_next;
 };
 void loop_hook_add(struct loop *loop, struct loop_hook *hook, bool (*fn)(void *arg), void *arg);
 void loop_hook_remove(struct loop_hook *hook); /* also from inside a hook; no effect if not added */

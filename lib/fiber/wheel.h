@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A hierarchical timer wheel: pure, no clock of its own. Insert and remove are O(1); a timer is moved to a
- * finer level at most WHEEL_LEVELS - 1 times before it is due. Times are milliseconds; the farthest level
- * holds everything beyond about 12 days and looks at it again when it comes round. */
+ * finer level at most WHEEL_LEVELS times before it is due. Times are milliseconds; the slots reach to the end
+ * of the current 12 days, what lies beyond waits in one list. */
 #ifndef LIB_FIBER_WHEEL_H
 #define LIB_FIBER_WHEEL_H
 
@@ -21,8 +21,10 @@ struct timer {
 
 struct wheel {
     uint64_t now_ms;             /* everything due up to here has been handed out */
-    uint64_t used[WHEEL_LEVELS]; /* one bit a slot that may hold timers */
+    uint64_t used[WHEEL_LEVELS]; /* one bit a slot that holds timers */
     struct timer *slots[WHEEL_LEVELS][WHEEL_SLOTS];
+    struct timer *beyond; /* farther away than the slots reach */
+    struct timer *past;   /* inserted when already due; handed out after the next advance */
     struct timer *due;
 };
 
