@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
@@ -12,9 +13,15 @@
 
 enum { ALTERNATE_STACK_SIZE = 32 * 1024 };
 
-static void say(const char *text)
+static void say_overflow(const char *name)
 {
-    ssize_t n = write(STDERR_FILENO, text, strlen(text));
+    static const char text[] = "fiber: stack overflow in fiber ";
+    struct iovec line[] = {
+        { .iov_base = (char *)(uintptr_t)text, .iov_len = sizeof text - 1 },
+        { .iov_base = (char *)(uintptr_t)name, .iov_len = strlen(name) },
+        { .iov_base = (char[]){ '\n' }, .iov_len = 1 },
+    };
+    ssize_t n = writev(STDERR_FILENO, line, 3);
     (void)n;
 }
 
@@ -23,11 +30,8 @@ static void on_segv(int signal, siginfo_t *info, void *context)
     const void *low;
     size_t size;
     const char *name;
-    if (fiber_current_guard(&low, &size, &name) && (uintptr_t)info->si_addr - (uintptr_t)low < size) {
-        say("fiber: stack overflow in fiber ");
-        say(name);
-        say("\n");
-    }
+    if (fiber_current_guard(&low, &size, &name) && (uintptr_t)info->si_addr - (uintptr_t)low < size)
+        say_overflow(name);
     struct sigaction dfl = { .sa_handler = SIG_DFL };
     sigaction(SIGSEGV, &dfl, NULL); /* the access is repeated on return and ends the process */
 }
