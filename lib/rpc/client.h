@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calling other programs from fibers: one DEALER socket a peer, all in the loop's thread. No retry and no routing here: a call has one answer
- * or one error, and says whether the peer may have seen it. */
+/* Calling other programs from fibers: one DEALER socket a peer, all in the loop's thread. No retry and no
+ * routing here: a call has one answer or one error, and says whether the peer may have seen it. */
 #ifndef LIB_RPC_CLIENT_H
 #define LIB_RPC_CLIENT_H
 
@@ -23,7 +23,8 @@ struct rpc_client *rpc_client_new(struct loop *loop, void *zmq, rpc_on_notice *o
 /* Every call has ended before. */
 void rpc_client_free(struct rpc_client **client);
 
-/* The peer at an endpoint, connected lazily and kept for the client's life. Bounded by RPC_PEERS_MAX: NULL beyond. */
+/* The peer at an endpoint, connected lazily and kept for the client's life. Bounded by RPC_PEERS_MAX: NULL
+ * beyond. */
 struct rpc_peer *rpc_client_peer(struct rpc_client *client, const char *endpoint);
 const char *rpc_peer_endpoint(const struct rpc_peer *peer);
 
@@ -34,13 +35,13 @@ struct rpc_call {
     uint32_t method;
     uint32_t partition;
     uint64_t map_version;
-    uint32_t deadline_ms;                /* from now */
-    const uint8_t *request_id;           /* 16 bytes, or NULL */
-    const ProtobufCMessage *request;     /* borrowed until rpc_submit returns */
-    struct slice body;                   /* copied by rpc_submit; empty: no body frame */
+    uint32_t deadline_ms;            /* from now */
+    const uint8_t *request_id;       /* 16 bytes, or NULL */
+    const ProtobufCMessage *request; /* borrowed until rpc_submit returns */
+    struct slice body;               /* copied by rpc_submit; empty: no body frame */
 
-    enum err status;                     /* the peer's answer; meaningful if rpc_wait returned OK */
-    struct slice response;               /* packed response */
+    enum err status;       /* the peer's answer; meaningful if rpc_wait returned OK */
+    struct slice response; /* packed response */
     struct slice response_body;
     uint64_t time_ms, peer_map_version;
     char primary_hint[64];
@@ -49,7 +50,6 @@ struct rpc_call {
     /* private */
     zmq_msg_t response_msg, body_msg;
     bool have_response, have_body, done, submitted;
-    enum err failure;
     uint64_t id;
     uint64_t deadline_mono_ms;
     struct fiber *waiter;
@@ -57,9 +57,11 @@ struct rpc_call {
     struct rpc_call *hash_next;
 };
 
-/* Send. ERR_BUSY: the peer's queue is full or RPC_CALLS_MAX calls are open; nothing was sent. Does not yield. */
+/* Send. ERR_BUSY: the peer's queue is full or RPC_CALLS_MAX calls are open; nothing was sent. Does not yield.
+ */
 MUST_CHECK enum err rpc_submit(struct rpc_peer *peer, struct rpc_call *call);
-/* Wait for the answer. OK: see call->status. ERR_TIMEOUT: no answer within the deadline, the peer may have acted. Yields. */
+/* Wait for the answer. OK: see call->status. ERR_TIMEOUT: no answer within the deadline, the peer may have
+ * acted. Yields. */
 MUST_CHECK enum err rpc_wait(struct rpc_call *call);
 /* Both. Yields. */
 MUST_CHECK enum err rpc_call(struct rpc_peer *peer, struct rpc_call *call);

@@ -6,6 +6,8 @@
 
 #include <zmq.h>
 
+#include <stdbool.h>
+
 #include "lib/base/err.h"
 #include "lib/base/slice.h"
 

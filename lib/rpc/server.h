@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Serving requests: one network thread with a ROUTER socket takes requests in and sends replies out; the work happens elsewhere.
+/* Serving requests: one network thread with a ROUTER socket takes requests in and sends replies out; the work
+ * happens elsewhere.
  *
- *   network thread: receive -> decode header -> handler(request)       (must not block: it queues, or replies at once)
- *   any thread:     rpc_reply(&request, ...)  -> reply queue -> network thread sends
- *   any thread:     rpc_notify(server, peer, ...)                      (a notice nobody asked for)
+ *   network thread: receive -> decode header -> handler(request)       (must not block: it queues, or replies
+ * at once) any thread:     rpc_reply(&request, ...)  -> reply queue -> network thread sends any thread:
+ * rpc_notify(server, peer, ...)                      (a notice nobody asked for)
  *
- * Pressure: beyond `requests_max` unanswered requests the network thread itself answers ERR_BUSY. A request whose deadline has passed when it is
- * taken off a queue need not be worked on: reply ERR_TIMEOUT. A peer that went away: replies to it are dropped. */
+ * Pressure: beyond `requests_max` unanswered requests the network thread itself answers ERR_BUSY. A request
+ * whose deadline has passed when it is taken off a queue need not be worked on: reply ERR_TIMEOUT. A peer
+ * that went away: replies to it are dropped. */
 #ifndef LIB_RPC_SERVER_H
 #define LIB_RPC_SERVER_H
 
@@ -33,31 +35,32 @@ struct rpc_request {
     uint32_t method;
     uint32_t partition;
     uint64_t map_version;
-    uint64_t deadline_mono_ms;      /* on clock_mono_ms */
-    uint8_t request_id[16];         /* zero if none came */
+    uint64_t deadline_mono_ms; /* on clock_mono_ms */
+    uint8_t request_id[16];    /* zero if none came */
     bool has_request_id;
-    struct slice request;           /* packed request */
-    struct slice body;              /* body frame, empty if none */
+    struct slice request; /* packed request */
+    struct slice body;    /* body frame, empty if none */
     zmq_msg_t request_msg, body_msg;
-    void *user;                     /* for the handler's queues */
-    struct rpc_request *next;       /* likewise */
+    void *user;               /* for the handler's queues */
+    struct rpc_request *next; /* likewise */
 };
 
 /* What goes into the reply's header beside the status. Zero-initialised is fine. */
 struct rpc_reply_info {
-    const char *detail;       /* for a person, or NULL */
-    uint64_t time_ms;         /* the partition's time */
+    const char *detail; /* for a person, or NULL */
+    uint64_t time_ms;   /* the partition's time */
     uint64_t map_version;
     const char *primary_hint; /* with ERR_NOT_PRIMARY, or NULL */
 };
 
-typedef void rpc_handler(struct rpc_request *request, void *arg); /* on the network thread; takes the request */
-typedef void rpc_turn(void *arg);                                 /* after each turn of the network thread, or NULL */
+typedef void rpc_handler(struct rpc_request *request,
+                         void *arg); /* on the network thread; takes the request */
+typedef void rpc_turn(void *arg);    /* after each turn of the network thread, or NULL */
 
 struct rpc_server_options {
-    void *zmq;                  /* ZeroMQ context */
-    const char *endpoint;       /* "tcp://127.0.0.1:0": a free port is taken */
-    uint32_t requests_max;      /* unanswered requests */
+    void *zmq;             /* ZeroMQ context */
+    const char *endpoint;  /* "tcp://127.0.0.1:0": a free port is taken */
+    uint32_t requests_max; /* unanswered requests */
     rpc_handler *handler;
     rpc_turn *turn;
     void *arg;
@@ -69,13 +72,18 @@ MUST_CHECK enum err rpc_server_start(const struct rpc_server_options *options, s
 const char *rpc_server_endpoint(const struct rpc_server *server);
 /* Requests not yet answered. */
 uint32_t rpc_server_pending(const struct rpc_server *server);
-/* Stops taking requests, sends what is queued, ends the thread. All requests must have been replied to before rpc_server_free. */
+/* Stops taking requests, sends what is queued, ends the thread. All requests must have been replied to before
+ * rpc_server_free. */
 void rpc_server_stop(struct rpc_server *server);
 void rpc_server_free(struct rpc_server **server);
 
-/* Answer and free the request. Takes over `response` (packed) and `body` (both may be NULL; both are empty afterwards). Any thread. */
-void rpc_reply(struct rpc_request **request, enum err status, const struct rpc_reply_info *info, struct buf *response, struct buf *body);
-/* Send a notice. Dropped if the peer is gone or its queue is full (the receiver asks again: notices are hints). Any thread. */
-void rpc_notify(struct rpc_server *server, const struct rpc_peer_id *peer, uint32_t method, uint32_t partition, struct slice packed);
+/* Answer and free the request. Takes over `response` (packed) and `body` (both may be NULL; both are empty
+ * afterwards). Any thread. */
+void rpc_reply(struct rpc_request **request, enum err status, const struct rpc_reply_info *info,
+               struct buf *response, struct buf *body);
+/* Send a notice. Dropped if the peer is gone or its queue is full (the receiver asks again: notices are
+ * hints). Any thread. */
+void rpc_notify(struct rpc_server *server, const struct rpc_peer_id *peer, uint32_t method,
+                uint32_t partition, struct slice packed);
 
 #endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/rpc/endpoint.h"
+
+#include <string.h>
+
+enum {
+    HEARTBEAT_IVL_MS = 1000,
+    HEARTBEAT_TIMEOUT_MS = 4000,
+    HANDSHAKE_IVL_MS = 5000,
+    RECONNECT_IVL_MS = 50,
+    RECONNECT_IVL_MAX_MS = 1000,
+    CONNECT_TIMEOUT_MS = 3000,
+};
+
+static bool is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0 ||
+           strncmp(host, "localhost:", 10) == 0;
+}
+
+enum err rpc_endpoint_check_bind(const char *endpoint, bool have_keys)
+{
+    if (strlen(endpoint) >= RPC_ENDPOINT_MAX)
+        return ERR_INVALID;
+    if (strncmp(endpoint, "ipc://", 6) == 0)
+        return endpoint[6] == '\0' ? ERR_INVALID : OK;
+    if (strncmp(endpoint, "tcp://", 6) != 0 || strrchr(endpoint + 6, ':') == NULL)
+        return ERR_INVALID;
+    return have_keys || is_loopback(endpoint + 6) ? OK : ERR_DENIED;
+}
+
+static void set_int(void *socket, int option, int value)
+{
+    /* These options exist in every libzmq that we build with; a failure would be a wrong constant. */
+    int rc = zmq_setsockopt(socket, option, &value, sizeof value);
+    (void)rc;
+}
+
+void rpc_socket_prepare(void *socket)
+{
+    int64_t frame_max = RPC_FRAME_MAX;
+    zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
+    set_int(socket, ZMQ_SNDHWM, RPC_HWM);
+    set_int(socket, ZMQ_RCVHWM, RPC_HWM);
+    set_int(socket, ZMQ_LINGER, 0);
+    set_int(socket, ZMQ_IPV6, 1);
+    set_int(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_IVL_MS);
+    set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS);
+    set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_IVL_MS);
+    set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_IVL_MS);
+    set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_IVL_MAX_MS);
+    set_int(socket, ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS);
+}
