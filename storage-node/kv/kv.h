@@ -39,10 +39,12 @@ MUST_CHECK enum err kv_open_rocksdb(const struct kv_options *options, struct kv 
 struct kv *kv_open_mem(void);
 void kv_close(struct kv **kv); /* all views, iterators and batches are gone before */
 
-/* A value that stays valid until it is released (pinned in the block cache or copied). Zero-initialised is empty. */
+/* A value that stays valid until it is released (pinned in the block cache or copied; one read through a transaction at most until that
+ * is committed or freed). Zero-initialised is empty. */
 struct kv_value {
     struct slice bytes;
     void *pin;
+    void (*unpin)(void *pin);
 };
 void kv_value_release(struct kv_value *v);
 

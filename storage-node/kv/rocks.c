@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The database in RocksDB. */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+#include "storage-node/kv/rocks_priv.h"
+
+/* Names on disk: never change them. */
+static const char *const family_names[KV_FAMILY_COUNT] = {
+    [KV_META] = "default", [KV_LOG] = "log", [KV_STATE] = "state", [KV_BODY] = "body", [KV_INDEX] = "index",
+};
+
+struct rocks_batch {
+    struct kv_batch base;
+    struct rocks *rocks;
+    rocksdb_writebatch_t *batch;
+};
+
+enum err rocks_err(const char *doing, char *message)
+{
+    if (message == NULL)
+        return OK;
+    enum err err = ERR_IO;
+    if (strncmp(message, "Corruption", strlen("Corruption")) == 0)
+        err = ERR_CORRUPT;
+    else if (strstr(message, "No space left") != NULL)
+        err = ERR_NO_SPACE;
+    log_error("kv", "%s: %s", doing, message);
+    rocksdb_free(message);
+    return err;
+}
+
+/* ---- reading */
+
+static struct kv_view *view_new(struct kv *kv)
+{
+    struct rocks_view *view = NEW(struct rocks_view);
+    view->snapshot = rocksdb_create_snapshot(rocks_of(kv)->db);
+    view->read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_snapshot(view->read, view->snapshot);
+    return &view->base;
+}
+
+static void view_free(struct kv_view *base)
+{
+    struct rocks_view *view = (struct rocks_view *)base;
+    rocksdb_readoptions_destroy(view->read);
+    rocksdb_release_snapshot(rocks_of(base->kv)->db, view->snapshot);
+    free(view);
+}
+
+static void unpin(void *pin)
+{
+    rocksdb_pinnableslice_destroy(pin);
+}
+
+static enum err get(struct kv *kv, const struct kv_view *view, enum kv_family family, struct slice key,
+                    struct kv_value *out)
+{
+    struct rocks *r = rocks_of(kv);
+    rocksdb_readoptions_t *read = view == NULL ? r->read : ((const struct rocks_view *)view)->read;
+    char *message = NULL;
+    rocksdb_pinnableslice_t *pin =
+        rocksdb_get_pinned_cf(r->db, read, r->families[family], (const char *)key.data, key.len, &message);
+    if (message != NULL)
+        return rocks_err("get", message);
+    if (pin == NULL)
+        return ERR_NOT_FOUND;
+    out->pin = pin;
+    out->unpin = unpin;
+    out->bytes.data = (const uint8_t *)rocksdb_pinnableslice_value(pin, &out->bytes.len);
+    return OK;
+}
+
+/* ---- writing */
+
+static struct kv_batch *batch_new(struct kv *kv)
+{
+    struct rocks_batch *b = NEW(struct rocks_batch);
+    b->rocks = rocks_of(kv);
+    b->batch = rocksdb_writebatch_create();
+    return &b->base;
+}
+
+static void batch_free(struct kv_batch *base)
+{
+    struct rocks_batch *b = (struct rocks_batch *)base;
+    rocksdb_writebatch_destroy(b->batch);
+    free(b);
+}
+
+static void batch_clear(struct kv_batch *base)
+{
+    rocksdb_writebatch_clear(((struct rocks_batch *)base)->batch);
+}
+
+static void batch_put(struct kv_batch *base, enum kv_family family, struct slice key, struct slice value)
+{
+    struct rocks_batch *b = (struct rocks_batch *)base;
+    rocksdb_writebatch_put_cf(b->batch, b->rocks->families[family], (const char *)key.data, key.len,
+                              (const char *)value.data, value.len);
+}
+
+static void batch_delete(struct kv_batch *base, enum kv_family family, struct slice key)
+{
+    struct rocks_batch *b = (struct rocks_batch *)base;
+    rocksdb_writebatch_delete_cf(b->batch, b->rocks->families[family], (const char *)key.data, key.len);
+}
+
+static void batch_delete_range(struct kv_batch *base, enum kv_family family, struct slice from,
+                               struct slice to)
+{
+    struct rocks_batch *b = (struct rocks_batch *)base;
+    rocksdb_writebatch_delete_range_cf(b->batch, b->rocks->families[family], (const char *)from.data,
+                                       from.len, (const char *)to.data, to.len);
+}
+
+static enum err write_batch(struct kv *kv, struct kv_batch *base)
+{
+    struct rocks *r = rocks_of(kv);
+    if (base->count == 0)
+        return OK;
+    char *message = NULL;
+    rocksdb_write(r->db, r->write, ((struct rocks_batch *)base)->batch, &message);
+    return rocks_err("write", message);
+}
+
+static enum err sync_all(struct kv *kv)
+{
+    char *message = NULL;
+    rocksdb_flush_wal(rocks_of(kv)->db, 1, &message);
+    return rocks_err("sync of the write-ahead log", message);
+}
+
+/* ---- care */
+
+/* RocksDB has no figure for it: the sum of the *.log files. */
+static uint64_t wal_bytes(const char *path)
+{
+    uint64_t sum = 0;
+    DIR *dir = opendir(path);
+    if (dir == NULL)
+        return 0;
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        size_t len = strlen(e->d_name);
+        struct stat st;
+        if (len > 4 && strcmp(e->d_name + len - 4, ".log") == 0 &&
+            fstatat(dirfd(dir), e->d_name, &st, 0) == 0)
+            sum += (uint64_t)st.st_blocks * 512;
+    }
+    closedir(dir);
+    return sum;
+}
+
+static uint64_t property(const struct rocks *r, int family, const char *name)
+{
+    uint64_t value = 0;
+    return rocksdb_property_int_cf(r->db, r->families[family], name, &value) == 0 ? value : 0;
+}
+
+static void stats(struct kv *kv, struct kv_stats *out)
+{
+    const struct rocks *r = rocks_of(kv);
+    for (int family = 0; family < KV_FAMILY_COUNT; family++) {
+        out->disk_bytes += property(r, family, "rocksdb.total-sst-files-size");
+        out->disk_bytes += property(r, family, "rocksdb.total-blob-file-size");
+        out->memtable_bytes += property(r, family, "rocksdb.cur-size-all-mem-tables");
+    }
+    out->wal_bytes = wal_bytes(r->path);
+    out->disk_bytes += out->wal_bytes;
+    out->write_stalled = property(r, KV_META, "rocksdb.is-write-stopped") != 0 ||
+                         property(r, KV_META, "rocksdb.actual-delayed-write-rate") != 0;
+}
+
+static void close_rocks(struct kv *kv)
+{
+    struct rocks *r = rocks_of(kv);
+    for (int family = 0; r->db != NULL && family < KV_FAMILY_COUNT; family++)
+        rocksdb_column_family_handle_destroy(r->families[family]);
+    if (r->db != NULL)
+        rocksdb_close(r->db);
+    rocks_options_fini(r);
+    free(r->path);
+    free(r);
+}
+
+static const struct kv_ops rocks_ops = {
+    .close = close_rocks,
+    .view_new = view_new,
+    .view_free = view_free,
+    .get = get,
+    .iter_new = rocks_iter_new,
+    .batch_new = batch_new,
+    .batch_free = batch_free,
+    .batch_clear = batch_clear,
+    .batch_put = batch_put,
+    .batch_delete = batch_delete,
+    .batch_delete_range = batch_delete_range,
+    .write = write_batch,
+    .sync = sync_all,
+    .stats = stats,
+};
+
+enum err kv_open_rocksdb(const struct kv_options *options, struct kv **out)
+{
+    struct rocks *r = NEW(struct rocks);
+    r->base.ops = &rocks_ops;
+    r->path = xstrdup(options->path);
+    rocks_options_init(r, options);
+    char *message = NULL;
+    r->db = rocksdb_open_column_families(r->db_options, r->path, KV_FAMILY_COUNT, family_names,
+                                         (const rocksdb_options_t *const *)r->family_options, r->families,
+                                         &message);
+    if (message != NULL) {
+        struct kv *failed = &r->base;
+        r->db = NULL;
+        kv_close(&failed);
+        return rocks_err("open", message);
+    }
+    *out = &r->base;
+    return OK;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORAGE_NODE_KV_ROCKS_PRIV_H
+#define STORAGE_NODE_KV_ROCKS_PRIV_H
+
+#include <rocksdb/c.h>
+
+#include "storage-node/kv/kv_priv.h"
+
+struct rocks {
+    struct kv base;
+    rocksdb_t *db;
+    char *path;
+    rocksdb_column_family_handle_t *families[KV_FAMILY_COUNT];
+    rocksdb_options_t *db_options;
+    rocksdb_options_t *family_options[KV_FAMILY_COUNT];
+    rocksdb_cache_t *block_cache, *blob_cache;
+    rocksdb_readoptions_t *read; /* the newest state */
+    rocksdb_writeoptions_t *write;
+};
+
+struct rocks_view {
+    struct kv_view base;
+    const rocksdb_snapshot_t *snapshot;
+    rocksdb_readoptions_t *read;
+};
+
+static inline struct rocks *rocks_of(struct kv *kv)
+{
+    return (struct rocks *)kv;
+}
+
+/* The error behind a RocksDB message, logged here; frees the message. NULL is OK. */
+enum err rocks_err(const char *doing, char *message);
+
+/* Set up all options, caches and bounds from what the caller asked for; undone by rocks_options_fini. */
+void rocks_options_init(struct rocks *r, const struct kv_options *options);
+void rocks_options_fini(struct rocks *r);
+
+struct kv_iter *rocks_iter_new(struct kv *kv, const struct kv_view *view, enum kv_family family,
+                               struct slice lower, struct slice upper);
+
+#endif
