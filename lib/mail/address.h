@@ -14,8 +14,7 @@ enum {
     ADDRESS_DOMAIN_MAX = 255,
     ADDRESS_PATH_MAX = 256,
     ADDRESS_MAX = ADDRESS_PATH_MAX - 2,
-    /* The canonical form may be longer: case folding and A-labels grow some letters. */
-    ADDRESS_CANONICAL_MAX = 512,
+    ADDRESS_CANONICAL_MAX = ADDRESS_MAX, /* the canonical form is an address too */
 };
 
 struct address {

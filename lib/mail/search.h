@@ -85,7 +85,7 @@ struct search_view {
     int64_t now;                 /* seconds since 1970 */
 };
 
-/* A tree without the session's keys (new nodes in the arena where needed). Returns ERR_INVALID if a sequence
+/* Turn the session's keys into others, in place; sets go to the arena. Returns ERR_INVALID if a sequence
  * number is beyond the view. */
 MUST_CHECK enum err search_resolve(struct search_node *tree, const struct search_view *view,
                                    struct arena *arena, struct search_node **out);
