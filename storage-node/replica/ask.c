@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What to ask of the director, and when (R1, R4, R19..R22, R26). Nothing safe hangs on when: every request
+ * names the epoch it was made in, and the director compares. One request at a time, repeated while it is
+ * wanted. */
+#include "storage-node/replica/replica_priv.h"
+
+#define UNKNOWN_NS  (50 * REPLICA_MS) /* the map usually brings conf(ep) sooner than asking would */
+#define SLOW_FACTOR 4                 /* questions that nobody waits for */
+
+struct want {
+    bool wanted, slow;
+    enum replica_ask_type type;
+    struct replica_node node;
+};
+
+static struct want want(enum replica_ask_type type, struct replica_node node)
+{
+    return (struct want){ .wanted = true, .type = type, .node = node };
+}
+
+static bool later(struct replica *r, uint64_t at)
+{
+    if (r->now >= at)
+        return false;
+    rep_tick_at(r, at);
+    return true;
+}
+
+/* R21: to give a joiner up, only a higher conf will do: Promote(e) by the primary itself. */
+static bool joiner_is_lost(struct replica *r, const struct rep_peer *joiner)
+{
+    if (!later(r, rep_lease_deadline(r, joiner)))
+        return true;
+    return joiner->ack < r->commit && !later(r, joiner->since + r->cfg.stall_ns);
+}
+
+/* R19: no answer for L; or answers to beats only. */
+static bool member_is_lost(struct replica *r, const struct rep_peer *member)
+{
+    if (!later(r, rep_lease_deadline(r, member)))
+        return true;
+    return member->ack < r->log.last && !later(r, member->moved + r->cfg.stall_ns);
+}
+
+static struct want primary_wants(struct replica *r)
+{
+    struct replica_node self = r->cfg.self;
+    const struct rep_peer *joiner = rep_peer_joiner(r);
+    if (r->handing == REP_HAND_ASKED) { /* R22: only a learned conf gives the seat back */
+        bool lost = !later(r, r->handing_at + r->cfg.grant_ns);
+        return lost ? want(REPLICA_ASK_PROMOTE, self) : want(REPLICA_ASK_HANDOVER, r->heir);
+    }
+    if (joiner != NULL && joiner_is_lost(r, joiner))
+        return want(REPLICA_ASK_PROMOTE, self);
+    for (uint32_t i = 0; i < r->peer_count; i++)
+        if (r->peers[i].kind == REP_PEER_MEMBER && member_is_lost(r, &r->peers[i]))
+            return want(REPLICA_ASK_EVICT, r->peers[i].node);
+    if (REP_FAULT(r, r21))
+        for (uint32_t i = 0; i < r->peer_count && r->active; i++)
+            if (r->peers[i].kind == REP_PEER_LEARNER)
+                return want(REPLICA_ASK_ADD, r->peers[i].node);
+    if (joiner != NULL && r->active && joiner->ack >= r->commit)
+        return want(REPLICA_ASK_ADD, joiner->node);
+    return (struct want){ 0 };
+}
+
+static struct want other_wants(struct replica *r)
+{
+    struct replica_node self = r->cfg.self;
+    struct want none = { 0 };
+    if (rep_is_self(r, r->conf.primary)) {
+        if (!r->record && r->ep > 1)
+            rep_act_report(r, REPLICA_NO_RECORD); /* R26; the other members will take over */
+        if (r->record && r->ep <= r->floor)
+            return want(REPLICA_ASK_PROMOTE, self); /* R4 */
+        return none;
+    }
+    if (rep_conf_is_member(&r->conf, self)) {
+        if (!r->record && r->ep > 1) {
+            rep_act_report(r, REPLICA_NO_RECORD);
+            return want(REPLICA_ASK_EVICT, self); /* R26 */
+        }
+        if (later(r, r->heard_at + r->cfg.grant_ns)) /* R19 */
+            return none;
+        return want(REPLICA_ASK_PROMOTE, self);
+    }
+    if (!r->record || rep_conf_is_learner(&r->conf, self))
+        return none;
+    struct want rejoin =
+        want(REPLICA_ASK_ADD_LEARNER, self); /* whether it is wanted here is the director's */
+    rejoin.slow = true;
+    return rejoin;
+}
+
+static struct want wants(struct replica *r)
+{
+    struct want read = want(REPLICA_ASK_READ, r->cfg.self);
+    if (r->halted) {
+        read.slow = true;
+        return read;
+    }
+    if (r->seen > r->ep)
+        return read;
+    if (!rep_conf_known(r)) {
+        if (r->ep == 0 || later(r, r->adopted_at + UNKNOWN_NS))
+            return (struct want){ 0 };
+        return read;
+    }
+    return r->started ? primary_wants(r) : other_wants(r);
+}
+
+void rep_ask_settle(struct replica *r)
+{
+    if (r->stopped || r->dropped || r->wiping)
+        return;
+    struct want w = wants(r);
+    if (!w.wanted)
+        return;
+    bool other = w.type != r->ask.type || !replica_node_eq(w.node, r->ask.node);
+    bool at_once = !r->ask.made || r->ask.epoch != r->ep || (other && r->ask.answered);
+    if (!at_once && later(r, r->ask.at + r->cfg.ask_retry_ns * (w.slow ? SLOW_FACTOR : 1)))
+        return;
+    r->ask.made = true;
+    r->ask.answered = false;
+    r->ask.type = w.type;
+    r->ask.node = w.node;
+    r->ask.epoch = r->ep;
+    r->ask.at = r->now;
+    r->ask.dep = r->dep;
+    r->ask.id++;
+    rep_tick_at(r, r->now + r->cfg.ask_retry_ns * (w.slow ? SLOW_FACTOR : 1));
+    struct replica_action *action = rep_act(r, REPLICA_ACT_ASK);
+    action->ask.type = w.type;
+    action->ask.node = w.node;
+    action->ask.epoch = r->ep;
+    action->ask.id = r->ask.id;
+}

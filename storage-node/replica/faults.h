@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Switches that break one rule each, so that the simulator can show that the break is caught. They travel in
+ * replica_cfg.faults, which is NULL outside tests/sim. */
+#ifndef STORAGE_NODE_REPLICA_FAULTS_H
+#define STORAGE_NODE_REPLICA_FAULTS_H
+
+#include <stdbool.h>
+
+struct replica_faults {
+    bool r3;   /* dep is not made durable */
+    bool r4;   /* a restarted primary continues its epoch */
+    bool r6;   /* a duplicate Append cuts the log */
+    bool r7;   /* Ack says the log's last index, before the disk has it */
+    bool r8;   /* commit up to the log's end, verified or not */
+    bool r12b; /* a new primary does not wait for its own promises to end */
+    bool r16;  /* beats of an older epoch are granted */
+    bool r21;  /* Add is asked before the joiner counts */
+    bool r24;  /* a snapshot is taken without a nonce, by anyone */
+    bool r25;  /* the log's front is cut beyond what is applied */
+};
+
+#endif

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a primary sends to the other members and learners, and what their answers mean (R2, R5, R9, R25). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "storage-node/replica/replica_priv.h"
+
+#define RETRY_GROWTH_MAX 5 /* a silent peer is tried again after at most this many retry_ns */
+
+struct rep_peer *rep_peer_find(const struct replica *r, struct replica_node node)
+{
+    for (uint32_t i = 0; i < r->peer_count; i++)
+        if (replica_node_eq(r->peers[i].node, node))
+            return &r->peers[i];
+    return NULL;
+}
+
+struct rep_peer *rep_peer_joiner(const struct replica *r)
+{
+    for (uint32_t i = 0; i < r->peer_count; i++)
+        if (r->peers[i].kind == REP_PEER_JOINER)
+            return &r->peers[i];
+    return NULL;
+}
+
+void rep_peer_rewind(struct replica *r, struct rep_peer *peer, uint64_t next)
+{
+    peer->mode = REP_PEER_PROBE;
+    peer->waiting = false;
+    peer->next = next > r->log.base ? next : r->log.base + 1;
+}
+
+static struct rep_peer make_peer(struct replica *r, struct replica_node node, enum rep_peer_kind kind)
+{
+    const struct rep_peer *old = rep_peer_find(r, node);
+    struct rep_peer peer = { .node = node, .since = r->now };
+    if (old != NULL)
+        peer = *old; /* R9: leases stay */
+    if (old == NULL || old->kind != kind)
+        peer.since = r->now;
+    peer.kind = kind;
+    peer.moved = r->now;
+    peer.retry_ns = r->cfg.retry_ns;
+    if (peer.mode != REP_PEER_SNAPSHOT)
+        rep_peer_rewind(r, &peer, old == NULL ? r->commit + 1 : old->ack > 0 ? old->ack + 1 : old->next);
+    peer.ack = 0; /* R9: only Acks of this epoch count */
+    return peer;
+}
+
+void rep_peer_table(struct replica *r)
+{
+    struct rep_peer *peers = NEW_ARRAY(struct rep_peer, REPLICA_NODES_MAX);
+    uint32_t count = 0;
+    for (uint8_t i = 0; i < r->conf.member_count; i++)
+        if (!rep_is_self(r, r->conf.members[i]))
+            peers[count++] = make_peer(r, r->conf.members[i], REP_PEER_MEMBER);
+    for (uint8_t i = 0; i < r->conf.learner_count; i++)
+        if (!rep_is_self(r, r->conf.learners[i]))
+            peers[count++] = make_peer(r, r->conf.learners[i], REP_PEER_LEARNER);
+    for (uint32_t i = 0; i < r->peer_count; i++) /* whoever is gone */
+        if (!rep_conf_is_member(&r->conf, r->peers[i].node) &&
+            !rep_conf_is_learner(&r->conf, r->peers[i].node))
+            rep_snap_send_end(r, &r->peers[i]);
+    free(r->peers);
+    r->peers = NULL;
+    r->peer_count = count;
+    if (count > 0)
+        r->peers = xmemdup(peers, count * sizeof *peers);
+    free(peers);
+}
+
+void rep_peer_clear(struct replica *r)
+{
+    for (uint32_t i = 0; i < r->peer_count; i++)
+        rep_snap_send_end(r, &r->peers[i]);
+    free(r->peers);
+    r->peers = NULL;
+    r->peer_count = 0;
+}
+
+static void send_append(struct replica *r, struct rep_peer *peer, uint32_t count)
+{
+    struct replica_msg *msg = rep_act_send(r, REPLICA_MSG_APPEND, peer->node);
+    msg->append.prev_index = peer->next - 1;
+    msg->append.prev_epoch = rep_log_epoch(&r->log, peer->next - 1);
+    msg->append.commit = r->commit;
+    msg->append.count = count;
+    msg->append.bytes_max = r->cfg.append_bytes_max;
+}
+
+/* As many entries from `next` on as one Append may have, by what is known of their sizes. */
+static uint32_t batch_count(const struct replica *r, uint64_t next)
+{
+    uint64_t left = r->log.last + 1 - next;
+    uint32_t limit = left < r->cfg.append_count_max ? (uint32_t)left : r->cfg.append_count_max;
+    uint32_t count = limit > 0 ? 1 : 0;
+    while (count < limit && rep_log_bytes(&r->log, next, next + count) <= r->cfg.append_bytes_max)
+        count++;
+    return count;
+}
+
+static void pump_probe(struct replica *r, struct rep_peer *peer)
+{
+    if (peer->waiting && r->now >= peer->retry_at) {
+        peer->waiting = false;
+        peer->retry_ns *= 2;
+        if (peer->retry_ns > r->cfg.retry_ns * RETRY_GROWTH_MAX)
+            peer->retry_ns = r->cfg.retry_ns * RETRY_GROWTH_MAX;
+    }
+    if (!peer->waiting) {
+        if (peer->next <= r->log.base)
+            peer->next = r->log.base + 1;
+        send_append(r, peer, batch_count(r, peer->next));
+        peer->waiting = true;
+        peer->retry_at = r->now + peer->retry_ns;
+    }
+    rep_tick_at(r, peer->retry_at);
+}
+
+static void pump_stream(struct replica *r, struct rep_peer *peer)
+{
+    bool outstanding = peer->ack + 1 < peer->next;
+    if (outstanding && r->now >= peer->retry_at) {
+        rep_peer_rewind(r, peer, peer->ack + 1);
+        pump_probe(r, peer);
+        return;
+    }
+    while (peer->next <= r->log.last &&
+           rep_log_bytes(&r->log, peer->ack + 1, peer->next - 1) < r->cfg.inflight_bytes_max) {
+        if (peer->next < r->log.hot) { /* sizes are not known: one at a time */
+            rep_peer_rewind(r, peer, peer->next);
+            pump_probe(r, peer);
+            return;
+        }
+        uint32_t count = batch_count(r, peer->next);
+        send_append(r, peer, count);
+        if (!outstanding) {
+            peer->moved = r->now;
+            peer->retry_at = r->now + peer->retry_ns;
+            outstanding = true;
+        }
+        peer->next += count;
+    }
+    if (outstanding)
+        rep_tick_at(r, peer->retry_at);
+}
+
+void rep_peer_pump(struct replica *r)
+{
+    if (!r->started || !rep_write_dep_ok(r)) /* R3, R10: nothing is sent in ep before dep = ep is on disk */
+        return;
+    for (uint32_t i = 0; i < r->peer_count; i++) {
+        struct rep_peer *peer = &r->peers[i];
+        if (peer->mode == REP_PEER_PROBE) {
+            pump_probe(r, peer);
+        } else if (peer->mode == REP_PEER_STREAM) {
+            pump_stream(r, peer);
+        } else {
+            if (r->now >= peer->retry_at)
+                rep_snap_send_again(r, peer);
+            rep_tick_at(r, peer->retry_at);
+        }
+    }
+}
+
+void rep_peer_on_ack(struct replica *r, const struct replica_msg *msg)
+{
+    struct rep_peer *peer = rep_peer_find(r, msg->peer);
+    if (!r->started || msg->epoch != r->ep || peer == NULL || msg->ack.match > r->log.last) /* R2 */
+        return;
+    uint64_t match = msg->ack.match;
+    peer->retry_ns = r->cfg.retry_ns;
+    if (match > peer->ack) {
+        peer->ack = match;
+        peer->moved = r->now;
+        peer->retry_at = r->now + peer->retry_ns;
+    }
+    if (peer->mode == REP_PEER_SNAPSHOT) {
+        if (match < r->log.base)
+            return;
+        rep_snap_send_end(r, peer);
+        peer->next = match + 1;
+    }
+    if (peer->mode == REP_PEER_PROBE) {
+        if (match + 1 < peer->next)
+            return; /* not the answer to this one */
+        rep_peer_rewind(r, peer, match + 1);
+        if (peer->next >= r->log.hot)
+            peer->mode = REP_PEER_STREAM;
+    } else if (peer->next <= match) {
+        peer->next = match + 1;
+    }
+}
+
+/* R5: the logs do not join where we thought. Go back to what the other has committed, or to our own base. */
+void rep_peer_on_refuse(struct replica *r, const struct replica_msg *msg)
+{
+    if (msg->epoch > r->seen)
+        r->seen = msg->epoch; /* R1: a Refuse with a higher epoch only makes it ask the director */
+    struct rep_peer *peer = rep_peer_find(r, msg->peer);
+    if (!r->started || msg->epoch != r->ep || peer == NULL || msg->refuse.prev < peer->ack)
+        return;
+    bool snapshot = peer->mode == REP_PEER_SNAPSHOT;
+    if (snapshot && msg->refuse.nonce == peer->snap_nonce)
+        return;
+    peer->retry_ns = r->cfg.retry_ns;
+    uint64_t base = r->log.base;
+    uint64_t prev = msg->refuse.commit > base ? msg->refuse.commit : base;
+    bool base_refused = !snapshot && msg->refuse.prev == base && msg->refuse.commit < base;
+    if (prev <= msg->refuse.last && prev <= r->log.last && !base_refused) {
+        rep_snap_send_end(r, peer);
+        rep_peer_rewind(r, peer, prev + 1);
+    } else if (peer->kind == REP_PEER_LEARNER) {
+        rep_snap_send_begin(r, peer, msg->refuse.nonce); /* R24 */
+    } else if (peer->kind == REP_PEER_MEMBER) {
+        rep_act_stop(r, REPLICA_MEMBER_NO_MATCH); /* cannot happen (R25) */
+    }
+}
+
+/* R25: up to the applied index, keeping what learners in catch-up still need, within a bound. */
+void rep_peer_trim(struct replica *r, uint64_t index)
+{
+    if (index > r->applied && !REP_FAULT(r, r25))
+        index = r->applied;
+    for (uint32_t i = 0; i < r->peer_count; i++) {
+        const struct rep_peer *peer = &r->peers[i];
+        uint64_t keep = peer->mode == REP_PEER_SNAPSHOT ? peer->snap_keep : peer->ack;
+        if (peer->kind == REP_PEER_MEMBER || (keep == 0 && peer->mode == REP_PEER_PROBE))
+            continue;
+        if (keep < index && r->log.last - keep <= r->cfg.catchup_count_max)
+            index = keep;
+    }
+    if (index <= r->log.base || index > r->log.last)
+        return;
+    rep_log_trim(&r->log, index);
+    struct replica_action *action = rep_act(r, REPLICA_ACT_TRIM);
+    action->trim.base_index = index;
+    action->trim.base_epoch = r->log.base_epoch;
+}
