@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mailboxes of an account. Names are UTF-8, NFC, levels separated by '/', "INBOX" in capitals. See store.h for what every call may return. */
+/* Mailboxes of an account. Names are UTF-8, NFC, levels separated by '/', "INBOX" in capitals. See store.h
+ * for what every call may return. */
 #ifndef LIB_STORE_MAILBOX_H
 #define LIB_STORE_MAILBOX_H
 
@@ -29,21 +30,28 @@ struct mailbox_list {
     size_t subscribed_count;
 };
 
-MUST_CHECK enum err store_mailbox_list(struct store *store, struct account_ref account, struct arena *arena, struct mailbox_list *out);
+MUST_CHECK enum err store_mailbox_list(struct store *store, struct account_ref account, struct arena *arena,
+                                       struct mailbox_list *out);
 /* By name; counters only. ERR_NOT_FOUND. */
-MUST_CHECK enum err store_mailbox_get(struct store *store, struct account_ref account, struct slice name, struct arena *arena, struct mailbox *out);
+MUST_CHECK enum err store_mailbox_get(struct store *store, struct account_ref account, struct slice name,
+                                      struct arena *arena, struct mailbox *out);
 /* What SELECT needs. *uids_out (initialised, the caller's) are the UIDs of all messages. ERR_NOT_FOUND. */
-MUST_CHECK enum err store_mailbox_open(struct store *store, struct account_ref account, struct slice name, struct arena *arena, struct mailbox *out,
-                                       struct uidset *uids_out, uint32_t *first_unseen_uid_out);
+MUST_CHECK enum err store_mailbox_open(struct store *store, struct account_ref account, struct slice name,
+                                       struct arena *arena, struct mailbox *out, struct uidset *uids_out,
+                                       uint32_t *first_unseen_uid_out);
 /* Missing parents are made too. ERR_EXISTS, ERR_INVALID (bad name), ERR_LIMIT. */
-MUST_CHECK enum err store_mailbox_create(struct store *store, struct account_ref account, struct slice name, uint32_t special_use,
-                                         struct arena *arena, struct mailbox *out);
+MUST_CHECK enum err store_mailbox_create(struct store *store, struct account_ref account, struct slice name,
+                                         uint32_t special_use, struct arena *arena, struct mailbox *out);
 /* ERR_NOT_FOUND, ERR_DENIED (INBOX), ERR_NOT_EMPTY (a noselect name that still has children). */
 MUST_CHECK enum err store_mailbox_delete(struct store *store, struct account_ref account, struct slice name);
 /* ERR_NOT_FOUND, ERR_EXISTS, ERR_INVALID. */
-MUST_CHECK enum err store_mailbox_rename(struct store *store, struct account_ref account, struct slice from, struct slice to);
-MUST_CHECK enum err store_mailbox_subscribe(struct store *store, struct account_ref account, struct slice name, bool subscribed);
-/* Fire and forget: \Recent of the next session starts above recent_uid. Spawns its own fiber; does not yield. */
-void store_recent_advance(struct store *store, struct account_ref account, uint64_t mailbox, uint32_t recent_uid);
+MUST_CHECK enum err store_mailbox_rename(struct store *store, struct account_ref account, struct slice from,
+                                         struct slice to);
+MUST_CHECK enum err store_mailbox_subscribe(struct store *store, struct account_ref account,
+                                            struct slice name, bool subscribed);
+/* Fire and forget: \Recent of the next session starts above recent_uid. Spawns its own fiber; does not yield.
+ */
+void store_recent_advance(struct store *store, struct account_ref account, uint64_t mailbox,
+                          uint32_t recent_uid);
 
 #endif

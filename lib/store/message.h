@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages: bringing them in, reading, flagging, moving, searching. See store.h for what every call may return. */
+/* Messages: bringing them in, reading, flagging, moving, searching. See store.h for what every call may
+ * return. */
 #ifndef LIB_STORE_MESSAGE_H
 #define LIB_STORE_MESSAGE_H
 
@@ -8,13 +9,15 @@
 #include "lib/mail/uidset.h"
 #include "lib/store/account.h"
 
-/* ---- bringing in. An upload streams one message towards one or several partitions. Up to BODY_CHUNK_MAX bytes stay in memory and travel with
- * the command that uses them; of larger messages the earlier chunks are already on disk at the partitions by then. */
+/* ---- bringing in. An upload streams one message towards one or several partitions. Up to BODY_CHUNK_MAX
+ * bytes stay in memory and travel with the command that uses them; of larger messages the earlier chunks are
+ * already on disk at the partitions by then. */
 struct upload;
 
 /* Takes the partitions where the message will be needed (copied; duplicates are fine). Does not yield. */
 struct upload *upload_new(struct store *store, const uint32_t *partitions, size_t count);
-/* Add bytes. An error for one partition of several is remembered and told at deliver; this fails only if no partition is left. Yields. */
+/* Add bytes. An error for one partition of several is remembered and told at deliver; this fails only if no
+ * partition is left. Yields. */
 MUST_CHECK enum err upload_write(struct upload *u, struct slice bytes);
 uint64_t upload_size(const struct upload *u);
 /* The message is complete, and this is its summary (lib/mail/summary.h; copied). Does not yield. */
@@ -27,7 +30,7 @@ struct append_message {
     uint32_t flags;        /* enum mail_flag bits */
     const struct slice *keywords;
     size_t keyword_count;
-    uint64_t internaldate_ms; /* 0: now */
+    uint64_t internaldate_ms;  /* 0: now */
     int32_t internaldate_zone; /* minutes east of UTC */
 };
 struct append_result {
@@ -36,8 +39,9 @@ struct append_result {
     uint64_t modseq;
 };
 /* APPEND: all messages or none. ERR_NOT_FOUND, ERR_OVER_QUOTA, ERR_LIMIT, ERR_TOO_BIG. */
-MUST_CHECK enum err store_append(struct store *store, struct account_ref account, uint64_t mailbox, const struct append_message *messages,
-                                 size_t count, struct arena *arena, struct append_result *out);
+MUST_CHECK enum err store_append(struct store *store, struct account_ref account, uint64_t mailbox,
+                                 const struct append_message *messages, size_t count, struct arena *arena,
+                                 struct append_result *out);
 
 /* Names a delivery for ever: repeated with the same id it has no second effect. */
 struct delivery_id {
@@ -48,20 +52,24 @@ struct delivery_id delivery_id_new(void);
 struct delivery_target {
     struct account_ref account;
     struct slice mailbox; /* name; empty: INBOX */
-    enum err status;      /* out: OK, or why not (ERR_NOT_FOUND: the account is gone; temporary; ERR_IN_DOUBT) */
+    enum err status; /* out: OK, or why not (ERR_NOT_FOUND: the account is gone; temporary; ERR_IN_DOUBT) */
     uint32_t uid, uidvalidity; /* out */
 };
-/* One message to many accounts; one body a partition. Partitions are asked in parallel. Each target gets its own status. */
-void store_deliver(struct store *store, struct upload *upload, struct delivery_id id, struct delivery_target *targets, size_t count);
+/* One message to many accounts; one body a partition. Partitions are asked in parallel. Each target gets its
+ * own status. */
+void store_deliver(struct store *store, struct upload *upload, struct delivery_id id,
+                   struct delivery_target *targets, size_t count);
 
 /* ---- reading */
-/* A page of rows (lib/mail/row.h), owned: fini it. Iterate: struct row r; while (fetch_page_next(&page, &r)) ... Rows borrow from the page. */
+/* A page of rows (lib/mail/row.h), owned: fini it. Iterate: struct row r; while (fetch_page_next(&page, &r))
+ * ... Rows borrow from the page. */
 struct fetch_page {
     struct cursor rows;
-    uint32_t next_uid;      /* 0: nothing left behind this page */
-    uint64_t modseq;        /* the mailbox's, when the page was read */
+    uint32_t next_uid; /* 0: nothing left behind this page */
+    uint64_t modseq;   /* the mailbox's, when the page was read */
     uint32_t uidnext;
-    uint32_t keyword_count; /* size of the mailbox's keyword table then: more than known means fetching the mailbox or the changes */
+    uint32_t keyword_count; /* size of the mailbox's keyword table then: more than known means fetching the
+                               mailbox or the changes */
     void *priv;
 };
 bool fetch_page_next(struct fetch_page *page, struct row *out);
@@ -82,32 +90,36 @@ struct fetch *fetch_new(struct store *store, const struct fetch_options *options
 MUST_CHECK enum err fetch_next(struct fetch *f, struct fetch_page *page_out);
 void fetch_free(struct fetch **f);
 
-/* Bytes of one message, appended to `out`; `length` at most FETCH_PAGE_MAX; shorter at the end of the message. ERR_NOT_FOUND if it is gone. */
-MUST_CHECK enum err store_body_read(struct store *store, struct account_ref account, uint64_t mailbox, uint32_t uid, uint64_t offset,
-                                    uint32_t length, struct buf *out);
+/* Bytes of one message, appended to `out`; `length` at most FETCH_PAGE_MAX; shorter at the end of the
+ * message. ERR_NOT_FOUND if it is gone. */
+MUST_CHECK enum err store_body_read(struct store *store, struct account_ref account, uint64_t mailbox,
+                                    uint32_t uid, uint64_t offset, uint32_t length, struct buf *out);
 
 /* ---- what happened since. */
 struct changes {
-    uint64_t modseq;             /* state after this page */
-    bool more;                   /* ask again from modseq */
-    struct uidset vanished;      /* owned: changes_fini */
+    uint64_t modseq;        /* state after this page */
+    bool more;              /* ask again from modseq */
+    struct uidset vanished; /* owned: changes_fini */
     uint32_t uidnext;
-    struct slice *keywords;      /* in the arena; the whole table, NULL if it did not grow */
+    struct slice *keywords; /* in the arena; the whole table, NULL if it did not grow */
     uint32_t keyword_count;
-    bool floor_passed;           /* vanished is complete only because of / only with known_uids */
-    struct fetch_page page;      /* rows of new and changed messages, without optional parts */
+    bool floor_passed;      /* vanished is complete only because of / only with known_uids */
+    struct fetch_page page; /* rows of new and changed messages, without optional parts */
 };
 /* known_uids (may be NULL) lets the answer name all that vanished even when the floor was passed. */
-MUST_CHECK enum err store_changes(struct store *store, struct account_ref account, uint64_t mailbox, uint64_t since_modseq,
-                                  const struct uidset *known_uids, struct arena *arena, struct changes *out);
+MUST_CHECK enum err store_changes(struct store *store, struct account_ref account, uint64_t mailbox,
+                                  uint64_t since_modseq, const struct uidset *known_uids, struct arena *arena,
+                                  struct changes *out);
 void changes_fini(struct changes *c);
 
-/* UIDs that match a search program (lib/mail/search.h, encoded; sequence numbers already UID sets). *out initialised by the caller. */
-MUST_CHECK enum err store_search(struct store *store, struct account_ref account, uint64_t mailbox, struct slice program,
-                                 const struct uidset *view_uids, struct uidset *out, uint64_t *max_modseq_out);
+/* UIDs that match a search program (lib/mail/search.h, encoded; sequence numbers already UID sets). *out
+ * initialised by the caller. */
+MUST_CHECK enum err store_search(struct store *store, struct account_ref account, uint64_t mailbox,
+                                 struct slice program, const struct uidset *view_uids, struct uidset *out,
+                                 uint64_t *max_modseq_out);
 
-/* ---- changing. Sets of any size: split here into bounded requests (STORE, EXPUNGE); a split may stop in the middle with an error, what was done
- * by then is in the result. */
+/* ---- changing. Sets of any size: split here into bounded requests (STORE, EXPUNGE); a split may stop in the
+ * middle with an error, what was done by then is in the result. */
 enum store_mode { STORE_MODE_REPLACE = 0, STORE_MODE_ADD = 1, STORE_MODE_REMOVE = 2 };
 struct store_flags_request {
     struct account_ref account;
@@ -126,33 +138,41 @@ struct store_flags_result {
     uint32_t keyword_count;
 };
 /* ERR_NOT_FOUND (mailbox), ERR_LIMIT (too many keywords), ERR_SYNTAX (bad keyword). */
-MUST_CHECK enum err store_flags(struct store *store, const struct store_flags_request *request, struct arena *arena, struct store_flags_result *out);
+MUST_CHECK enum err store_flags(struct store *store, const struct store_flags_request *request,
+                                struct arena *arena, struct store_flags_result *out);
 void store_flags_result_fini(struct store_flags_result *r);
 
-/* only_deleted: only those carrying \Deleted. *vanished_out initialised by the caller: what was expunged by this call. */
-MUST_CHECK enum err store_expunge(struct store *store, struct account_ref account, uint64_t mailbox, const struct uidset *uids, bool only_deleted,
-                                  struct uidset *vanished_out, uint64_t *modseq_out);
+/* only_deleted: only those carrying \Deleted. *vanished_out initialised by the caller: what was expunged by
+ * this call. */
+MUST_CHECK enum err store_expunge(struct store *store, struct account_ref account, uint64_t mailbox,
+                                  const struct uidset *uids, bool only_deleted, struct uidset *vanished_out,
+                                  uint64_t *modseq_out);
 
 struct copy_result {
     uint32_t uidvalidity;
     struct uidset from, to; /* owned: fini; same count, paired in ascending order */
     uint64_t modseq;
 };
-/* COPY or MOVE to another mailbox of the account: all or none. ERR_NOT_FOUND (target), ERR_OVER_QUOTA, ERR_LIMIT (more than COPY_UIDS_MAX). */
-MUST_CHECK enum err store_copy(struct store *store, struct account_ref account, uint64_t from, uint64_t to, const struct uidset *uids, bool move,
-                               struct copy_result *out);
+/* COPY or MOVE to another mailbox of the account: all or none. ERR_NOT_FOUND (target), ERR_OVER_QUOTA,
+ * ERR_LIMIT (more than COPY_UIDS_MAX). */
+MUST_CHECK enum err store_copy(struct store *store, struct account_ref account, uint64_t from, uint64_t to,
+                               const struct uidset *uids, bool move, struct copy_result *out);
 void copy_result_fini(struct copy_result *r);
 
 /* ---- watching and locking */
 struct watch;
-typedef void watch_fn(uint64_t modseq, void *arg); /* on the loop, outside fibers; must not yield. A hint: ask for the changes. */
-/* From now on `fn` is called when the mailbox passes a modseq (mailbox 0: any of the account). Kept alive across fail-overs, re-registered with the newest
- * modseq told, so nothing is missed. Does not yield. */
-struct watch *watch_new(struct store *store, struct account_ref account, uint64_t mailbox, uint64_t modseq, watch_fn *fn, void *arg);
+typedef void watch_fn(
+    uint64_t modseq,
+    void *arg); /* on the loop, outside fibers; must not yield. A hint: ask for the changes. */
+/* From now on `fn` is called when the mailbox passes a modseq (mailbox 0: any of the account). Kept alive
+ * across fail-overs, re-registered with the newest modseq told, so nothing is missed. Does not yield. */
+struct watch *watch_new(struct store *store, struct account_ref account, uint64_t mailbox, uint64_t modseq,
+                        watch_fn *fn, void *arg);
 void watch_free(struct watch **watch);
 
 /* POP3's exclusive session; renew at least every LOCK_EXPIRY_MS/2. ERR_IN_USE. */
 MUST_CHECK enum err store_lock(struct store *store, struct account_ref account, struct slice token);
-void store_unlock(struct store *store, struct account_ref account, struct slice token); /* spawns its own fiber; does not yield */
+void store_unlock(struct store *store, struct account_ref account,
+                  struct slice token); /* spawns its own fiber; does not yield */
 
 #endif

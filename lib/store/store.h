@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The typed client of the storage nodes and the directors: the only code of the front-end and of ternctl that sees protobuf and ZeroMQ.
+/* The typed client of the storage nodes and the directors: the only code of the front-end and of ternctl that
+ * sees protobuf and ZeroMQ.
  *
- * It keeps the map, sends each request to the primary of its partition, and is the one place where requests are repeated: NOT_PRIMARY goes
- * to the hinted node or to a newer map's, no answer is repeated with the same request id, all bounded by the request's deadline. What comes
- * out is therefore final: ERR_UNAVAILABLE, ERR_BUSY, ERR_TIMEOUT mean that nothing happened; ERR_IN_DOUBT that a write may have happened.
+ * It keeps the map, sends each request to the primary of its partition, and is the one place where requests
+ * are repeated: NOT_PRIMARY goes to the hinted node or to a newer map's, no answer is repeated with the same
+ * request id, all bounded by the request's deadline. What comes out is therefore final: ERR_UNAVAILABLE,
+ * ERR_BUSY, ERR_TIMEOUT mean that nothing happened; ERR_IN_DOUBT that a write may have happened.
  *
- * One store a loop. Every function below this folder that talks to the cluster Yields, and may return besides what its contract names:
- * ERR_UNAVAILABLE (no primary could be reached), ERR_BUSY, ERR_TIMEOUT, ERR_IN_DOUBT (writes only), ERR_PROTOCOL (an answer that does not
- * decode), ERR_IO, ERR_CORRUPT, ERR_NO_SPACE (as told by the node).
- * Results whose ownership is not named live in the arena that was given. */
+ * One store a loop. Every function below this folder that talks to the cluster Yields, and may return besides
+ * what its contract names: ERR_UNAVAILABLE (no primary could be reached), ERR_BUSY, ERR_TIMEOUT, ERR_IN_DOUBT
+ * (writes only), ERR_PROTOCOL (an answer that does not decode), ERR_IO, ERR_CORRUPT, ERR_NO_SPACE (as told by
+ * the node). Results whose ownership is not named live in the arena that was given. */
 #ifndef LIB_STORE_STORE_H
 #define LIB_STORE_STORE_H
 
@@ -24,9 +26,9 @@ enum {
 struct store;
 
 struct store_options {
-    void *zmq;                       /* the process's ZeroMQ context */
-    const char *const *directors;    /* endpoints; strings are copied */
-    size_t director_count;           /* 1..STORE_DIRECTORS_MAX */
+    void *zmq;                    /* the process's ZeroMQ context */
+    const char *const *directors; /* endpoints; strings are copied */
+    size_t director_count;        /* 1..STORE_DIRECTORS_MAX */
 };
 
 /* Starts to fetch the map in the background; does not yield. */
@@ -36,15 +38,18 @@ void store_free(struct store **store);
 
 /* Wait until a map with placed partitions is known. ERR_TIMEOUT. Yields. */
 MUST_CHECK enum err store_wait_ready(struct store *store, uint64_t deadline_ms);
-/* Whether a map with placed partitions is known: for readiness probes. `reason` (may be NULL) is set to a static text if not. */
+/* Whether a map with placed partitions is known: for readiness probes. `reason` (may be NULL) is set to a
+ * static text if not. */
 bool store_is_ready(const struct store *store, const char **reason);
 /* The newest map version known; 0: none. */
 uint64_t store_map_version(const struct store *store);
 
 /* Is mail for this domain (A-label, lower case) ours? From the map, does not yield. */
 bool store_domain_is_local(const struct store *store, struct slice domain);
-/* The partition of an address (canonical form). From the map; ERR_UNAVAILABLE before the first map. Does not yield. */
-MUST_CHECK enum err store_partition_of(const struct store *store, struct slice address, uint32_t *partition_out);
+/* The partition of an address (canonical form). From the map; ERR_UNAVAILABLE before the first map. Does not
+ * yield. */
+MUST_CHECK enum err store_partition_of(const struct store *store, struct slice address,
+                                       uint32_t *partition_out);
 
 /* Names one account and where it lives. Plain value. */
 struct account_ref {

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request to a partition, until it has a final answer.
+ *
+ * Each try goes to the primary that the map names (or that the last NOT_PRIMARY hinted at). What its end
+ * means: an answer of the caller's or the system's class   final NOT_PRIMARY, STALE_MAP nothing happened:
+ * fetch the map, go to the hint or wait for a change UNAVAILABLE, BUSY, TIMEOUT as answers nothing happened:
+ * try again a little later EXPIRED                                           nothing happened, our idea of
+ * time was old: a new id, unless an earlier try is in doubt IN_DOUBT, or no answer at all it may have
+ * happened: again with the same request id, which has no second effect When the deadline ends this, a write
+ * that may have happened is IN_DOUBT; anything else did not happen. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/rand.h"
+#include "lib/fiber/fiber.h"
+#include "lib/store/store_priv.h"
+
+enum {
+    TRY_MS = 5000,         /* one try's patience */
+    BACKOFF_MS = 50,       /* after "not now" */
+    REROUTE_WAIT_MS = 100, /* for a newer map after NOT_PRIMARY */
+};
+
+static void make_request_id(struct call *call)
+{
+    uint64_t time_ms = call->store->time_seen_ms;
+    for (int i = 0; i < 8; i++)
+        call->request_id[i] = (uint8_t)(time_ms >> 8 * (7 - i));
+    rand_bytes(call->request_id + 8, 8);
+}
+
+static uint64_t time_left(const struct call *call)
+{
+    uint64_t now = loop_now_ms();
+    return call->deadline_ms > now ? call->deadline_ms - now : 0;
+}
+
+static enum err send_try(struct call *call, const char *hint)
+{
+    char endpoint[256];
+    if (hint[0] != '\0')
+        snprintf(endpoint, sizeof endpoint, "%s", hint);
+    else
+        TRY(map_primary(call->store, call->partition, endpoint));
+    struct rpc_peer *peer = rpc_client_peer(call->store->rpc, endpoint);
+    if (peer == NULL)
+        return ERR_UNAVAILABLE;
+    uint64_t left = time_left(call);
+    call->rpc = (struct rpc_call){
+        .method = call->method,
+        .partition = call->partition,
+        .map_version = store_map_version(call->store),
+        .deadline_ms = (uint32_t)(left < TRY_MS ? left : TRY_MS),
+        .request_id = call->is_write ? call->request_id : NULL,
+        .request = call->request,
+        .body = call->body,
+    };
+    return rpc_submit(peer, &call->rpc);
+}
+
+void call_begin(struct store *store, struct call *call)
+{
+    enum method_kind kind;
+    bool known = method_find(call->method, &kind);
+    assert(known);
+    call->store = store;
+    call->is_write = known && kind == METHOD_WRITE;
+    call->deadline_ms = loop_deadline_ms(STORE_DEADLINE_MS);
+    if (call->is_write)
+        make_request_id(call);
+    call->begun = true;
+    call->begin_err = send_try(call, "");
+}
+
+static void learn(struct call *call)
+{
+    struct store *store = call->store;
+    if (call->rpc.time_ms > store->time_seen_ms)
+        store->time_seen_ms = call->rpc.time_ms;
+    if (call->rpc.peer_map_version > store_map_version(store))
+        map_want(store, call->rpc.peer_map_version);
+    memcpy(call->detail, call->rpc.detail, sizeof call->detail);
+}
+
+static void wait_for_map(struct call *call)
+{
+    map_want(call->store, 0);
+    uint64_t until = loop_deadline_ms(REROUTE_WAIT_MS);
+    enum err err = map_wait_change(call->store, until < call->deadline_ms ? until : call->deadline_ms);
+    (void)err; /* changed or not, the next try looks at the map there is */
+}
+
+/* What to do after a try that ended with `err`: true if it is final. May yield. */
+static bool try_is_final(struct call *call, enum err err, char hint[static 64])
+{
+    hint[0] = '\0';
+    switch (err) {
+    case ERR_NOT_PRIMARY:
+    case ERR_STALE_MAP:
+        if (call->rpc.primary_hint[0] != '\0')
+            memcpy(hint, call->rpc.primary_hint, sizeof call->rpc.primary_hint);
+        map_want(call->store, 0);
+        if (hint[0] == '\0')
+            wait_for_map(call);
+        return false;
+    case ERR_EXPIRED:
+        if (call->maybe_done || !call->is_write)
+            return true;
+        make_request_id(call);
+        return false;
+    case ERR_UNAVAILABLE:
+    case ERR_BUSY:
+    case ERR_TIMEOUT:
+    case ERR_IN_DOUBT:
+        fiber_sleep_ms(BACKOFF_MS);
+        map_want(call->store, 0);
+        return false;
+    default:
+        return true;
+    }
+}
+
+static enum err wait_try(struct call *call)
+{
+    enum err err = rpc_wait(&call->rpc);
+    if (err == OK) {
+        learn(call);
+        err = call->rpc.status;
+        if (err == ERR_IN_DOUBT)
+            call->maybe_done = true;
+    } else {
+        call->maybe_done = true;
+    }
+    return err;
+}
+
+enum err call_end(struct call *call)
+{
+    enum err err = call->begin_err;
+    char hint[64] = "";
+    bool tried = false;
+    for (;;) {
+        if (tried)
+            err = send_try(call, hint);
+        tried = true;
+        if (err == OK)
+            err = wait_try(call);
+        if (err == OK || try_is_final(call, err, hint))
+            break;
+        rpc_call_fini(&call->rpc);
+        if (time_left(call) == 0 || call->store->stopping)
+            break;
+    }
+    if (err == OK || err_class(err) == ERR_CLASS_CALLER || err_class(err) == ERR_CLASS_SYSTEM)
+        return err;
+    log_debug("store", "%s partition=%u gave up: %s", method_name(call->method), call->partition,
+              err_name(err));
+    if (call->is_write && call->maybe_done)
+        return ERR_IN_DOUBT;
+    return err == ERR_BUSY || err == ERR_TIMEOUT ? err : ERR_UNAVAILABLE;
+}
+
+enum err call_run(struct store *store, struct call *call)
+{
+    call_begin(store, call);
+    return call_end(call);
+}
+
+enum err call_response(const struct call *call, const ProtobufCMessageDescriptor *descriptor,
+                       void *response_out)
+{
+    ProtobufCMessage *message =
+        protobuf_c_message_unpack(descriptor, NULL, call->rpc.response.len, call->rpc.response.data);
+    if (message == NULL) {
+        log_error("store", "%s: answer does not decode", method_name(call->method));
+        return ERR_PROTOCOL;
+    }
+    *(ProtobufCMessage **)response_out = message;
+    return OK;
+}
+
+struct slice call_body(const struct call *call)
+{
+    return call->rpc.response_body;
+}
+
+void call_fini(struct call *call)
+{
+    if (call->begun)
+        rpc_call_fini(&call->rpc);
+    call->begun = false;
+}
+
+enum err call_simple(struct store *store, uint32_t method, uint32_t partition,
+                     const ProtobufCMessage *request, const ProtobufCMessageDescriptor *descriptor,
+                     void *response_out)
+{
+    struct call call = { .method = method, .partition = partition, .request = request };
+    enum err err = call_run(store, &call);
+    if (err == OK)
+        err = call_response(&call, descriptor, response_out);
+    call_fini(&call);
+    return err;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/store/convert_priv.h"
+
+struct slice *texts_read(char *const *texts, size_t count, struct arena *arena)
+{
+    struct slice *out = ARENA_ARRAY(arena, struct slice, count);
+    for (size_t i = 0; i < count; i++)
+        out[i] = slice_str(arena_strdup(arena, slice_str(texts[i])));
+    return out;
+}
+
+char **texts_write(const struct slice *texts, size_t count, struct arena *arena)
+{
+    char **out = ARENA_ARRAY(arena, char *, count);
+    for (size_t i = 0; i < count; i++)
+        out[i] = arena_strdup(arena, texts[i]);
+    return out;
+}
+
+enum err uids_read(ProtobufCBinaryData bytes, struct uidset *out)
+{
+    uidset_clear(out);
+    if (bytes.len == 0)
+        return OK;
+    struct cursor c = cursor_of(pb_slice(bytes));
+    return uidset_decode(&c, out) == OK && cursor_done(&c) ? OK : ERR_PROTOCOL;
+}
+
+ProtobufCBinaryData uids_write(const struct uidset *uids, struct arena *arena)
+{
+    struct buf buf = { 0 };
+    uidset_encode(uids, &buf);
+    struct slice copy = arena_slice(arena, buf_slice(&buf));
+    buf_fini(&buf);
+    return pb_bytes(copy);
+}

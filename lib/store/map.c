@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keeping the map: one fiber asks a director whenever a newer version was heard of, somebody found ours
+ * wrong, or MAP_REFRESH_MS have passed (which also renews the subscription). When no director answers, the
+ * storage nodes are asked: they serve the last map. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+#include "lib/fiber/fiber.h"
+#include "lib/store/store_priv.h"
+
+enum {
+    MAP_REFRESH_MS = 5000,
+    MAP_TRY_MS = 1000,  /* how long one director may take */
+    MAP_RETRY_MS = 200, /* between rounds in which nobody answered */
+    MAP_PARTITIONS_MAX = 65536,
+};
+
+static bool is_plausible(const Tern__Map *map)
+{
+    if (map->n_partitions != 0 &&
+        (map->n_partitions != map->partition_count || map->partition_count > MAP_PARTITIONS_MAX))
+        return false;
+    for (size_t i = 0; i < map->n_partitions; i++) {
+        if (map->partitions[i]->partition != i)
+            return false;
+    }
+    return true;
+}
+
+static void adopt(struct store *store, Tern__Map *map)
+{
+    if (store->map != NULL)
+        tern__map__free_unpacked(store->map, NULL);
+    store->map = map;
+    store->map_stale = false;
+    log_debug("store", "map version=%llu partitions=%zu nodes=%zu", (unsigned long long)map->version,
+              map->n_partitions, map->n_nodes);
+    cond_broadcast(&store->map_changed);
+    watches_on_map(store);
+}
+
+/* Ask one program. True if it answered (with a newer map or with "nothing newer"). Yields. */
+static bool ask(struct store *store, const char *endpoint)
+{
+    struct rpc_peer *peer = rpc_client_peer(store->rpc, endpoint);
+    if (peer == NULL)
+        return false;
+    Tern__MapRequest request = TERN__MAP_REQUEST__INIT;
+    request.have_version = store_map_version(store);
+    request.subscribe = true;
+    struct rpc_call call = { .method = METHOD_MAP, .deadline_ms = MAP_TRY_MS, .request = &request.base };
+    bool answered = rpc_call(peer, &call) == OK && call.status == OK;
+    if (answered) {
+        Tern__MapResponse *response = tern__map_response__unpack(NULL, call.response.len, call.response.data);
+        answered = response != NULL;
+        if (response != NULL && response->map != NULL && response->map->version > store_map_version(store)) {
+            if (is_plausible(response->map)) {
+                adopt(store, response->map);
+                response->map = NULL;
+            } else {
+                log_error("store", "map from %s makes no sense", endpoint);
+                answered = false;
+            }
+        }
+        if (response != NULL)
+            tern__map_response__free_unpacked(response, NULL);
+    }
+    rpc_call_fini(&call);
+    return answered;
+}
+
+static bool ask_nodes(struct store *store)
+{
+    for (size_t i = 0; store->map != NULL && i < store->map->n_nodes && !store->stopping; i++) {
+        char endpoint[256];
+        const char *text = store->map->nodes[i]->endpoint;
+        if (strlen(text) >= sizeof endpoint)
+            continue;
+        strcpy(endpoint, text); /* the map may change while we wait */
+        if (ask(store, endpoint))
+            return true;
+    }
+    return false;
+}
+
+static bool ask_anyone(struct store *store)
+{
+    for (size_t i = 0; i < store->director_count && !store->stopping; i++) {
+        size_t at = (store->director_at + i) % store->director_count;
+        if (ask(store, store->directors[at])) {
+            store->director_at = at;
+            return true;
+        }
+    }
+    return ask_nodes(store);
+}
+
+static void map_fiber(void *arg)
+{
+    struct store *store = arg;
+    bool warned = false;
+    while (!store->stopping) {
+        store->map_stale = false;
+        bool answered = ask_anyone(store);
+        if (store->stopping)
+            break;
+        if (!answered && !warned)
+            log_warn("store", "no director and no storage node answers; going on with map version=%llu",
+                     (unsigned long long)store_map_version(store));
+        warned = !answered;
+        bool placed = store_is_ready(store, NULL);
+        uint64_t wait_ms = answered && placed ? MAP_REFRESH_MS : MAP_RETRY_MS;
+        if (answered && store->map_wanted_version > store_map_version(store))
+            wait_ms = MAP_RETRY_MS;
+        if (!store->map_stale || !answered) {
+            enum err err = cond_wait(&store->map_wanted, loop_deadline_ms(wait_ms));
+            (void)err; /* a timeout is the refresh */
+        }
+    }
+    store->map_fiber_alive = false;
+    cond_broadcast(&store->map_changed);
+}
+
+void map_start(struct store *store)
+{
+    enum err err = fiber_spawn(store->loop, "store-map", map_fiber, store);
+    if (err != OK)
+        log_fatal("store", "cannot start: %s", err_text(err));
+    store->map_fiber_alive = true;
+}
+
+void map_stop(struct store *store)
+{
+    store->stopping = true;
+    cond_broadcast(&store->map_wanted);
+    while (store->map_fiber_alive && fiber_self() != NULL) {
+        enum err err = cond_wait(&store->map_changed, loop_deadline_ms(MAP_TRY_MS));
+        (void)err;
+    }
+    if (store->map != NULL)
+        tern__map__free_unpacked(store->map, NULL);
+    store->map = NULL;
+}
+
+void map_want(struct store *store, uint64_t version)
+{
+    if (version != 0 && version <= store_map_version(store))
+        return;
+    if (version > store->map_wanted_version)
+        store->map_wanted_version = version;
+    store->map_stale = true;
+    cond_signal(&store->map_wanted);
+}
+
+enum err map_wait_change(struct store *store, uint64_t deadline_ms)
+{
+    return cond_wait(&store->map_changed, deadline_ms);
+}
+
+static const Tern__NodeInfo *find_node(const Tern__Map *map, uint32_t id)
+{
+    for (size_t i = 0; i < map->n_nodes; i++) {
+        if (map->nodes[i]->id == id)
+            return map->nodes[i];
+    }
+    return NULL;
+}
+
+enum err map_primary(const struct store *store, uint32_t partition, char out[static 256])
+{
+    const Tern__Map *map = store->map;
+    if (map == NULL || partition >= map->n_partitions)
+        return ERR_UNAVAILABLE;
+    const Tern__NodeInfo *node = find_node(map, map->partitions[partition]->primary);
+    if (node == NULL || strlen(node->endpoint) >= 256)
+        return ERR_UNAVAILABLE;
+    strcpy(out, node->endpoint);
+    return OK;
+}

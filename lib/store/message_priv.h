@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside lib/store: the state of uploads and of pages, for the commands that use them. */
+#ifndef LIB_STORE_MESSAGE_PRIV_H
+#define LIB_STORE_MESSAGE_PRIV_H
+
+#include "lib/store/message.h"
+#include "lib/store/store_priv.h"
+#include "proto/message.pb-c.h"
+
+struct upload_part {
+    uint32_t partition;
+    enum err err; /* the first failure; the partition gets nothing more */
+    bool calling;
+    struct call call;
+};
+
+struct upload {
+    struct store *store;
+    struct upload_part *parts;
+    size_t part_count;
+    uint8_t id[16];
+    struct buf pending; /* at most BODY_CHUNK_MAX */
+    uint64_t sent;      /* bytes that are at the partitions already */
+    struct buf summary;
+    bool complete; /* the last chunk is there too */
+};
+
+/* A request for rows and its answer, which a fetch_page holds on to (`priv`). */
+struct page_call {
+    struct call call;
+    Tern__FetchRequest request;
+    struct buf uids;
+};
+void page_call_free(struct page_call **p);
+
+struct upload_part *upload_part_find(struct upload *u, uint32_t partition);
+/* Whether the whole message can travel beside one command. */
+bool upload_is_inline(const struct upload *u);
+/* Send what is pending as the last chunk. Fails only if no partition is left. Yields. */
+MUST_CHECK enum err upload_complete(struct upload *u);
+/* Fill in how the command names this message. */
+void upload_describe(const struct upload *u, bool inline_body, Tern__NewMessage *out);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside lib/store: the map, and calls that find their way. */
+#ifndef LIB_STORE_STORE_PRIV_H
+#define LIB_STORE_STORE_PRIV_H
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "lib/fiber/cond.h"
+#include "lib/fiber/timer.h"
+#include "lib/rpc/client.h"
+#include "lib/store/convert_priv.h"
+#include "lib/store/store.h"
+#include "proto/cluster.pb-c.h"
+#include "proto/methods.h"
+
+struct watches;
+
+struct store {
+    struct loop *loop;
+    struct rpc_client *rpc;
+    char *directors[STORE_DIRECTORS_MAX];
+    size_t director_count;
+    size_t director_at; /* the one that answered last */
+
+    Tern__Map *map; /* NULL: none yet */
+    struct cond map_changed;
+    struct cond map_wanted;
+    uint64_t map_wanted_version; /* a newer map than ours was heard of, or somebody found ours wrong */
+    bool map_stale;
+    bool stopping;
+    bool map_fiber_alive;
+
+    uint64_t time_seen_ms; /* newest partition time any node has told us */
+    struct watches *watches;
+};
+
+/* ---- the map (map.c) */
+void map_start(struct store *store);
+void map_stop(struct store *store);
+/* Somebody was told that our map is wrong, or heard of a version: fetch it soon. Does not yield. */
+void map_want(struct store *store, uint64_t version);
+/* Wait until the map changes. ERR_TIMEOUT. Yields. */
+MUST_CHECK enum err map_wait_change(struct store *store, uint64_t deadline_ms);
+/* The endpoint of a partition's primary, copied to `out`. ERR_UNAVAILABLE: no map, no such partition or no
+ * primary. */
+MUST_CHECK enum err map_primary(const struct store *store, uint32_t partition, char out[static 256]);
+
+/* ---- calls (call.c) */
+struct call {
+    /* filled by the caller */
+    uint32_t method;
+    uint32_t partition;
+    const ProtobufCMessage *request; /* valid until call_end */
+    struct slice body;               /* valid until call_end */
+
+    /* private */
+    struct store *store;
+    struct rpc_call rpc;
+    uint64_t deadline_ms;
+    uint8_t request_id[REQUEST_ID_SIZE];
+    bool is_write;
+    bool maybe_done; /* a try ended without an answer: it may have happened */
+    bool begun;
+    enum err begin_err;
+    char detail[128];
+};
+
+/* Send the first try. Several calls begun before the first call_end run in parallel. Does not yield. */
+void call_begin(struct store *store, struct call *call);
+/* Wait for the answer and repeat where that is right. OK: see call_response; otherwise the final error.
+ * Yields. */
+MUST_CHECK enum err call_end(struct call *call);
+/* begin, end. Yields. */
+MUST_CHECK enum err call_run(struct store *store, struct call *call);
+/* Unpack the answer; ERR_PROTOCOL if it does not decode. The caller frees it with free_unpacked. */
+MUST_CHECK enum err call_response(const struct call *call, const ProtobufCMessageDescriptor *descriptor,
+                                  void *response_out);
+struct slice call_body(const struct call *call);
+void call_fini(struct call *call);
+
+/* call_run, unpack into *response_out (a Tern__X **, freed by the caller), call_fini. Yields. */
+MUST_CHECK enum err call_simple(struct store *store, uint32_t method, uint32_t partition,
+                                const ProtobufCMessage *request, const ProtobufCMessageDescriptor *descriptor,
+                                void *response_out);
+
+/* ---- watches (watch.c) */
+void watches_start(struct store *store);
+void watches_stop(struct store *store);
+void watches_on_notice(struct store *store, struct slice packed);
+void watches_on_map(struct store *store);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/store/message_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/rand.h"
+
+struct upload *upload_new(struct store *store, const uint32_t *partitions, size_t count)
+{
+    struct upload *u = NEW(struct upload);
+    u->store = store;
+    u->parts = NEW_ARRAY(struct upload_part, count);
+    for (size_t i = 0; i < count; i++) {
+        if (upload_part_find(u, partitions[i]) == NULL)
+            u->parts[u->part_count++].partition = partitions[i];
+    }
+    rand_bytes(u->id, sizeof u->id);
+    return u;
+}
+
+struct upload_part *upload_part_find(struct upload *u, uint32_t partition)
+{
+    for (size_t i = 0; i < u->part_count; i++) {
+        if (u->parts[i].partition == partition)
+            return &u->parts[i];
+    }
+    return NULL;
+}
+
+/* Send the first `len` pending bytes as one chunk to every partition that is still in it. Yields. */
+static enum err send_chunk(struct upload *u, size_t len, bool last)
+{
+    Tern__UploadChunkRequest request = TERN__UPLOAD_CHUNK_REQUEST__INIT;
+    request.upload_id = (ProtobufCBinaryData){ sizeof u->id, u->id };
+    request.offset = u->sent;
+    request.last = last;
+    if (last)
+        request.summary = pb_bytes(buf_slice(&u->summary));
+    for (size_t i = 0; i < u->part_count; i++) {
+        struct upload_part *part = &u->parts[i];
+        if (part->err != OK)
+            continue;
+        part->call = (struct call){ .method = METHOD_UPLOAD_CHUNK,
+                                    .partition = part->partition,
+                                    .request = &request.base };
+        part->call.body = slice_of(u->pending.data, len);
+        call_begin(u->store, &part->call);
+        part->calling = true;
+    }
+    enum err first_err = OK;
+    size_t alive = 0;
+    for (size_t i = 0; i < u->part_count; i++) {
+        struct upload_part *part = &u->parts[i];
+        if (part->calling) {
+            part->err = call_end(&part->call);
+            call_fini(&part->call);
+            part->calling = false;
+        }
+        if (part->err == OK)
+            alive++;
+        else if (first_err == OK)
+            first_err = part->err;
+    }
+    return alive > 0 ? OK : first_err;
+}
+
+enum err upload_write(struct upload *u, struct slice bytes)
+{
+    while (bytes.len > 0) {
+        /* A full chunk leaves only when more follows: what fits one chunk travels with the command that uses
+         * it. */
+        if (u->pending.len == BODY_CHUNK_MAX) {
+            TRY(send_chunk(u, u->pending.len, false));
+            u->sent += u->pending.len;
+            buf_clear(&u->pending);
+        }
+        size_t room = BODY_CHUNK_MAX - u->pending.len;
+        size_t take = bytes.len < room ? bytes.len : room;
+        buf_add(&u->pending, bytes.data, take);
+        bytes = slice_sub(bytes, take, bytes.len);
+    }
+    return OK;
+}
+
+uint64_t upload_size(const struct upload *u)
+{
+    return u->sent + u->pending.len;
+}
+
+void upload_finish(struct upload *u, struct slice summary)
+{
+    buf_clear(&u->summary);
+    buf_add_slice(&u->summary, summary);
+}
+
+bool upload_is_inline(const struct upload *u)
+{
+    return u->sent == 0;
+}
+
+enum err upload_complete(struct upload *u)
+{
+    if (u->complete)
+        return OK;
+    TRY(send_chunk(u, u->pending.len, true));
+    u->complete = true;
+    return OK;
+}
+
+void upload_describe(const struct upload *u, bool inline_body, Tern__NewMessage *out)
+{
+    out->size = upload_size(u);
+    if (inline_body)
+        out->summary = pb_bytes(buf_slice(&u->summary));
+    else
+        out->upload_id = (ProtobufCBinaryData){ sizeof u->id, (uint8_t *)u->id };
+}
+
+void upload_free(struct upload **u)
+{
+    if (*u == NULL)
+        return;
+    buf_fini(&(*u)->pending);
+    buf_fini(&(*u)->summary);
+    free((*u)->parts);
+    free(*u);
+    *u = NULL;
+}
