@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "director/coordination/coordination.h"
+
+enum err coordination_load(struct coordination *c, const struct coordination_watcher *watcher,
+                           uint64_t *revision_out)
+{
+    return c->ops->load(c, watcher, revision_out);
+}
+
+static bool change_is_bounded(const struct coordination_change *change)
+{
+    return change->key.len > 0 && change->key.len <= COORDINATION_KEY_MAX &&
+           change->value.len <= COORDINATION_VALUE_MAX;
+}
+
+enum err coordination_submit(struct coordination *c, struct coordination_txn *txn)
+{
+    if (txn->count > COORDINATION_CHANGES_MAX)
+        return ERR_INVALID;
+    for (size_t i = 0; i < txn->count; i++) {
+        if (!change_is_bounded(&txn->changes[i]))
+            return ERR_INVALID;
+    }
+    return c->ops->submit(c, txn);
+}
+
+void coordination_close(struct coordination **c)
+{
+    if (*c == NULL)
+        return;
+    (*c)->ops->close(*c);
+    *c = NULL;
+}
