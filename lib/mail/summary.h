@@ -58,15 +58,17 @@ void summary_builder_finish(struct summary_builder *b, struct buf *out);
 
 /* A decoded head; the slices borrow from the opened bytes. */
 struct summary {
-    unsigned has;          /* SUMMARY_HAS_... */
-    unsigned flags;        /* SUMMARY_HEADER_8BIT ... */
-    uint64_t size;         /* of the message in octets (RFC822.SIZE) */
-    uint64_t header_len;   /* of its header with the empty line */
-    struct mail_date sent; /* the Date: field */
-    struct slice preview;  /* UTF-8 */
-    struct slice headers;  /* popular fields as written, in order, without an empty line */
-    struct slice other_names;
-    struct slice envelope; /* encoded; use the functions below */
+    unsigned has;             /* SUMMARY_HAS_... */
+    unsigned flags;           /* SUMMARY_HEADER_8BIT ... */
+    uint64_t size;            /* of the message in octets (RFC822.SIZE) */
+    uint64_t header_len;      /* of its header with the empty line */
+    struct mail_date sent;    /* the Date: field */
+    struct slice preview;     /* UTF-8 */
+    struct slice headers;     /* popular fields as written, in order, without an empty line */
+    uint64_t left_out;        /* popular fields that did not fit */
+    bool other_names_whole;   /* `other_names` stands for all other fields */
+    struct slice other_names; /* encoded */
+    struct slice envelope;    /* encoded; use the functions below */
     struct slice tree;
 };
 
