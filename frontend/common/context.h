@@ -11,12 +11,12 @@
 
 /* From the configuration; fixed for the life of the process. */
 struct settings {
-    const char *hostname;           /* our name in greetings, Received lines and Message-IDs */
-    uint64_t message_size_max;      /* bytes; SMTP SIZE, APPENDLIMIT */
-    bool allow_plaintext_auth;      /* LOGIN, PLAIN, USER/PASS without TLS */
+    const char *hostname;      /* our name in greetings, Received lines and Message-IDs */
+    uint64_t message_size_max; /* bytes; SMTP SIZE, APPENDLIMIT */
+    bool allow_plaintext_auth; /* LOGIN, PLAIN, USER/PASS without TLS */
     uint32_t smtp_recipients_max;
     uint32_t smtp_idle_timeout_ms, imap_idle_timeout_ms, pop3_idle_timeout_ms;
-    uint32_t login_timeout_ms;      /* from connect to a successful login (IMAP, POP3) */
+    uint32_t login_timeout_ms;           /* from connect to a successful login (IMAP, POP3) */
     const struct addr_net *trusted_nets; /* exempt from rate, DNS and reputation checks */
     size_t trusted_net_count;
 };
@@ -27,7 +27,7 @@ struct context {
     struct auth *auth;
     struct tls_server *tls; /* NULL: no STARTTLS */
     const struct settings *settings;
-    bool draining;          /* new commands are answered with BYE / 421 */
+    bool draining; /* new commands are answered with BYE / 421 */
 };
 
 /* The context of the loop that runs on this thread; set once by the program before its loop runs. */
