@@ -24,7 +24,8 @@ static void push_reversed(struct inbox *inbox, struct inbox_item *newest, struct
     do {
         oldest->next = head;
     } while (!atomic_compare_exchange_weak(&inbox->head, &head, newest));
-    /* The owner says that it sleeps before it looks a last time, so either it sees the item or we see it asleep. */
+    /* The owner says that it sleeps before it looks a last time, so either it sees the item or we see it
+     * asleep. */
     if (atomic_load(&inbox->sleeping) != 0 && atomic_exchange(&inbox->sleeping, 0) != 0)
         syscall(SYS_futex, &inbox->sleeping, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
@@ -71,7 +72,8 @@ struct inbox_item *inbox_wait(struct inbox *inbox, uint64_t timeout_ns)
     if (atomic_load(&inbox->head) == NULL) {
         struct timespec ts = { (time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000) };
         /* Early returns (a signal, a value that changed) only mean an empty turn of the owner. */
-        syscall(SYS_futex, &inbox->sleeping, FUTEX_WAIT_PRIVATE, 1, timeout_ns == UINT64_MAX ? NULL : &ts, NULL, 0);
+        syscall(SYS_futex, &inbox->sleeping, FUTEX_WAIT_PRIVATE, 1, timeout_ns == UINT64_MAX ? NULL : &ts,
+                NULL, 0);
     }
     atomic_store(&inbox->sleeping, 0);
     return inbox_take(inbox);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A queue from many threads to one: intrusive, lock-free, taken whole. A push costs a compare-and-swap and, only when the owner sleeps, one
- * futex call; under load the owner never sleeps and nobody pays for wake-ups. It does not bound itself: what goes in was counted before
- * (requests in flight, jobs of those requests). */
+/* A queue from many threads to one: intrusive, lock-free, taken whole. A push costs a compare-and-swap and,
+ * only when the owner sleeps, one futex call; under load the owner never sleeps and nobody pays for wake-ups.
+ * It does not bound itself: what goes in was counted before (requests in flight, jobs of those requests). */
 #ifndef STORAGE_NODE_PARTITION_INBOX_H
 #define STORAGE_NODE_PARTITION_INBOX_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a partition wants on disk: a list of puts and deletes that lands in one batch. The log writer (a thread, or the simulator) gathers
- * jobs of all partitions, writes them as one batch in the order they came, syncs once, and gives them back. */
+/* What a partition wants on disk: a list of puts and deletes that lands in one batch. The log writer (a
+ * thread, or the simulator) gathers jobs of all partitions, writes them as one batch in the order they came,
+ * syncs once, and gives them back. */
 #ifndef STORAGE_NODE_PARTITION_LOG_JOB_H
 #define STORAGE_NODE_PARTITION_LOG_JOB_H
 
@@ -17,20 +18,20 @@ enum log_op_kind { LOG_OP_PUT, LOG_OP_DELETE, LOG_OP_DELETE_RANGE };
 struct log_op {
     enum log_op_kind kind;
     enum kv_family family;
-    uint32_t key_at, key_len;   /* in the job's bytes */
-    uint32_t to_at, to_len;     /* DELETE_RANGE: the end; PUT with an own value: the value */
-    struct slice value;         /* PUT with a borrowed value: valid until the job is back */
+    uint32_t key_at, key_len; /* in the job's bytes */
+    uint32_t to_at, to_len;   /* DELETE_RANGE: the end; PUT with an own value: the value */
+    struct slice value;       /* PUT with a borrowed value: valid until the job is back */
 };
 
 struct log_job {
     struct inbox_item item; /* first */
     struct partition *partition;
-    uint64_t token;         /* of the replica core; 0: nobody waits for it */
-    uint64_t applied;       /* the partition's applied index when the job was made: durable with it */
+    uint64_t token;   /* of the replica core; 0: nobody waits for it */
+    uint64_t applied; /* the partition's applied index when the job was made: durable with it */
     struct log_op *ops;
     size_t op_count, op_cap;
     size_t value_bytes;
-    struct buf bytes;       /* keys and own values */
+    struct buf bytes;        /* keys and own values */
     struct log_entry **held; /* entries whose bytes the ops borrow; references of the job */
     size_t held_count, held_cap;
 };
@@ -50,15 +51,16 @@ void log_job_fill(const struct log_job *job, struct kv_batch *batch);
 
 /* Faults for the simulator: what must be caught if somebody breaks it. NULL everywhere else. */
 struct storage_faults {
-    bool skip_sync;         /* the log is not synced before it counts as durable */
-    bool split_applied;     /* the applied index is not in the batch of what was applied */
-    bool answer_early;      /* a write is answered when it is proposed, not when it is applied */
-    bool forget_bodies;     /* the body is not written beside the entry */
-    bool skip_replay;       /* entries above the applied index are not applied at start */
+    bool skip_sync;     /* the log is not synced before it counts as durable */
+    bool split_applied; /* the applied index is not in the batch of what was applied */
+    bool answer_early;  /* a write is answered when it is proposed, not when it is applied */
+    bool forget_bodies; /* the body is not written beside the entry */
+    bool skip_replay;   /* entries above the applied index are not applied at start */
 };
 
-/* Write a chain of jobs (linked by item.next) as one batch and sync it: the group commit. The batch is cleared before and after.
- * Other than OK: the process must end (P9). */
-MUST_CHECK enum err log_commit(struct kv *kv, struct kv_batch *batch, struct inbox_item *jobs, const struct storage_faults *faults);
+/* Write a chain of jobs (linked by item.next) as one batch and sync it: the group commit. The batch is
+ * cleared before and after. Other than OK: the process must end (P9). */
+MUST_CHECK enum err log_commit(struct kv *kv, struct kv_batch *batch, struct inbox_item *jobs,
+                               const struct storage_faults *faults);
 
 #endif

@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The driver of one partition: the place where replication (replica_step), storage (kv) and mail (machine) meet. No threads, no clocks
- * and no sockets in here: time comes in as a value, and what leaves goes through `struct partition_host`. The server runs it on worker
- * threads (worker.h), the simulator in one thread with virtual time.
+/* The driver of one partition: the place where replication (replica_step), storage (kv) and mail (machine)
+ * meet. No threads, no clocks and no sockets in here: time comes in as a value, and what leaves goes through
+ * `struct partition_host`. The server runs it on worker threads (worker.h), the simulator in one thread with
+ * virtual time.
  *
  * The life of a write
  * -------------------
  *   partition_push      the request waits in `gathered`
- *   partition_flush     deadline and machine_check; time = max(newest entry's, clock); entry_encode; EV_PROPOSE. The core answers
- *                       ACT_WRITE: the entry gets its index and stands in the ring, one log_job {log row, body, record} goes to host.submit
- *   host                log_commit: all partitions' jobs in one batch, one fsync; the job comes back
- *   partition_written   remembers the token
- *   partition_flush     EV_DURABLE; the core says how far to apply
- *   partition_apply     machine_apply of every committed entry into one kv_txn, the applied index in the same; kv_txn_commit (no fsync:
- *                       the log has it); then answers, notices, EV_APPLIED
+ *   partition_flush     deadline and machine_check; time = max(newest entry's, clock); entry_encode;
+ * EV_PROPOSE. The core answers ACT_WRITE: the entry gets its index and stands in the ring, one log_job {log
+ * row, body, record} goes to host.submit host                log_commit: all partitions' jobs in one batch,
+ * one fsync; the job comes back partition_written   remembers the token partition_flush     EV_DURABLE; the
+ * core says how far to apply partition_apply     machine_apply of every committed entry into one kv_txn, the
+ * applied index in the same; kv_txn_commit (no fsync: the log has it); then answers, notices, EV_APPLIED
  *
- * If the process dies before log_commit returned, nobody was answered: the caller repeats under the same request id (R15). If it dies
- * between log_commit and the apply, the entry is applied from the log once the new term's barrier commits. If it dies after the apply, the
- * state and the applied index are both there or both not (one batch).
+ * If the process dies before log_commit returned, nobody was answered: the caller repeats under the same
+ * request id (R15). If it dies between log_commit and the apply, the entry is applied from the log once the
+ * new term's barrier commits. If it dies after the apply, the state and the applied index are both there or
+ * both not (one batch).
  *
- * Errors returned here are those after which the process must end: ERR_IO, ERR_NO_SPACE, ERR_INTERNAL (the replica core found a broken rule).
- * A state machine that finds a damaged row (ERR_CORRUPT) stops this partition only: it serves nothing and says so (P9). */
+ * Errors returned here are those after which the process must end: ERR_IO, ERR_NO_SPACE, ERR_INTERNAL (the
+ * replica core found a broken rule). A state machine that finds a damaged row (ERR_CORRUPT) stops this
+ * partition only: it serves nothing and says so (P9). */
 #ifndef STORAGE_NODE_PARTITION_PARTITION_H
 #define STORAGE_NODE_PARTITION_PARTITION_H
 
@@ -32,13 +34,13 @@
 #include "storage-node/replica/replica.h"
 
 enum {
-    PARTITION_COUNT_MAX = 16384,              /* of a cluster */
-    PROPOSE_COUNT_MAX = 256,                  /* entries of one EV_PROPOSE */
-    PROPOSE_BYTES_MAX = 4 * 1024 * 1024,      /* bytes of one EV_PROPOSE, more only if one entry is larger */
-    GATHERED_MAX = 4096,                      /* requests waiting to be proposed; beyond: ERR_BUSY */
-    APPLY_ROUND_MAX = 1024,                   /* entries applied in one transaction */
-    LOG_KEEP_COUNT = 1024,                    /* entries kept behind the applied index for members that come back ... */
-    LOG_KEEP_BYTES = 2 * 1024 * 1024,         /* ... or bytes; between one and two times as much is kept */
+    PARTITION_COUNT_MAX = 16384,         /* of a cluster */
+    PROPOSE_COUNT_MAX = 256,             /* entries of one EV_PROPOSE */
+    PROPOSE_BYTES_MAX = 4 * 1024 * 1024, /* bytes of one EV_PROPOSE, more only if one entry is larger */
+    GATHERED_MAX = 4096,                 /* requests waiting to be proposed; beyond: ERR_BUSY */
+    APPLY_ROUND_MAX = 1024,              /* entries applied in one transaction */
+    LOG_KEEP_COUNT = 1024, /* entries kept behind the applied index for members that come back ... */
+    LOG_KEEP_BYTES = 2 * 1024 * 1024, /* ... or bytes; between one and two times as much is kept */
     SWEEP_INTERVAL_MS = 60 * 1000,
 };
 
@@ -51,19 +53,21 @@ struct partition_now {
     uint64_t real_ms; /* entries */
 };
 
-/* What readers and the network thread see of a partition; everything else is its worker's. Lives as long as the process. */
+/* What readers and the network thread see of a partition; everything else is its worker's. Lives as long as
+ * the process. */
 struct partition_public {
     _Atomic uint64_t read_until; /* CLOCK_BOOTTIME ns; 0: reads are not served here (R14) */
     _Atomic uint64_t time_ms;    /* newest applied entry's time */
     _Atomic uint64_t applied;
     _Atomic uint64_t epoch;
-    _Atomic uint32_t primary;    /* node id of the primary last heard of, 0 unknown */
-    _Atomic uint32_t role;       /* enum replica_role */
-    _Atomic bool active;         /* primary that may commit */
-    _Atomic bool stopped;        /* a damaged row was found: nothing is served */
+    _Atomic uint32_t primary; /* node id of the primary last heard of, 0 unknown */
+    _Atomic uint32_t role;    /* enum replica_role */
+    _Atomic bool active;      /* primary that may commit */
+    _Atomic bool stopped;     /* a damaged row was found: nothing is served */
 };
 
-/* The seam to the director: performs a REPLICA_ACT_ASK; whatever comes back is handed to partition_conf with the ask's id. */
+/* The seam to the director: performs a REPLICA_ACT_ASK; whatever comes back is handed to partition_conf with
+ * the ask's id. */
 struct partition_ask {
     uint32_t partition;
     enum replica_ask_type type;
@@ -71,7 +75,8 @@ struct partition_ask {
     uint32_t node; /* whom it is about */
 };
 
-/* The seam to other members: sends a message of the core (an Append's entries are read with partition_entry). Messages may be lost. */
+/* The seam to other members: sends a message of the core (an Append's entries are read with partition_entry).
+ * Messages may be lost. */
 struct peer_transport {
     void *arg;
     void (*send)(void *arg, struct partition *p, const struct replica_msg *msg);
@@ -85,7 +90,8 @@ extern const struct peer_transport peer_transport_none;
 struct partition_host {
     void *arg;
     void (*submit)(void *arg, struct log_job *job); /* order is kept; comes back through partition_written */
-    void (*notify)(void *arg, const struct partition_peer *peer, uint32_t method, uint32_t partition, struct slice packed);
+    void (*notify)(void *arg, const struct partition_peer *peer, uint32_t method, uint32_t partition,
+                   struct slice packed);
     void (*ask)(void *arg, const struct partition_ask *ask);
     const struct peer_transport *peers;
 };
@@ -107,10 +113,12 @@ struct partition_options {
     const struct storage_faults *faults; /* NULL */
 };
 
-/* Reads the partition's rows and starts its replica. `options->host`, `pub` and `stats` are borrowed for the partition's life.
- * ERR_CORRUPT stops it at once: *out exists and answers, but serves nothing. */
-MUST_CHECK enum err partition_open(const struct partition_options *options, struct partition_now now, struct partition **out);
-/* Requests still waiting are answered ERR_UNAVAILABLE or, if proposed, ERR_IN_DOUBT. All jobs are back before. */
+/* Reads the partition's rows and starts its replica. `options->host`, `pub` and `stats` are borrowed for the
+ * partition's life. ERR_CORRUPT stops it at once: *out exists and answers, but serves nothing. */
+MUST_CHECK enum err partition_open(const struct partition_options *options, struct partition_now now,
+                                   struct partition **out);
+/* Requests still waiting are answered ERR_UNAVAILABLE or, if proposed, ERR_IN_DOUBT. All jobs are back
+ * before. */
 void partition_close(struct partition **p);
 
 uint32_t partition_id(const struct partition *p);
@@ -118,9 +126,11 @@ uint32_t partition_id(const struct partition *p);
 /* Takes the request; kinds METHOD_WRITE and METHOD_MEMORY. */
 void partition_push(struct partition *p, struct partition_now now, struct partition_request *request);
 /* A configuration: of the map (ask_id 0) or an answer. */
-MUST_CHECK enum err partition_conf(struct partition *p, struct partition_now now, const struct replica_conf *conf, uint64_t ask_id);
+MUST_CHECK enum err partition_conf(struct partition *p, struct partition_now now,
+                                   const struct replica_conf *conf, uint64_t ask_id);
 /* A message of another member; entries' handles are struct log_entry made with log_entry_new (taken over). */
-MUST_CHECK enum err partition_message(struct partition *p, struct partition_now now, const struct replica_msg *msg);
+MUST_CHECK enum err partition_message(struct partition *p, struct partition_now now,
+                                      const struct replica_msg *msg);
 /* A submitted job is on disk. Frees it. */
 void partition_written(struct partition *p, struct log_job *job);
 /* Step the core with what came in since the last call. Cheap if nothing did. */
@@ -138,10 +148,13 @@ struct apply_round;
 struct apply_round *apply_round_new(struct kv *kv);
 void apply_round_free(struct apply_round **round);
 /* Apply everything committed of the partitions listed, commit, answer, step EV_APPLIED. */
-MUST_CHECK enum err partition_apply(struct apply_round *round, struct partition *const *list, size_t count, struct partition_now now);
+MUST_CHECK enum err partition_apply(struct apply_round *round, struct partition *const *list, size_t count,
+                                    struct partition_now now);
 
-/* Entry `index` of the log, from memory or disk: its row's entry bytes, epoch, and body. For the transport. ERR_NOT_FOUND if it was cut. */
-MUST_CHECK enum err partition_entry(struct partition *p, uint64_t index, uint64_t *epoch_out, struct buf *entry_out, struct buf *body_out);
+/* Entry `index` of the log, from memory or disk: its row's entry bytes, epoch, and body. For the transport.
+ * ERR_NOT_FOUND if it was cut. */
+MUST_CHECK enum err partition_entry(struct partition *p, uint64_t index, uint64_t *epoch_out,
+                                    struct buf *entry_out, struct buf *body_out);
 
 /* An entry as it comes from a peer; the bytes are copied. */
 struct log_entry *log_entry_new(struct slice entry, struct slice body);

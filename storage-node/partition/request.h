@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A request to a partition, without the wire: made by storage-node/rpc or by a simulator, and given back exactly once through `done`. */
+/* A request to a partition, without the wire: made by storage-node/rpc or by a simulator, and given back
+ * exactly once through `done`. */
 #ifndef STORAGE_NODE_PARTITION_REQUEST_H
 #define STORAGE_NODE_PARTITION_REQUEST_H
 
@@ -27,7 +28,7 @@ struct partition_answer {
 };
 
 struct partition_request {
-    struct inbox_item item;    /* first; for the queue it stands in */
+    struct inbox_item item; /* first; for the queue it stands in */
     uint32_t partition;
     uint32_t method;
     enum method_kind kind;
@@ -36,7 +37,7 @@ struct partition_request {
     struct slice request;      /* packed; valid until done */
     struct slice body;         /* likewise */
     struct partition_peer peer;
-    uint64_t arrived_mono_ns;  /* for figures */
+    uint64_t arrived_mono_ns; /* for figures */
     /* Ends the request's life: on a worker or reader thread. */
     void (*done)(struct partition_request *request, const struct partition_answer *answer);
     struct partition_request *next; /* the partition's */

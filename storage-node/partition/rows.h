@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every row that the driver itself keeps: the node's identity, a partition's record, its applied index, its log. (The state machine's rows
- * are in storage-node/mailbox/keys.h.) Numbers in keys are big-endian; every value starts with a version byte.
+/* Every row that the driver itself keeps: the node's identity, a partition's record, its applied index, its
+ * log. (The state machine's rows are in storage-node/mailbox/keys.h.) Numbers in keys are big-endian; every
+ * value starts with a version byte.
  *
  *   KV_META  "S"                      store identity (R26)
- *   KV_META  "P" partition            record: what replication must remember (dep, commit, log base, installing mark)
- *   KV_META  "A" partition            applied index, written in the batch of the state it describes
- *   KV_LOG   partition index          epoch, entry without body
- *   KV_BODY  partition index          the body beside the entry: machine_body_key() */
+ *   KV_META  "P" partition            record: what replication must remember (dep, commit, log base,
+ * installing mark) KV_META  "A" partition            applied index, written in the batch of the state it
+ * describes KV_LOG   partition index          epoch, entry without body KV_BODY  partition index          the
+ * body beside the entry: machine_body_key() */
 #ifndef STORAGE_NODE_PARTITION_ROWS_H
 #define STORAGE_NODE_PARTITION_ROWS_H
 
@@ -22,7 +23,8 @@ struct store_identity {
     uint32_t node_id; /* given by the director; 0: not yet */
 };
 
-/* Reads it, or makes it if the database is empty of it (written and synced before it returns). ERR_IO, ERR_NO_SPACE, ERR_CORRUPT. */
+/* Reads it, or makes it if the database is empty of it (written and synced before it returns). ERR_IO,
+ * ERR_NO_SPACE, ERR_CORRUPT. */
 MUST_CHECK enum err store_identity_open(struct kv *kv, struct store_identity *out);
 /* Remember the node id; synced. */
 MUST_CHECK enum err store_identity_save(struct kv *kv, const struct store_identity *id);
@@ -47,7 +49,8 @@ void applied_key(uint32_t partition, struct buf *out);
 void applied_encode(const struct partition_applied *a, struct buf *out);
 MUST_CHECK enum err applied_decode(struct slice value, struct partition_applied *out);
 
-/* All records of the node: from record_range's lower to its upper bound; the id of one record's key (false: no such key). */
+/* All records of the node: from record_range's lower to its upper bound; the id of one record's key (false:
+ * no such key). */
 void record_range(struct buf *lower, struct buf *upper);
 bool record_key_partition(struct slice key, uint32_t *partition_out);
 

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The thread of the group commit: takes what all workers want on disk, writes it as one batch, syncs once,
+ * gives the jobs back. While it syncs, the next batch gathers. A failed write or sync ends the process (P9).
+ */
+#ifndef STORAGE_NODE_PARTITION_LOG_WRITER_H
+#define STORAGE_NODE_PARTITION_LOG_WRITER_H
+
+#include "storage-node/partition/log_job.h"
+
+enum { LOG_BATCH_BYTES_MAX = 16 * 1024 * 1024 /* of one batch; a job more than that goes alone */ };
+
+struct log_writer;
+
+struct log_writer_stats {
+    _Atomic uint64_t batches, jobs, bytes, sync_ns;
+    _Atomic uint64_t queued; /* jobs waiting */
+};
+
+/* `give_back` is called on the writer's thread, once a batch, with its jobs linked by item.next in order. */
+struct log_writer *log_writer_start(struct kv *kv, void (*give_back)(void *arg, struct inbox_item *jobs),
+                                    void *arg);
+/* Jobs submitted before are written. */
+void log_writer_stop(struct log_writer **writer);
+/* Any thread; one wake-up for the chain. */
+void log_writer_submit(struct log_writer *writer, struct inbox_chain *jobs);
+const struct log_writer_stats *log_writer_get_stats(const struct log_writer *writer);
+
+#endif

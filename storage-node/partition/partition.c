@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage-node/partition/partition.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+#include "storage-node/partition/partition_priv.h"
+
+enum { SWEEP_SLOTS = 64 /* partitions sweep at different moments of the minute */ };
+
+static const uint64_t ns_per_ms = 1000000;
+
+enum err partition_step(struct partition *p, const struct replica_event *event, struct partition_now now)
+{
+    replica_step(p->replica, event, &p->actions);
+    p->next_tick = p->actions.next_tick;
+    return partition_perform(p, now);
+}
+
+/* ---- life */
+
+static struct partition *make(const struct partition_options *options, struct partition_now now)
+{
+    struct partition *p = NEW(struct partition);
+    p->id = options->id;
+    p->kv = options->kv;
+    p->host = options->host;
+    p->pub = options->pub;
+    p->stats = options->stats;
+    p->faults = options->faults;
+    p->gathered_tail = &p->gathered_first;
+    p->proposal = NEW_ARRAY(struct replica_entry, PROPOSE_COUNT_MAX);
+    p->next_tick = REPLICA_NEVER;
+    p->next_sweep_ns = now.boot_ns + SWEEP_INTERVAL_MS * ns_per_ms * (p->id % SWEEP_SLOTS + 1) / SWEEP_SLOTS;
+    struct replica_cfg cfg = { .self = options->self, .min_members = options->min_members };
+    p->replica = replica_new(&cfg);
+    return p;
+}
+
+enum err partition_open(const struct partition_options *options, struct partition_now now,
+                        struct partition **out)
+{
+    struct partition *p = make(options, now);
+    enum err err = partition_load(p, options->nonce, now);
+    if (err == ERR_CORRUPT) {
+        partition_stop(p, "its rows cannot be read");
+        err = OK;
+    }
+    if (err != OK)
+        partition_close(&p);
+    *out = p;
+    return err;
+}
+
+static void answer_gathered(struct partition *p, enum err status)
+{
+    struct partition_request *r = p->gathered_first;
+    p->gathered_first = NULL;
+    p->gathered_tail = &p->gathered_first;
+    p->gathered_count = 0;
+    while (r != NULL) {
+        struct partition_request *next = r->next;
+        partition_request_end(r, status, p->entry_time);
+        r = next;
+    }
+}
+
+void partition_close(struct partition **out)
+{
+    struct partition *p = *out;
+    if (p == NULL)
+        return;
+    answer_gathered(p, ERR_UNAVAILABLE);
+    partition_fail(p, 0, ERR_IN_DOUBT);
+    log_ring_fini(&p->ring);
+    watch_table_fini(&p->watches);
+    lock_table_fini(&p->locks);
+    replica_free(&p->replica);
+    replica_actions_fini(&p->actions);
+    buf_fini(&p->key);
+    buf_fini(&p->value);
+    free(p->proposal);
+    free(p);
+    *out = NULL;
+}
+
+void partition_stop(struct partition *p, const char *why)
+{
+    p->stopped = true;
+    p->apply_to = p->applied.index;
+    atomic_store(&p->pub->read_until, 0);
+    atomic_store(&p->pub->stopped, true);
+    log_fault("partition", "stopped serving: %s partition=%u applied=%llu", why, p->id,
+              (unsigned long long)p->applied.index);
+    answer_gathered(p, ERR_UNAVAILABLE);
+    partition_fail(p, 0, ERR_IN_DOUBT);
+}
+
+/* ---- requests */
+
+bool partition_serves_reads(const struct partition *p, struct partition_now now)
+{
+    return !p->stopped && now.boot_ns < atomic_load_explicit(&p->pub->read_until, memory_order_relaxed);
+}
+
+static enum err why_not_served(const struct partition *p)
+{
+    struct replica_info info;
+    if (p->stopped)
+        return ERR_UNAVAILABLE;
+    replica_info(p->replica, &info);
+    return info.role == REPLICA_PRIMARY ? ERR_UNAVAILABLE : ERR_NOT_PRIMARY;
+}
+
+static void serve_memory(struct partition *p, struct partition_now now, struct partition_request *request)
+{
+    if (!partition_serves_reads(p, now))
+        partition_request_end(request, why_not_served(p), p->entry_time);
+    else if (request->method == METHOD_WATCH)
+        partition_watch(p, now, request);
+    else if (request->method == METHOD_LOCK)
+        partition_lock(p, now, request);
+    else
+        partition_request_end(request, ERR_UNSUPPORTED, p->entry_time);
+}
+
+void partition_push(struct partition *p, struct partition_now now, struct partition_request *request)
+{
+    if (request->kind == METHOD_MEMORY) {
+        serve_memory(p, now, request);
+    } else if (request->kind != METHOD_WRITE) {
+        partition_request_end(request, ERR_UNSUPPORTED, p->entry_time);
+    } else if (p->stopped || p->gathered_count >= GATHERED_MAX) {
+        partition_request_end(request, p->stopped ? ERR_UNAVAILABLE : ERR_BUSY, p->entry_time);
+    } else {
+        request->next = NULL;
+        *p->gathered_tail = request;
+        p->gathered_tail = &request->next;
+        p->gathered_count++;
+    }
+}
+
+void partition_answer_entry(struct partition *p, struct log_entry *e, enum err status, struct buf *response)
+{
+    struct partition_request *request = e->request;
+    if (request == NULL)
+        return;
+    struct partition_answer answer = { .status = status, .time_ms = p->entry_time, .response = response };
+    e->request = NULL;
+    if (e->own_body.len == 0)
+        e->body = SLICE_NULL; /* it was the request's */
+    request->done(request, &answer);
+}
+
+void partition_fail(struct partition *p, uint64_t after, enum err err)
+{
+    for (uint64_t i = p->ring.first; i < p->ring.next; i++) {
+        struct log_entry *e = log_ring_find(&p->ring, i);
+        if (i <= after || e->request == NULL)
+            continue;
+        if (e->refs == 1)
+            partition_answer_entry(p, e, err, NULL);
+        else
+            e->failed = true; /* the log writer still reads the request's bytes */
+    }
+}
+
+/* ---- what comes from outside */
+
+enum err partition_conf(struct partition *p, struct partition_now now, const struct replica_conf *conf,
+                        uint64_t ask_id)
+{
+    if (p->stopped)
+        return OK;
+    struct replica_event event = { .type = REPLICA_EV_CONF, .now = now.boot_ns };
+    event.conf.conf = conf;
+    event.conf.ask_id = ask_id;
+    return partition_step(p, &event, now);
+}
+
+/* Entries of a peer learn their time and size from their own header. False: no entry this program can read.
+ */
+static bool take_peer_entries(struct partition *p, const struct replica_msg *msg)
+{
+    bool good = true;
+    for (uint32_t i = 0; i < msg->append.count; i++) {
+        struct log_entry *e = msg->append.entries[i].handle;
+        struct entry_header h;
+        struct slice request;
+        if (entry_decode(log_entry_bytes(e), &h, &request) != OK) {
+            good = false;
+            continue;
+        }
+        e->time_ms = h.time_ms;
+        e->body_len = h.body_len;
+        if (h.time_ms > p->entry_time)
+            p->entry_time = h.time_ms;
+    }
+    return good;
+}
+
+enum err partition_message(struct partition *p, struct partition_now now, const struct replica_msg *msg)
+{
+    bool append = msg->type == REPLICA_MSG_APPEND;
+    enum err err = OK;
+    /* Chunks of a snapshot come with a transport that can carry them. */
+    bool wanted = !p->stopped && msg->type != REPLICA_MSG_CHUNK;
+    if (wanted && append && !take_peer_entries(p, msg)) {
+        log_error("partition", "an entry from a member cannot be read partition=%u node=%u", p->id,
+                  msg->peer.id);
+        wanted = false;
+    }
+    if (wanted) {
+        struct replica_event event = { .type = REPLICA_EV_MSG, .now = now.boot_ns, .msg = *msg };
+        err = partition_step(p, &event, now);
+    }
+    /* The ring took its own reference of what was appended. */
+    for (uint32_t i = 0; append && i < msg->append.count; i++)
+        log_entry_unref(msg->append.entries[i].handle);
+    return err;
+}
+
+void partition_written(struct partition *p, struct log_job *job)
+{
+    for (size_t i = 0; i < job->held_count; i++) {
+        struct log_entry *e = job->held[i];
+        if (e->failed)
+            partition_answer_entry(p, e, ERR_IN_DOUBT, NULL);
+        log_entry_unref(e);
+    }
+    job->held_count = 0;
+    if (job->applied > p->applied_durable)
+        p->applied_durable = job->applied;
+    if (job->token > p->written_token)
+        p->written_token = job->token;
+    log_job_free(&job);
+}
+
+/* ---- turns */
+
+enum err partition_flush(struct partition *p, struct partition_now now)
+{
+    if (p->stopped)
+        return OK;
+    /* Proposals first: the log writer starts on them while this thread applies. */
+    if (p->gathered_first != NULL)
+        TRY(partition_propose(p, now));
+    if (p->written_token != 0) {
+        struct replica_event event = { .type = REPLICA_EV_DURABLE, .now = now.boot_ns };
+        event.durable.token = p->written_token;
+        p->written_token = 0;
+        TRY(partition_step(p, &event, now));
+    }
+    return OK;
+}
+
+static enum err sweep(struct partition *p, struct partition_now now)
+{
+    struct replica_info info;
+    bool due = false;
+    p->next_sweep_ns = now.boot_ns + SWEEP_INTERVAL_MS * ns_per_ms;
+    watch_table_expire(&p->watches, now.mono_ms);
+    lock_table_expire(&p->locks, now.mono_ms);
+    replica_info(p->replica, &info);
+    if (!info.active || p->sweep_index != 0)
+        return OK;
+    uint64_t time_ms = now.real_ms > p->entry_time ? now.real_ms : p->entry_time;
+    enum err err = machine_sweep_due(p->kv, p->id, time_ms, &due);
+    if (err == ERR_CORRUPT) {
+        partition_stop(p, "a row is damaged");
+        return OK;
+    }
+    TRY(err);
+    return due ? partition_propose_internal(p, ENTRY_SWEEP, now) : OK;
+}
+
+enum err partition_tick(struct partition *p, struct partition_now now)
+{
+    if (p->stopped)
+        return OK;
+    if (now.boot_ns >= p->next_tick) {
+        struct replica_event event = { .type = REPLICA_EV_TICK, .now = now.boot_ns };
+        TRY(partition_step(p, &event, now));
+    }
+    if (now.boot_ns >= p->next_sweep_ns)
+        TRY(sweep(p, now));
+    return OK;
+}
+
+uint64_t partition_next_tick(const struct partition *p)
+{
+    if (p->stopped)
+        return REPLICA_NEVER;
+    return p->next_tick < p->next_sweep_ns ? p->next_tick : p->next_sweep_ns;
+}
+
+/* ---- figures */
+
+uint32_t partition_id(const struct partition *p)
+{
+    return p->id;
+}
+
+void partition_info(const struct partition *p, struct replica_info *out)
+{
+    replica_info(p->replica, out);
+}
+
+uint64_t partition_chain(const struct partition *p)
+{
+    return p->applied.chain;
+}
+
+void partition_publish(struct partition *p)
+{
+    struct replica_info info;
+    replica_info(p->replica, &info);
+    atomic_store(&p->pub->epoch, info.epoch);
+    atomic_store(&p->pub->primary, info.primary.id);
+    atomic_store(&p->pub->role, (uint32_t)info.role);
+    atomic_store(&p->pub->active, info.active);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of one partition's driver; see partition.h for the story. */
+#ifndef STORAGE_NODE_PARTITION_PARTITION_PRIV_H
+#define STORAGE_NODE_PARTITION_PARTITION_PRIV_H
+
+#include "storage-node/mailbox/machine.h"
+#include "storage-node/partition/entry_priv.h"
+#include "storage-node/partition/lock_priv.h"
+#include "storage-node/partition/partition.h"
+#include "storage-node/partition/watch_priv.h"
+
+struct partition {
+    uint32_t id;
+    struct kv *kv;
+    const struct partition_host *host;
+    struct partition_public *pub;
+    struct partition_stats *stats;
+    const struct storage_faults *faults;
+
+    struct replica *replica;
+    struct replica_actions actions;
+    uint64_t next_tick;
+
+    struct partition_record record;   /* as in the newest job that was submitted */
+    struct partition_applied applied; /* in the state that readers see */
+    uint64_t applied_durable;         /* known to be on disk */
+    uint64_t apply_to;                /* REPLICA_ACT_APPLY */
+    uint64_t entry_time;              /* newest entry's, applied or not */
+    bool stopped;                     /* a damaged row (P9) */
+
+    struct log_ring ring;
+    struct partition_request *gathered_first, **gathered_tail;
+    uint32_t gathered_count;
+    struct replica_entry *proposal; /* PROPOSE_COUNT_MAX */
+    enum err proposal_refused;      /* by the step under way */
+
+    uint64_t written_token; /* newest token given back and not stepped yet */
+
+    /* Cutting the log's front: when LOG_KEEP_* came behind `mark`, it is cut there and the mark moves to the
+     * applied index. */
+    uint64_t mark, mark_bytes;
+
+    uint64_t next_sweep_ns; /* CLOCK_BOOTTIME */
+    uint64_t sweep_index;   /* of a sweep not yet applied; 0: none */
+
+    /* What the transaction under way makes of `applied` (apply.c). */
+    struct partition_applied applying;
+    uint64_t applying_time;
+
+    struct watch_table watches;
+    struct lock_table locks;
+    struct buf key, value; /* scratch */
+};
+
+/* One event into the core and its actions out. */
+MUST_CHECK enum err partition_step(struct partition *p, const struct replica_event *event,
+                                   struct partition_now now);
+/* perform.c: the actions of the last step, in their order. */
+MUST_CHECK enum err partition_perform(struct partition *p, struct partition_now now);
+
+/* propose.c */
+MUST_CHECK enum err partition_propose(struct partition *p, struct partition_now now);
+/* An entry the primary makes by itself (sweep, barrier), not yet in the ring. */
+struct log_entry *partition_make_internal(struct partition *p, uint32_t method, struct partition_now now);
+
+/* Propose an entry of the primary's own, without a request. */
+MUST_CHECK enum err partition_propose_internal(struct partition *p, uint32_t method,
+                                               struct partition_now now);
+
+/* open.c: reads the rows and steps EV_START. ERR_CORRUPT, ERR_IO. */
+MUST_CHECK enum err partition_load(struct partition *p, uint64_t nonce, struct partition_now now);
+
+/* Answer proposals above `after`: now, or as soon as the log writer lets go of their bytes. */
+void partition_fail(struct partition *p, uint64_t after, enum err err);
+/* Stop serving: a damaged row was found. Everything waiting is answered. */
+void partition_stop(struct partition *p, const char *why);
+/* Answer an entry's request, if one waits; its borrowed body goes with it. */
+void partition_answer_entry(struct partition *p, struct log_entry *e, enum err status, struct buf *response);
+/* Publish role, epoch and primary for the other threads. */
+void partition_publish(struct partition *p);
+
+/* May memory-only requests be served now: primary, active, lease good? */
+bool partition_serves_reads(const struct partition *p, struct partition_now now);
+
+/* watch.c, lock.c: METHOD_MEMORY */
+void partition_watch(struct partition *p, struct partition_now now, struct partition_request *request);
+void partition_lock(struct partition *p, struct partition_now now, struct partition_request *request);
+void partition_notify_changes(struct partition *p, const struct machine_change *changes, size_t count);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests become entries: checked, timed, encoded, and given to the core in proposals of bounded size. */
+#include "lib/base/alloc.h"
+#include "storage-node/partition/partition_priv.h"
+
+static struct log_entry *make_entry(struct partition *p, const struct entry_header *header,
+                                    struct slice request)
+{
+    struct log_entry *e = NEW(struct log_entry);
+    e->refs = 1;
+    e->time_ms = header->time_ms;
+    e->body_len = header->body_len;
+    log_row_begin(0, &e->row);
+    buf_reserve(&e->row, request.len + 64);
+    entry_encode(header, request, &e->row);
+    return e;
+}
+
+/* No entry's time is below the one before it, whatever the clock does. */
+static uint64_t next_time(struct partition *p, struct partition_now now)
+{
+    if (now.real_ms > p->entry_time)
+        p->entry_time = now.real_ms;
+    return p->entry_time;
+}
+
+struct log_entry *partition_make_internal(struct partition *p, uint32_t method, struct partition_now now)
+{
+    struct entry_header header = { .version = MACHINE_VERSION,
+                                   .method = method,
+                                   .time_ms = next_time(p, now) };
+    return make_entry(p, &header, SLICE_NULL);
+}
+
+static struct log_entry *entry_of_request(struct partition *p, struct partition_request *r,
+                                          struct partition_now now)
+{
+    struct entry_header header = { .version = MACHINE_VERSION,
+                                   .method = r->method,
+                                   .time_ms = next_time(p, now) };
+    memcpy(header.request_id, r->request_id, REQUEST_ID_SIZE);
+    header.body_len = (uint32_t)r->body.len;
+    struct log_entry *e = make_entry(p, &header, r->request);
+    if (p->faults != NULL && p->faults->answer_early) {
+        buf_add_slice(&e->own_body, r->body);
+        e->body = buf_slice(&e->own_body);
+        partition_request_end(r, OK, p->entry_time);
+        return e;
+    }
+    e->body = r->body;
+    e->request = r;
+    return e;
+}
+
+static struct partition_request *pop_gathered(struct partition *p)
+{
+    struct partition_request *r = p->gathered_first;
+    if (r == NULL)
+        return NULL;
+    p->gathered_first = r->next;
+    if (p->gathered_first == NULL)
+        p->gathered_tail = &p->gathered_first;
+    p->gathered_count--;
+    r->next = NULL;
+    return r;
+}
+
+/* Whether a request may become an entry; if not it is answered. */
+static bool admit(struct partition *p, struct partition_request *r, struct partition_now now)
+{
+    enum err err = OK;
+    if (r->deadline_mono_ms <= now.mono_ms) {
+        atomic_fetch_add_explicit(&p->stats->expired, 1, memory_order_relaxed);
+        err = ERR_TIMEOUT;
+    }
+    if (err == OK)
+        err = machine_check(r->method, r->request, r->body.len);
+    if (err != OK)
+        partition_request_end(r, err, p->entry_time);
+    return err == OK;
+}
+
+/* Step EV_PROPOSE with `count` entries of p->proposal; drops the makers' references. */
+static enum err step_proposal(struct partition *p, uint32_t count, struct partition_now now)
+{
+    struct replica_event event = { .type = REPLICA_EV_PROPOSE, .now = now.boot_ns };
+    event.propose.entries = p->proposal;
+    event.propose.count = count;
+    p->proposal_refused = OK;
+    enum err err = partition_step(p, &event, now);
+    _Atomic uint64_t *figure = p->proposal_refused == OK ? &p->stats->proposed : &p->stats->rejected;
+    atomic_fetch_add_explicit(figure, count, memory_order_relaxed);
+    for (uint32_t i = 0; i < count; i++) {
+        struct log_entry *e = p->proposal[i].handle;
+        if (p->proposal_refused != OK)
+            partition_answer_entry(p, e, p->proposal_refused, NULL);
+        log_entry_unref(e);
+    }
+    return err;
+}
+
+enum err partition_propose(struct partition *p, struct partition_now now)
+{
+    while (p->gathered_first != NULL && !p->stopped) {
+        uint32_t count = 0;
+        size_t bytes = 0;
+        while (count < PROPOSE_COUNT_MAX && bytes < PROPOSE_BYTES_MAX) {
+            struct partition_request *r = pop_gathered(p);
+            if (r == NULL)
+                break;
+            if (!admit(p, r, now))
+                continue;
+            struct log_entry *e = entry_of_request(p, r, now);
+            p->proposal[count++] = (struct replica_entry){ .size = log_entry_size(e), .handle = e };
+            bytes += log_entry_size(e);
+        }
+        if (count > 0)
+            TRY(step_proposal(p, count, now));
+    }
+    return OK;
+}
+
+enum err partition_propose_internal(struct partition *p, uint32_t method, struct partition_now now)
+{
+    struct log_entry *e = partition_make_internal(p, method, now);
+    p->proposal[0] = (struct replica_entry){ .size = log_entry_size(e), .handle = e };
+    log_entry_ref(e);
+    enum err err = step_proposal(p, 1, now);
+    if (p->proposal_refused == OK && method == ENTRY_SWEEP)
+        p->sweep_index = e->index;
+    log_entry_unref(e);
+    return err;
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage-node/partition/worker.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/rand.h"
+#include "storage-node/partition/rows.h"
+
+enum item_kind { ITEM_REQUEST, ITEM_WRITTEN, ITEM_CONF, ITEM_STOP };
+
+struct conf_item {
+    struct inbox_item item; /* first */
+    uint32_t partition;
+    uint8_t min_members;
+    uint64_t ask_id;
+    struct replica_conf conf;
+};
+
+struct slot {
+    struct partition *p; /* NULL: not open */
+    bool touched;
+};
+
+struct worker {
+    struct worker_pool *pool;
+    uint32_t index;
+    struct inbox inbox;
+    struct inbox_item stop_item;
+    struct slot *slots; /* partition / workers */
+    struct partition **touched;
+    size_t touched_count;
+    struct inbox_chain jobs; /* made in this turn */
+    uint64_t jobs_out;       /* at the log writer */
+    uint64_t next_scan_ns;   /* CLOCK_BOOTTIME: when some partition wants a tick */
+    uint64_t last_scan_ns;
+    bool stopping;
+    struct apply_round *round;
+    struct partition_host host;
+    struct worker_stats stats;
+    pthread_t thread;
+};
+
+struct worker_pool {
+    struct worker_pool_options options;
+    struct log_writer *log_writer;
+    struct worker workers[];
+};
+
+static void must(enum err err, const char *what)
+{
+    if (err != OK)
+        log_fatal("worker", "%s: %s; the node stops so that nothing wrong is acknowledged", what,
+                  err_text(err));
+}
+
+static struct partition_now read_clocks(void)
+{
+    return (struct partition_now){ clock_boot_ns(), clock_mono_ms(), clock_real_ms() };
+}
+
+/* ---- the partitions' host */
+
+static void host_submit(void *arg, struct log_job *job)
+{
+    struct worker *w = arg;
+    inbox_chain_add(&w->jobs, &job->item);
+    w->jobs_out++;
+}
+
+static void host_notify(void *arg, const struct partition_peer *peer, uint32_t method, uint32_t partition,
+                        struct slice packed)
+{
+    struct worker *w = arg;
+    w->pool->options.notify(w->pool->options.arg, peer, method, partition, packed);
+}
+
+static void host_ask(void *arg, const struct partition_ask *ask)
+{
+    struct worker *w = arg;
+    w->pool->options.ask(w->pool->options.arg, ask);
+}
+
+/* ---- partitions of a worker */
+
+static struct slot *slot_of(struct worker *w, uint32_t partition)
+{
+    return partition < PARTITION_COUNT_MAX ? &w->slots[partition / w->pool->options.workers] : NULL;
+}
+
+static void touch(struct worker *w, struct slot *slot)
+{
+    if (slot->touched)
+        return;
+    slot->touched = true;
+    w->touched[w->touched_count++] = slot->p;
+}
+
+static bool has_record(struct worker *w, uint32_t partition)
+{
+    struct buf key = { 0 };
+    struct kv_value value = { 0 };
+    record_key(partition, &key);
+    enum err err = kv_get(w->pool->options.kv, NULL, KV_META, buf_slice(&key), &value);
+    kv_value_release(&value);
+    buf_fini(&key);
+    if (err != ERR_NOT_FOUND)
+        must(err, "reading a partition's record");
+    return err == OK;
+}
+
+static bool conf_names(const struct replica_conf *conf, struct replica_node node)
+{
+    for (int i = 0; i < conf->member_count; i++) {
+        if (replica_node_eq(conf->members[i], node))
+            return true;
+    }
+    for (int i = 0; i < conf->learner_count; i++) {
+        if (replica_node_eq(conf->learners[i], node))
+            return true;
+    }
+    return false;
+}
+
+static void open_partition(struct worker *w, struct slot *slot, const struct conf_item *c,
+                           struct partition_now now)
+{
+    struct partition_options options = {
+        .id = c->partition,
+        .self = w->pool->options.self,
+        .min_members = c->min_members,
+        .kv = w->pool->options.kv,
+        .host = &w->host,
+        .pub = directory_get(w->pool->options.directory, c->partition),
+        .stats = &w->stats.partition,
+        .nonce = rand_u64(),
+    };
+    must(partition_open(&options, now, &slot->p), "opening a partition");
+    atomic_fetch_add_explicit(&w->stats.partitions, 1, memory_order_relaxed);
+}
+
+static void take_conf(struct worker *w, struct conf_item *c, struct partition_now now)
+{
+    struct slot *slot = slot_of(w, c->partition);
+    if (slot != NULL && slot->p == NULL && !w->stopping &&
+        (conf_names(&c->conf, w->pool->options.self) || has_record(w, c->partition)))
+        open_partition(w, slot, c, now);
+    if (slot != NULL && slot->p != NULL) {
+        must(partition_conf(slot->p, now, &c->conf, c->ask_id), "taking a configuration");
+        touch(w, slot);
+    }
+    free(c);
+}
+
+static void take_request(struct worker *w, struct partition_request *r, struct partition_now now)
+{
+    struct slot *slot = slot_of(w, r->partition);
+    if (slot == NULL || slot->p == NULL || w->stopping) {
+        partition_request_end(r, w->stopping ? ERR_UNAVAILABLE : ERR_NOT_PRIMARY, 0);
+        return;
+    }
+    partition_push(slot->p, now, r);
+    touch(w, slot);
+}
+
+static void take_written(struct worker *w, struct log_job *job)
+{
+    struct partition *p = job->partition;
+    w->jobs_out--;
+    touch(w, slot_of(w, partition_id(p)));
+    partition_written(p, job);
+}
+
+static void take_items(struct worker *w, struct inbox_item *item, struct partition_now now)
+{
+    while (item != NULL) {
+        struct inbox_item *next = item->next;
+        switch ((enum item_kind)item->kind) {
+        case ITEM_REQUEST:
+            take_request(w, (struct partition_request *)item, now);
+            break;
+        case ITEM_WRITTEN:
+            take_written(w, (struct log_job *)item);
+            break;
+        case ITEM_CONF:
+            take_conf(w, (struct conf_item *)item, now);
+            break;
+        case ITEM_STOP:
+            w->stopping = true;
+            break;
+        }
+        item = next;
+    }
+}
+
+/* ---- a turn */
+
+static size_t slot_count(const struct worker *w)
+{
+    return PARTITION_COUNT_MAX / w->pool->options.workers + 1;
+}
+
+static void want_tick(struct worker *w, const struct partition *p)
+{
+    uint64_t at = partition_next_tick(p), earliest = w->last_scan_ns + (uint64_t)WORKER_SCAN_MS * 1000000;
+    if (at < earliest)
+        at = earliest;
+    if (at < w->next_scan_ns)
+        w->next_scan_ns = at;
+}
+
+static void tick_all(struct worker *w, struct partition_now now)
+{
+    w->last_scan_ns = now.boot_ns;
+    w->next_scan_ns = REPLICA_NEVER;
+    uint32_t open = atomic_load_explicit(&w->stats.partitions, memory_order_relaxed);
+    for (size_t i = 0; open > 0 && i < slot_count(w); i++) {
+        struct slot *slot = &w->slots[i];
+        if (slot->p == NULL)
+            continue;
+        open--;
+        if (partition_next_tick(slot->p) <= now.boot_ns) {
+            must(partition_tick(slot->p, now), "a tick");
+            touch(w, slot);
+        }
+        want_tick(w, slot->p);
+    }
+}
+
+static void submit_jobs(struct worker *w)
+{
+    if (w->jobs.first != NULL)
+        log_writer_submit(w->pool->log_writer, &w->jobs);
+}
+
+static void flush_touched(struct worker *w, struct partition_now now)
+{
+    for (size_t i = 0; i < w->touched_count; i++)
+        must(partition_flush(w->touched[i], now), "replication");
+    submit_jobs(w);
+    uint64_t start = clock_mono_ns();
+    must(partition_apply(w->round, w->touched, w->touched_count, now), "applying entries");
+    atomic_fetch_add_explicit(&w->stats.apply_ns, clock_mono_ns() - start, memory_order_relaxed);
+    submit_jobs(w);
+    for (size_t i = 0; i < w->touched_count; i++) {
+        want_tick(w, w->touched[i]);
+        slot_of(w, partition_id(w->touched[i]))->touched = false;
+    }
+    w->touched_count = 0;
+}
+
+static uint64_t wait_ns(const struct worker *w)
+{
+    uint64_t now = clock_boot_ns();
+    if (w->next_scan_ns == REPLICA_NEVER)
+        return UINT64_MAX;
+    return w->next_scan_ns > now ? w->next_scan_ns - now : 0;
+}
+
+static void close_all(struct worker *w)
+{
+    for (size_t i = 0; i < slot_count(w); i++)
+        partition_close(&w->slots[i].p);
+}
+
+static void *run(void *arg)
+{
+    struct worker *w = arg;
+    while (!w->stopping || w->jobs_out > 0) {
+        struct inbox_item *items = inbox_wait(&w->inbox, wait_ns(w));
+        struct partition_now now = read_clocks();
+        take_items(w, items, now);
+        if (now.boot_ns >= w->next_scan_ns && !w->stopping)
+            tick_all(w, now);
+        if (w->touched_count > 0)
+            flush_touched(w, now);
+        atomic_fetch_add_explicit(&w->stats.turns, 1, memory_order_relaxed);
+    }
+    close_all(w);
+    return NULL;
+}
+
+/* ---- the pool */
+
+static void push_to(struct worker *w, struct inbox_item *item, enum item_kind kind)
+{
+    item->kind = kind;
+    inbox_push(&w->inbox, item);
+}
+
+static struct worker *worker_of(struct worker_pool *pool, uint32_t partition)
+{
+    return &pool->workers[partition % pool->options.workers];
+}
+
+/* On the log writer's thread: one push a worker and batch. */
+static void give_back(void *arg, struct inbox_item *jobs)
+{
+    struct worker_pool *pool = arg;
+    struct inbox_chain chains[WORKERS_MAX] = { 0 };
+    while (jobs != NULL) {
+        struct inbox_item *next = jobs->next;
+        jobs->kind = ITEM_WRITTEN;
+        inbox_chain_add(&chains[partition_id(((struct log_job *)jobs)->partition) % pool->options.workers],
+                        jobs);
+        jobs = next;
+    }
+    for (uint32_t i = 0; i < pool->options.workers; i++)
+        inbox_push_chain(&pool->workers[i].inbox, &chains[i]);
+}
+
+static void start_worker(struct worker_pool *pool, uint32_t i)
+{
+    struct worker *w = &pool->workers[i];
+    w->pool = pool;
+    w->index = i;
+    w->next_scan_ns = REPLICA_NEVER;
+    w->slots = NEW_ARRAY(struct slot, slot_count(w));
+    w->touched = NEW_ARRAY(struct partition *, slot_count(w));
+    w->round = apply_round_new(pool->options.kv);
+    w->host = (struct partition_host){ w, host_submit, host_notify, host_ask, pool->options.peers };
+    if (pthread_create(&w->thread, NULL, run, w) != 0)
+        log_fatal("worker", "cannot start a thread");
+    pthread_setname_np(w->thread, "worker");
+}
+
+struct worker_pool *worker_pool_start(const struct worker_pool_options *options)
+{
+    struct worker_pool *pool = xcalloc(1, sizeof *pool + options->workers * sizeof pool->workers[0]);
+    pool->options = *options;
+    pool->log_writer = log_writer_start(options->kv, give_back, pool);
+    for (uint32_t i = 0; i < options->workers; i++)
+        start_worker(pool, i);
+    return pool;
+}
+
+void worker_pool_stop(struct worker_pool **out)
+{
+    struct worker_pool *pool = *out;
+    if (pool == NULL)
+        return;
+    for (uint32_t i = 0; i < pool->options.workers; i++)
+        push_to(&pool->workers[i], &pool->workers[i].stop_item, ITEM_STOP);
+    for (uint32_t i = 0; i < pool->options.workers; i++)
+        pthread_join(pool->workers[i].thread, NULL);
+    log_writer_stop(&pool->log_writer);
+    for (uint32_t i = 0; i < pool->options.workers; i++) {
+        struct worker *w = &pool->workers[i];
+        take_items(w, inbox_take(&w->inbox), read_clocks()); /* came too late: answered, nothing else */
+        apply_round_free(&w->round);
+        free(w->slots);
+        free(w->touched);
+    }
+    free(pool);
+    *out = NULL;
+}
+
+void worker_pool_push(struct worker_pool *pool, struct partition_request *request)
+{
+    push_to(worker_of(pool, request->partition), &request->item, ITEM_REQUEST);
+}
+
+void worker_pool_conf(struct worker_pool *pool, uint32_t partition, const struct replica_conf *conf,
+                      uint64_t ask_id, uint8_t min_members)
+{
+    struct conf_item *c = NEW(struct conf_item);
+    c->partition = partition;
+    c->conf = *conf;
+    c->ask_id = ask_id;
+    c->min_members = min_members;
+    push_to(worker_of(pool, partition), &c->item, ITEM_CONF);
+}
+
+uint32_t worker_pool_count(const struct worker_pool *pool)
+{
+    return pool->options.workers;
+}
+
+const struct worker_stats *worker_pool_get_stats(const struct worker_pool *pool, uint32_t i)
+{
+    return &pool->workers[i].stats;
+}
+
+const struct log_writer_stats *worker_pool_log_stats(const struct worker_pool *pool)
+{
+    return log_writer_get_stats(pool->log_writer);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The threads around the partitions: W workers (partition p belongs to worker p mod W) and the log writer. A
+ * worker's turn: take what came in, tick who wants it, flush (proposals go to the log writer), apply what is
+ * committed, answer. */
+#ifndef STORAGE_NODE_PARTITION_WORKER_H
+#define STORAGE_NODE_PARTITION_WORKER_H
+
+#include "storage-node/partition/directory.h"
+#include "storage-node/partition/log_writer.h"
+#include "storage-node/partition/partition.h"
+
+enum { WORKERS_MAX = 64, WORKER_SCAN_MS = 50 /* ticks are looked for at most this often */ };
+
+struct worker_pool_options {
+    struct kv *kv;
+    struct directory *directory;
+    struct replica_node self;
+    uint32_t workers; /* 1..WORKERS_MAX */
+    /* Called on worker threads. */
+    void (*notify)(void *arg, const struct partition_peer *peer, uint32_t method, uint32_t partition,
+                   struct slice packed);
+    void (*ask)(void *arg, const struct partition_ask *ask);
+    void *arg;
+    const struct peer_transport *peers;
+};
+
+/* Of all workers together, but for queue lengths. */
+struct worker_stats {
+    struct partition_stats partition;
+    _Atomic uint64_t turns, apply_ns;
+    _Atomic uint32_t partitions, stopped;
+};
+
+struct worker_pool;
+
+struct worker_pool *worker_pool_start(const struct worker_pool_options *options);
+/* Ends the threads when all that was submitted to the log is on disk; requests still waiting are answered. */
+void worker_pool_stop(struct worker_pool **pool);
+
+/* Any thread. Takes the request (METHOD_WRITE, METHOD_MEMORY). */
+void worker_pool_push(struct worker_pool *pool, struct partition_request *request);
+/* Any thread. A configuration of the map (ask_id 0) or an answer; a partition this node has nothing of and is
+ * not named in is passed over. min_members counts when the partition is opened, which the first call does. */
+void worker_pool_conf(struct worker_pool *pool, uint32_t partition, const struct replica_conf *conf,
+                      uint64_t ask_id, uint8_t min_members);
+
+/* Figures of worker i. */
+uint32_t worker_pool_count(const struct worker_pool *pool);
+const struct worker_stats *worker_pool_get_stats(const struct worker_pool *pool, uint32_t i);
+const struct log_writer_stats *worker_pool_log_stats(const struct worker_pool *pool);
+
+#endif
