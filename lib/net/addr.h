@@ -27,7 +27,7 @@ struct addr {
  * kernel chooses). ERR_SYNTAX otherwise. */
 MUST_CHECK enum err addr_parse(struct slice text, uint16_t default_port, struct addr *out);
 
-enum { ADDR_TEXT_MAX = 64 };
+enum { ADDR_TEXT_MAX = 72 };
 struct addr_text {
     char text[ADDR_TEXT_MAX];
 };

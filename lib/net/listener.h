@@ -20,20 +20,27 @@ enum {
     LISTENER_ACCEPTS_A_TURN = 64,          /* then others have their turn */
     LISTENER_HANDSHAKE_TIMEOUT_MS = 30000, /* proxy header and TLS together */
     LISTENER_PAUSE_MS = 100,               /* after running out of files or memory */
+    LISTENER_LOOPS_MAX = 64,
 };
 
 struct listener_config {
-    const char *name; /* "imaps": for logs, fiber names and metrics; a literal or outliving the listener */
+    /* "imaps": for logs, fiber names and metrics; a literal, or outlives the listener. */
+    const char *name;
     struct addr addr;
-    size_t connections_max;      /* open at once over all loops; 0 is no bound of its own */
-    size_t peer_connections_max; /* open at once from one IP address (IPv6: /64), counted a loop; 0 is no
-                                    bound */
-    struct slice
-        refusal; /* sent to connections beyond the bound ("* BYE ...\r\n"); not on TLS ports; borrowed */
-    struct tls_server *tls; /* handshake before serve; NULL: plain, serve may start TLS itself; borrowed */
-    const struct addr_net *proxy_nets; /* balancers that must send a proxy header; borrowed */
+    /* Open at once over all loops; 0: no bound here. */
+    size_t connections_max;
+    /* Open at once from one client (IPv4 address, IPv6 /64), over all loops; 0: no bound. */
+    size_t peer_connections_max;
+    /* Sent to connections beyond a bound ("* BYE ...\r\n") before they are closed, if the port is not TLS
+     * from the first byte. Borrowed. */
+    struct slice refusal;
+    /* Handshake before serve. NULL: plain, and serve may start TLS itself. Borrowed. */
+    struct tls_server *tls;
+    /* Balancers, which must send a proxy header; others must not. Borrowed. */
+    const struct addr_net *proxy_nets;
     size_t proxy_nets_count;
-    /* The session, in a fiber of its own. It owns the stream: ends with stream_close, or parks it. Yields. */
+    /* The session, in a fiber of its own. It owns the stream: it ends with stream_close, or parks it. Yields.
+     */
     void (*serve)(struct stream *s, void *arg);
     void *arg;
 };
@@ -59,7 +66,7 @@ void listener_abort(struct listener *l);
 size_t listener_connections(const struct listener *l);
 
 struct listener_stats {
-    uint64_t accepted, refused, failed_handshakes; /* since listener_bind; refused: by one of the bounds */
+    uint64_t accepted, refused, failed_handshakes; /* since listener_bind; refused: by a bound */
 };
 struct listener_stats listener_get_stats(const struct listener *l); /* thread-safe */
 

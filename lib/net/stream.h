@@ -52,9 +52,10 @@ struct slice stream_input(const struct stream *s);
 bool stream_has_input(const struct stream *s);
 /* Drop the first len bytes of stream_input. */
 void stream_consume(struct stream *s, size_t len);
-/* Read at least one more byte behind what is there. ERR_CLOSED at the peer's end (or its reset), ERR_TIMEOUT
+/* Read at least one more byte behind what is there. ERR_CLOSED at the peer's end, ERR_TIMEOUT
  * at deadline_ms (nothing lost: may be called again), ERR_TOO_BIG if STREAM_INPUT_MAX bytes wait unconsumed,
- * ERR_CANCELLED after stream_cancel_input or stream_abort, ERR_IO on other faults (TLS rubbish too). Does not
+ * ERR_CANCELLED after stream_cancel_input or stream_abort. ERR_CLOSED also stands for TLS rubbish and resets
+ * (stream_fail_text says which). Does not
  * send waiting output. Yields. */
 MUST_CHECK enum err stream_fill(struct stream *s, uint64_t deadline_ms);
 /* Fill until the input starts with a whole line; *line_out is the line with its LF (and CR, if any), not yet
@@ -68,7 +69,7 @@ MUST_CHECK enum err stream_read_line(struct stream *s, size_t max_bytes, uint64_
 
 /* Queue bytes for sending. Small ones are copied; when more than STREAM_OUTPUT_HIGH would wait, all of it is
  * sent (large runs straight from the caller's memory) before this returns. ERR_CLOSED (peer gone),
- * ERR_TIMEOUT (it took nothing for the write timeout), ERR_CANCELLED (stream_abort), ERR_IO; all of them
+ * ERR_TIMEOUT (it took nothing for the write timeout), ERR_CANCELLED (stream_abort); all of them
  * sticky. May yield. */
 MUST_CHECK enum err stream_write(struct stream *s, struct slice data);
 MUST_CHECK enum err stream_write_str(struct stream *s, const char *text);
@@ -84,7 +85,7 @@ void stream_set_write_timeout(struct stream *s, uint32_t timeout_ms);
 /* --- TLS --- */
 
 /* Flush, throw away plaintext input that was already received (it came before the handshake, RFC 3207 4.2;
- * ask stream_has_input first if its presence matters), and shake hands. ERR_PROTOCOL: not TLS or no common
+ * ask stream_has_input first if its presence matters), and shake hands. ERR_INVALID: not TLS or no common
  * ground; ERR_AUTH: the peer's certificate is not right (client); ERR_TIMEOUT; ERR_CLOSED. Any error is
  * final. Yields. */
 MUST_CHECK enum err stream_start_tls_server(struct stream *s, struct tls_server *tls, uint64_t deadline_ms);
@@ -118,13 +119,14 @@ enum stream_wake {
     STREAM_WAKE_CANCEL,  /* stream_cancel_input or stream_abort */
 };
 
+typedef void stream_park_fn(struct stream *s, enum stream_wake why, void *arg);
+
 /* Leave the stream without fiber and buffers until something happens; then `fn` is called once, on the loop
  * thread, outside any fiber and never inside this call: usually it spawns a fiber that goes on with the
  * session. By then the stream is not parked any more. All output must have been flushed (asserted). Input
  * that is there already wakes at once. Calling stream_close on a parked stream is allowed and calls nobody.
  * Does not yield. */
-void stream_park(struct stream *s, uint64_t deadline_ms,
-                 void (*fn)(struct stream *s, enum stream_wake why, void *arg), void *arg);
+void stream_park(struct stream *s, uint64_t deadline_ms, stream_park_fn *fn, void *arg);
 /* Wake a parked stream (a change to report, for instance). No effect if it is not parked. */
 void stream_unpark(struct stream *s);
 bool stream_is_parked(const struct stream *s);
@@ -138,7 +140,7 @@ const struct addr *stream_local(const struct stream *s);
 void stream_set_addrs(struct stream *s, const struct addr *peer, const struct addr *local);
 /* Why TLS or the socket failed, a short English text for the log; "" if it did not. */
 const char *stream_fail_text(const struct stream *s);
-/* Called once by stream_close, for whoever counts connections. */
+/* Called once by stream_close; belongs to listener.c, which counts the connections that it made. */
 void stream_set_on_close(struct stream *s, void (*fn)(struct stream *s, void *arg), void *arg);
 uint64_t stream_bytes_in(const struct stream *s); /* from the socket, TLS overhead included */
 uint64_t stream_bytes_out(const struct stream *s);

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plain streams: lines, bounds, deadlines, pressure, ends from elsewhere, parking. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/base/alloc.h"
+#include "lib/fiber/fiber.h"
+#include "lib/net/stream.h"
+#include "tests/unit/lib/net/net_fixture.h"
+
+static struct loop *loop;
+static struct stream *a, *b;
+
+static int setup(void **state)
+{
+    (void)state;
+    if (loop_new(&loop) != OK)
+        return -1;
+    fixture_pair(loop, &a, &b);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    stream_close(&a);
+    stream_close(&b);
+    loop_free(&loop);
+    return 0;
+}
+
+static uint64_t soon(void)
+{
+    return loop_deadline_ms(10000);
+}
+
+static void run(void (*fa)(void *), void (*fb)(void *))
+{
+    fixture_spawn(loop, fa, NULL);
+    if (fb != NULL)
+        fixture_spawn(loop, fb, NULL);
+    fixture_run(loop);
+}
+
+/* --- lines --- */
+
+static void send_byte_at_a_time(void *arg)
+{
+    (void)arg;
+    for (const char *c = "EHLO x\r\nbare\n\nlast"; *c != '\0'; c++) {
+        assert_int_equal(stream_write(a, slice_of(c, 1)), OK);
+        assert_int_equal(stream_flush(a), OK);
+        fiber_yield();
+    }
+    stream_shutdown(a, soon());
+}
+
+static void expect_line(const char *want)
+{
+    struct slice line;
+    assert_int_equal(stream_read_line(b, 512, soon(), &line), OK);
+    assert_true(slice_eq_str(line, want));
+    stream_consume(b, line.len);
+}
+
+static void read_lines(void *arg)
+{
+    (void)arg;
+    expect_line("EHLO x\r\n");
+    expect_line("bare\n");
+    expect_line("\n");
+    struct slice line;
+    assert_int_equal(stream_read_line(b, 512, soon(), &line), ERR_CLOSED);
+    assert_true(slice_eq_str(stream_input(b), "last"));
+    assert_int_equal(stream_fill(b, soon()), ERR_CLOSED);
+    stream_close(&b);
+}
+
+static void lines_byte_at_a_time(void **state)
+{
+    (void)state;
+    run(send_byte_at_a_time, read_lines);
+}
+
+static void send_long_line(void *arg)
+{
+    (void)arg;
+    char *text = xcalloc(1, 20001);
+    memset(text, 'x', 20000);
+    text[9999] = text[19999] = '\n';
+    assert_int_equal(stream_write_str(a, text), OK);
+    assert_int_equal(stream_flush(a), OK);
+    free(text);
+}
+
+static void read_long_line(void *arg)
+{
+    (void)arg;
+    struct slice line;
+    assert_int_equal(stream_read_line(b, 9999, soon(), &line), ERR_TOO_BIG);
+    assert_int_equal(stream_read_line(b, 10000, soon(), &line), OK);
+    assert_int_equal(line.len, 10000);
+    stream_consume(b, line.len);
+    assert_int_equal(stream_read_line(b, STREAM_INPUT_MAX, soon(), &line), OK);
+    assert_int_equal(line.len, 10000);
+    stream_consume(b, line.len);
+    uint64_t before_ms = loop_now_ms();
+    assert_int_equal(stream_read_line(b, 10, loop_deadline_ms(30), &line), ERR_TIMEOUT);
+    assert_true(loop_now_ms() >= before_ms + 30);
+}
+
+static void line_bounds_and_deadline(void **state)
+{
+    (void)state;
+    run(send_long_line, read_long_line);
+}
+
+/* --- bulk and pressure --- */
+
+enum { BULK = 8 << 20 };
+
+static uint8_t bulk_byte(size_t i)
+{
+    return (uint8_t)(i * 2654435761u >> 13);
+}
+
+static void send_bulk(void *arg)
+{
+    (void)arg;
+    uint8_t *data = xcalloc(1, BULK);
+    for (size_t i = 0; i < BULK; i++)
+        data[i] = bulk_byte(i);
+    /* Sizes on both sides of the buffer's bound, and one run that fills the socket many times. */
+    size_t at = 0;
+    for (size_t size = 1; at + size < BULK / 4; size = size * 3 % 70001 + 1) {
+        assert_int_equal(stream_write(a, slice_of(data + at, size)), OK);
+        assert_true(stream_output_pending(a) <= STREAM_OUTPUT_HIGH);
+        at += size;
+    }
+    assert_int_equal(stream_write(a, slice_of(data + at, BULK - at)), OK);
+    free(data);
+    stream_shutdown(a, soon());
+    stream_close(&a);
+}
+
+static void read_bulk(void *arg)
+{
+    (void)arg;
+    size_t at = 0, fills = 0;
+    enum err err;
+    while ((err = stream_fill(b, soon())) == OK) {
+        struct slice input = stream_input(b);
+        assert_true(input.len <= STREAM_INPUT_MAX);
+        size_t take = fills++ % 3 == 0 ? input.len / 2 : input.len; /* leave some at times */
+        for (size_t i = 0; i < take; i++)
+            assert_int_equal(input.data[i], bulk_byte(at + i));
+        at += take;
+        stream_consume(b, take);
+        if (fills % 50 == 0)
+            fiber_sleep_ms(1); /* slower than the sender */
+    }
+    assert_int_equal(err, ERR_CLOSED);
+    at += stream_input(b).len;
+    assert_int_equal(at, BULK);
+    assert_int_equal(stream_bytes_in(b), BULK);
+    stream_close(&b);
+}
+
+static void bulk_through_a_slow_reader(void **state)
+{
+    (void)state;
+    run(send_bulk, read_bulk);
+}
+
+static void read_until_full(void *arg)
+{
+    (void)arg;
+    enum err err;
+    do
+        err = stream_fill(b, soon());
+    while (err == OK);
+    assert_int_equal(err, ERR_TOO_BIG);
+    assert_int_equal(stream_input(b).len, STREAM_INPUT_MAX);
+    stream_abort(a); /* end the sender, which waits for us */
+}
+
+static void send_until_aborted(void *arg)
+{
+    (void)arg;
+    char *data = xcalloc(1, BULK);
+    assert_int_equal(stream_write(a, slice_of(data, BULK)), ERR_CANCELLED);
+    assert_int_equal(stream_write_str(a, "x"), ERR_CANCELLED);
+    assert_int_equal(stream_flush(a), ERR_CANCELLED);
+    free(data);
+}
+
+static void input_is_bounded_and_abort_wakes_a_writer(void **state)
+{
+    (void)state;
+    run(send_until_aborted, read_until_full);
+}
+
+static void write_to_a_deaf_peer(void *arg)
+{
+    (void)arg;
+    char *data = xcalloc(1, BULK);
+    stream_set_write_timeout(a, 50);
+    uint64_t before_ms = loop_now_ms();
+    assert_int_equal(stream_write(a, slice_of(data, BULK)), ERR_TIMEOUT);
+    assert_true(loop_now_ms() >= before_ms + 50);
+    assert_int_equal(stream_flush(a), ERR_TIMEOUT); /* sticky */
+    free(data);
+}
+
+static void writing_times_out(void **state)
+{
+    (void)state;
+    run(write_to_a_deaf_peer, NULL);
+}
+
+static void write_to_a_closed_peer(void *arg)
+{
+    (void)arg;
+    stream_close(&b);
+    enum err err = OK;
+    for (int i = 0; i < 100 && err == OK; i++) {
+        err = stream_printf(a, "line %d\r\n", i);
+        if (err == OK)
+            err = stream_flush(a);
+        fiber_sleep_ms(1);
+    }
+    assert_int_equal(err, ERR_CLOSED);
+    assert_true(stream_fail_text(a)[0] != '\0');
+}
+
+static void writing_to_a_closed_peer_fails(void **state)
+{
+    (void)state;
+    run(write_to_a_closed_peer, NULL);
+}
+
+/* --- cancel --- */
+
+static void blocked_reader(void *arg)
+{
+    (void)arg;
+    assert_int_equal(stream_fill(a, DEADLINE_NEVER), ERR_CANCELLED);
+    assert_int_equal(stream_fill(a, DEADLINE_NEVER), ERR_CANCELLED);
+    assert_int_equal(stream_write_str(a, "* BYE\r\n"), OK); /* may still say why */
+    stream_shutdown(a, loop_deadline_ms(100));
+}
+
+static void canceller(void *arg)
+{
+    (void)arg;
+    fiber_sleep_ms(5);
+    stream_cancel_input(a);
+    struct slice line;
+    assert_int_equal(stream_read_line(b, 100, soon(), &line), OK);
+    assert_true(slice_eq_str(line, "* BYE\r\n"));
+}
+
+static void cancelled_input_leaves_output(void **state)
+{
+    (void)state;
+    run(blocked_reader, canceller);
+}
+
+/* --- parking --- */
+
+static struct {
+    unsigned count;
+    enum stream_wake why;
+    struct fiber *waiter;
+} woken;
+
+static void on_wake(struct stream *s, enum stream_wake why, void *arg)
+{
+    assert_ptr_equal(s, a);
+    assert_null(fiber_self());
+    assert_false(stream_is_parked(s));
+    woken.count++;
+    woken.why = why;
+    fiber_wake(arg);
+}
+
+static enum stream_wake park_and_wait(uint64_t deadline_ms)
+{
+    unsigned before = woken.count;
+    stream_park(a, deadline_ms, on_wake, fiber_self());
+    assert_int_equal(woken.count, before); /* never inside the call */
+    while (woken.count == before)
+        fiber_suspend();
+    assert_int_equal(woken.count, before + 1);
+    return woken.why;
+}
+
+static void parker(void *arg)
+{
+    (void)arg;
+    uint64_t before_ms = loop_now_ms();
+    assert_int_equal(park_and_wait(loop_deadline_ms(20)), STREAM_WAKE_TIMEOUT);
+    assert_true(loop_now_ms() >= before_ms + 20);
+
+    assert_int_equal(stream_write_str(b, "hello"), OK);
+    assert_int_equal(stream_flush(b), OK);
+    assert_int_equal(park_and_wait(soon()), STREAM_WAKE_INPUT);
+    assert_int_equal(stream_fill(a, 0), OK);
+    assert_true(slice_eq_str(stream_input(a), "hello"));
+
+    assert_int_equal(park_and_wait(soon()), STREAM_WAKE_INPUT); /* not consumed: wakes at once */
+    stream_consume(a, 5);
+
+    fixture_spawn(loop, (void (*)(void *))(uintptr_t)stream_unpark, a);
+    assert_int_equal(park_and_wait(DEADLINE_NEVER), STREAM_WAKE_UNPARK);
+    stream_unpark(a); /* not parked: no effect */
+
+    stream_shutdown(b, 0);
+    assert_int_equal(park_and_wait(soon()), STREAM_WAKE_INPUT);
+    assert_int_equal(stream_fill(a, 0), ERR_CLOSED);
+    assert_int_equal(park_and_wait(soon()), STREAM_WAKE_INPUT);
+
+    stream_cancel_input(a);
+    assert_int_equal(park_and_wait(soon()), STREAM_WAKE_CANCEL);
+    unsigned before = woken.count;
+    stream_park(a, DEADLINE_NEVER, on_wake, fiber_self());
+    stream_close(&a); /* allowed, and nobody is called */
+    fiber_sleep_ms(5);
+    assert_int_equal(woken.count, before);
+}
+
+static void parking(void **state)
+{
+    (void)state;
+    run(parker, NULL);
+}
+
+/* Input and unpark in the same turn: one wake, nothing lost, a thousand times. */
+static void unpark_racer(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(stream_write_str(b, "x"), OK);
+        assert_int_equal(stream_flush(b), OK);
+        unsigned before = woken.count;
+        stream_park(a, loop_deadline_ms((uint64_t)(i % 2)), on_wake, fiber_self());
+        if (i % 3 == 0)
+            fiber_yield();
+        stream_unpark(a);
+        if (i % 5 == 0)
+            stream_cancel_input(b);
+        while (woken.count == before)
+            fiber_suspend();
+        fiber_yield();
+        assert_int_equal(woken.count, before + 1);
+        assert_int_equal(stream_fill(a, soon()), OK);
+        stream_consume(a, 1);
+    }
+}
+
+static void wakes_race(void **state)
+{
+    (void)state;
+    run(unpark_racer, NULL);
+}
+
+/* --- connect --- */
+
+static void connect_nowhere(void *arg)
+{
+    (void)arg;
+    struct addr nobody = *stream_local(b);
+    stream_close(&a);
+    stream_close(&b);
+    struct stream *s = NULL;
+    assert_int_equal(stream_connect(&nobody, soon(), &s), ERR_UNAVAILABLE);
+    assert_null(s);
+}
+
+static void a_refused_connection(void **state)
+{
+    (void)state;
+    run(connect_nowhere, NULL);
+}
+
+int main(void)
+{
+#define STREAM_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        STREAM_TEST(lines_byte_at_a_time),
+        STREAM_TEST(line_bounds_and_deadline),
+        STREAM_TEST(bulk_through_a_slow_reader),
+        STREAM_TEST(input_is_bounded_and_abort_wakes_a_writer),
+        STREAM_TEST(writing_times_out),
+        STREAM_TEST(writing_to_a_closed_peer_fails),
+        STREAM_TEST(cancelled_input_leaves_output),
+        STREAM_TEST(parking),
+        STREAM_TEST(wakes_race),
+        STREAM_TEST(a_refused_connection),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
