@@ -48,6 +48,8 @@ MUST_CHECK enum err imap_args_nstring(struct imap_args *a, const char *expected,
 MUST_CHECK enum err imap_args_number(struct imap_args *a, uint64_t max, const char *expected, uint64_t *out);
 /* An astring that is a mailbox name, brought to canonical UTF-8 (lib/mail/mailbox_name.h). */
 MUST_CHECK enum err imap_args_mailbox(struct imap_args *a, struct slice *out);
+/* The same for CREATE: one final separator is taken off and reported (RFC 9051 6.3.4). */
+MUST_CHECK enum err imap_args_new_mailbox(struct imap_args *a, struct slice *out, bool *is_parent_out);
 /* A list-mailbox (wildcards without quotes allowed), canonical as a pattern. */
 MUST_CHECK enum err imap_args_pattern(struct imap_args *a, struct slice *out);
 MUST_CHECK enum err imap_args_seqset(struct imap_args *a, struct seqset *out);

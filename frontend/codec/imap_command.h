@@ -249,8 +249,8 @@ struct imap_section {
     struct slice *fields; /* HEADER.FIELDS: as written */
     unsigned field_count;
     bool partial; /* "<offset.length>" was written */
-    uint32_t offset;
-    uint32_t length; /* at least 1 */
+    uint64_t offset;
+    uint64_t length; /* at least 1; offset + length does not overflow */
 };
 struct imap_fetch {
     struct imap_set set;

@@ -55,7 +55,7 @@ enum imap_bad_reason {
 struct imap_event {
     enum imap_event_type type;
     struct slice tag; /* empty in BAD if none could be read: answer with "*" */
-    const char *name; /* upper case, for "UID FETCH" just "FETCH"; "" where the client wrote none */
+    const char *name; /* upper case, for "UID FETCH" just "FETCH" */
     bool uid;         /* the command came with the prefix UID */
     /* COMMAND: everything behind the name and its blank, literals included as "{n}\r\n" (or "{n+}", "~{n}")
      * and their bytes. APPEND: what stands before the message literal: for the first "mailbox [flags]
@@ -85,31 +85,35 @@ enum imap_parser_state {
     IMAP_PARSER_DEAD, /* after a BAD with close: input is ignored */
 };
 
+/* The fields are the parser's own. It holds about 300 octets when idle. */
 struct imap_parser {
     enum imap_parser_state state;
-    struct buf in; /* not yet used: from `at` on */
+    struct buf in; /* input from `at` on is not yet used */
     size_t at;
-    struct buf command;    /* what is gathered of the current command */
-    size_t literal_octets; /* in `command`, belonging to literals */
+    struct buf command;    /* what is gathered of the command or line */
+    size_t args_at;        /* where in it the arguments start, once the head was read */
+    size_t literal_octets; /* in it, belonging to literals */
     unsigned literal_count;
-    uint64_t left; /* octets of the current literal to come */
+    uint64_t left; /* octets of the current literal that are still to come */
     uint64_t swallowed_text;
     uint64_t swallowed_literal;
-    uint8_t tail[24]; /* the end of a line being swallowed: it may announce a literal */
+    const char
+        *bad_text; /* the BAD to report when the rest of the command has been swallowed; NULL for none */
+    enum imap_bad_reason bad_reason;
+    uint8_t tail[24]; /* the end of the line being swallowed: it may announce a literal */
     uint8_t tail_len;
-    char tag[IMAP_TAG_MAX + 1]; /* of the command under way, once read */
-    char name[IMAP_NAME_MAX + 1];
     bool authenticated;
+    bool head_read; /* tag and name are known */
+    bool reported;  /* `command` was handed out: the next call starts anew */
+    bool uid;
     bool quoted;  /* in a quoted string */
     bool escaped; /* behind its backslash */
-    bool is_append;
-    bool first;
+    bool first;   /* no message of this APPEND has been seen */
     bool sync;
     bool literal8;
-    bool utf8;
-    bool message_after; /* a message literal has been delivered in this command */
-    bool end_due;       /* APPEND_END is to be reported */
-    bool bad_due;       /* BAD is to be reported when the line or literal has been swallowed */
+    bool utf8; /* a ")" is due behind the message */
+    char tag[IMAP_TAG_MAX + 1];
+    char name[IMAP_NAME_MAX + 1];
 };
 
 void imap_parser_init(struct imap_parser *p);
