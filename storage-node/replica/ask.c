@@ -106,6 +106,9 @@ static struct want wants(struct replica *r)
             return (struct want){ 0 };
         return read;
     }
+    if (r->record &&
+        !r->record_durable) /* or a crash now would leave a configuration of nodes without a record */
+        return (struct want){ 0 };
     return r->started ? primary_wants(r) : other_wants(r);
 }
 

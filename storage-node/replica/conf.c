@@ -45,7 +45,7 @@ static bool start_is_sane(const struct replica_event *ev)
 
 void rep_conf_start(struct replica *r, const struct replica_event *ev)
 {
-    r->record = ev->start.record;
+    r->record = r->record_durable = ev->start.record;
     r->dep = r->dep_durable = ev->start.dep;
     r->ep = ev->start.dep;
     r->floor = REP_FAULT(r, r4) ? 0 : ev->start.dep; /* R4 */

@@ -76,7 +76,7 @@ struct replica {
     struct replica_cfg cfg;
 
     /* durable (what this node has asked the disk to hold; `durable` and `dep_durable` say what it holds) */
-    bool record;
+    bool record, record_durable;
     uint64_t dep, dep_durable;
     struct rep_log log;
     uint64_t durable; /* log index up to which all is on disk */

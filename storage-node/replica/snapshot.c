@@ -78,7 +78,7 @@ void rep_snap_wiped(struct replica *r)
 {
     r->durable = 0;
     r->wiping = false;
-    r->record = !r->dropped;
+    r->record = r->record_durable = !r->dropped;
     r->nonce++;
     rep_conf_consider(r);
 }

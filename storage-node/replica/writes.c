@@ -64,6 +64,7 @@ void rep_write_durable(struct replica *r, uint64_t token)
         r->write_count--;
         if (done.dep > r->dep_durable)
             r->dep_durable = done.dep;
+        r->record_durable = true;
         if (done.kind == REP_WRITE_LOG)
             r->durable = done.last;
         else if (done.kind == REP_WRITE_WIPE)
