@@ -30,6 +30,8 @@ void stream_park_wake_soon(struct stream *s, enum stream_wake why)
 
 void stream_park_on_readable(struct stream *s)
 {
+    if (s->park.why != STREAM_WAKE_TIMEOUT)
+        return; /* another reason is due in this turn */
     if (s->ssl == NULL || stream_tls_input_ready(s))
         wake(s, STREAM_WAKE_INPUT);
 }
