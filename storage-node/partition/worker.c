@@ -75,13 +75,13 @@ static void host_notify(void *arg, const struct partition_peer *peer, uint32_t m
                         struct slice packed)
 {
     struct worker *w = arg;
-    w->pool->options.notify(w->pool->options.arg, peer, method, partition, packed);
+    w->pool->options.notify(w->pool->options.notify_arg, peer, method, partition, packed);
 }
 
 static void host_ask(void *arg, const struct partition_ask *ask)
 {
     struct worker *w = arg;
-    w->pool->options.ask(w->pool->options.arg, ask);
+    w->pool->options.ask(w->pool->options.ask_arg, ask);
 }
 
 /* ---- partitions of a worker */

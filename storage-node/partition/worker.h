@@ -19,8 +19,9 @@ struct worker_pool_options {
     /* Called on worker threads. */
     void (*notify)(void *arg, const struct partition_peer *peer, uint32_t method, uint32_t partition,
                    struct slice packed);
+    void *notify_arg;
     void (*ask)(void *arg, const struct partition_ask *ask);
-    void *arg;
+    void *ask_arg;
     const struct peer_transport *peers;
 };
 

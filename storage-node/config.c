@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage-node/config.h"
+
+#include "storage-node/partition/worker.h"
+
+enum { READERS_MAX = 256 };
+
+static const struct config_key keys[] = {
+    PROGRAM_KEYS(struct node_config, common),
+    CONFIG_KEY_STRING(struct node_config, name, "name", "", "name shown to operators; \"\": the host's name"),
+    CONFIG_KEY_STRING(struct node_config, zone, "zone", "",
+                      "failure zone: copies of a partition are spread over zones"),
+    CONFIG_KEY_STRING(struct node_config, data, "data", "/var/lib/tern/storage",
+                      "folder of the database; made if missing"),
+    CONFIG_KEY_STRING(struct node_config, listen, "listen", "tcp://127.0.0.1:2101",
+                      "where requests are taken, tcp://address:port; port 0: a free one. Without keys only a "
+                      "loopback address"),
+    CONFIG_KEY_STRING(struct node_config, advertise, "advertise", "",
+                      "where the others find this node, tcp://host:port; \"\": what listen was bound to"),
+    CONFIG_KEY_STRINGS(struct node_config, directors, "directors", "tcp://127.0.0.1:2100",
+                       "the directors, each tcp://host:port"),
+    CONFIG_KEY_INT(struct node_config, workers, "workers", "2", 1, WORKERS_MAX,
+                   "threads that own partitions"),
+    CONFIG_KEY_INT(struct node_config, readers, "readers", "4", 1, READERS_MAX, "threads that answer reads"),
+    CONFIG_KEY_SIZE(struct node_config, memory_limit, "memory_limit", "512M", 32 << 20, INT64_MAX,
+                    "bytes of memory for caches and write buffers together"),
+    CONFIG_KEY_SIZE(struct node_config, wal_size_max, "wal_size_max", "256M", 16 << 20, INT64_MAX,
+                    "bytes of write-ahead log kept before a flush is forced; start time hangs on it"),
+    CONFIG_KEY_SIZE(struct node_config, disk_reserve, "disk_reserve", "512M", 0, INT64_MAX,
+                    "new mail is refused while the disk has less than this free; reading and deleting go on"),
+};
+
+const struct config_table node_config_table = CONFIG_TABLE(struct node_config, keys);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The storage node's configuration file: deploy/config/storage-node.conf shows every key. */
+#ifndef STORAGE_NODE_CONFIG_H
+#define STORAGE_NODE_CONFIG_H
+
+#include "lib/ops/program.h"
+
+struct node_config {
+    struct program_config common;
+    char *name;
+    char *zone;
+    char *data;
+    char *listen;
+    char *advertise;
+    struct config_strings directors;
+    int64_t workers;
+    int64_t readers;
+    uint64_t memory_limit;
+    uint64_t wal_size_max;
+    uint64_t disk_reserve;
+};
+
+extern const struct config_table node_config_table;
+
+#endif

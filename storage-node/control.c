@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage-node/control.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/fiber/cond.h"
+#include "lib/fiber/fiber.h"
+#include "lib/rpc/client.h"
+#include "storage-node/mailbox/machine.h"
+
+struct control {
+    struct control_options options;
+    struct loop *loop;
+    pthread_t thread;
+    struct rpc_client *client;
+    size_t director; /* the one in use */
+    bool stopping;
+    uint32_t fibers;  /* alive; the loop stops when none is left */
+    struct cond poke; /* the hello fiber has something to do */
+    bool map_stale;
+    bool was_silent; /* told once */
+    struct store_identity identity;
+    struct worker_pool *workers; /* NULL until the director has named us */
+    uint64_t pushed_epoch[PARTITION_COUNT_MAX];
+    _Atomic bool closed; /* nobody will run what is posted */
+    _Atomic uint32_t asks;
+    _Atomic uint64_t answered_mono_ms; /* 0: never */
+};
+
+/* ---- calls */
+
+static enum err call_director(struct control *c, struct rpc_call *call)
+{
+    struct rpc_peer *peer = rpc_client_peer(c->client, c->options.directors->items[c->director]);
+    call->deadline_ms = CONTROL_CALL_MS;
+    call->map_version = map_holder_version(c->options.map);
+    enum err err = peer == NULL ? ERR_LIMIT : rpc_call(peer, call);
+    if (err == OK) {
+        atomic_store(&c->answered_mono_ms, clock_mono_ms());
+        c->was_silent = false;
+    } else {
+        /* Another director may answer; replicas ask again by themselves. */
+        c->director = (c->director + 1) % c->options.directors->count;
+        if (!c->was_silent)
+            log_warn("control", "no answer from the director: %s; going on with what is known",
+                     err_text(err));
+        c->was_silent = true;
+    }
+    return err;
+}
+
+static void fiber_done(struct control *c)
+{
+    if (--c->fibers == 0 && c->stopping)
+        loop_stop(c->loop);
+}
+
+/* ---- the map's configurations, as replicas see them */
+
+static uint64_t store_number(const Tern__NodeInfo *node)
+{
+    struct cursor cursor = cursor_of(slice_of(node->store_id.data, node->store_id.len));
+    return cursor_be64(&cursor);
+}
+
+/* False if the map does not know the node yet. */
+static bool node_of(const Tern__Map *map, uint32_t id, struct replica_node *out)
+{
+    const Tern__NodeInfo *node = map_find_node(map, id);
+    if (node == NULL)
+        return false;
+    *out = (struct replica_node){ .store = store_number(node), .id = id };
+    return true;
+}
+
+static bool nodes_of(const Tern__Map *map, const uint32_t *ids, size_t count, struct replica_node *out,
+                     uint8_t *count_out)
+{
+    if (count > REPLICA_NODES_MAX)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!node_of(map, ids[i], &out[i]))
+            return false;
+    }
+    *count_out = (uint8_t)count;
+    return true;
+}
+
+static bool conf_of(const Tern__Map *map, const Tern__PartitionConf *from, struct replica_conf *out)
+{
+    *out = (struct replica_conf){ .epoch = from->epoch, .since = from->since, .handover = from->handover };
+    return from->partition < PARTITION_COUNT_MAX && node_of(map, from->primary, &out->primary) &&
+           nodes_of(map, from->members, from->n_members, out->members, &out->member_count) &&
+           nodes_of(map, from->learners, from->n_learners, out->learners, &out->learner_count);
+}
+
+static uint8_t min_members(const Tern__Map *map)
+{
+    return map->min_members >= 1 && map->min_members <= REPLICA_NODES_MAX ? (uint8_t)map->min_members : 1;
+}
+
+static void push_confs(struct control *c)
+{
+    struct map_ref *ref = map_holder_get(c->options.map);
+    if (ref == NULL)
+        return;
+    const Tern__Map *map = map_ref_map(ref);
+    for (size_t i = 0; i < map->n_partitions; i++) {
+        struct replica_conf conf;
+        const Tern__PartitionConf *from = map->partitions[i];
+        if (!conf_of(map, from, &conf) || conf.epoch <= c->pushed_epoch[from->partition])
+            continue;
+        c->pushed_epoch[from->partition] = conf.epoch;
+        worker_pool_conf(c->workers, from->partition, &conf, 0, min_members(map));
+    }
+    map_ref_release(&ref);
+}
+
+/* ---- hello and map */
+
+static enum err fetch_map(struct control *c)
+{
+    Tern__MapRequest request = TERN__MAP_REQUEST__INIT;
+    request.have_version = map_holder_version(c->options.map);
+    request.subscribe = true;
+    struct rpc_call call = { .method = METHOD_MAP, .request = &request.base };
+    c->map_stale = false;
+    enum err err = call_director(c, &call);
+    if (err == OK)
+        err = call.status;
+    if (err == OK) {
+        Tern__MapResponse *response = tern__map_response__unpack(NULL, call.response.len, call.response.data);
+        if (response != NULL && response->map != NULL) {
+            Tern__Map *map = response->map;
+            response->map = NULL;
+            if (map_holder_put(c->options.map, map))
+                push_confs(c);
+        }
+        if (response != NULL)
+            tern__map_response__free_unpacked(response, NULL);
+        else
+            err = ERR_PROTOCOL;
+    }
+    rpc_call_fini(&call);
+    if (err != OK)
+        c->map_stale = true;
+    return err;
+}
+
+static void take_identity(struct control *c, uint32_t node_id)
+{
+    if (c->identity.node_id != node_id) {
+        log_info("control", "the director calls this store node %u", node_id);
+        c->identity.node_id = node_id;
+    }
+    if (c->workers == NULL)
+        c->workers = c->options.on_identity(c->options.arg, node_id);
+}
+
+static enum err say_hello(struct control *c)
+{
+    Tern__NodeInfo info = TERN__NODE_INFO__INIT;
+    Tern__NodeHelloRequest request = TERN__NODE_HELLO_REQUEST__INIT;
+    struct statvfs disk;
+    info.id = c->identity.node_id;
+    info.store_id = (ProtobufCBinaryData){ STORE_ID_SIZE, c->identity.store_id };
+    info.name = (char *)c->options.name;
+    info.zone = (char *)c->options.zone;
+    info.endpoint = (char *)c->options.endpoint;
+    info.machine_version = MACHINE_VERSION;
+    request.node = &info;
+    request.map_version = map_holder_version(c->options.map);
+    if (statvfs(c->options.data, &disk) == 0) {
+        request.disk_total = (uint64_t)disk.f_blocks * disk.f_frsize;
+        request.disk_free = (uint64_t)disk.f_bavail * disk.f_frsize;
+        c->options.on_disk(c->options.arg, request.disk_free);
+    }
+    struct rpc_call call = { .method = METHOD_NODE_HELLO, .request = &request.base };
+    enum err err = call_director(c, &call);
+    if (err == OK && call.status != OK) {
+        err = call.status;
+        log_warn("control", "the director refuses this node: %s %s", err_text(err), call.detail);
+    }
+    if (err == OK) {
+        Tern__NodeHelloResponse *response =
+            tern__node_hello_response__unpack(NULL, call.response.len, call.response.data);
+        if (response != NULL && response->node_id != 0) {
+            take_identity(c, response->node_id);
+            c->map_stale = c->map_stale || response->map_version > map_holder_version(c->options.map);
+        }
+        if (response != NULL)
+            tern__node_hello_response__free_unpacked(response, NULL);
+    }
+    rpc_call_fini(&call);
+    return err;
+}
+
+static void hello_fiber(void *arg)
+{
+    struct control *c = arg;
+    uint64_t next_hello = 0;
+    while (!c->stopping) {
+        if (loop_now_ms() >= next_hello) {
+            next_hello = loop_now_ms() + HELLO_INTERVAL_MS;
+            enum err err = say_hello(c);
+            if (err == OK && map_holder_version(c->options.map) == 0)
+                c->map_stale = true;
+        }
+        if (c->map_stale && c->workers != NULL && !c->stopping && fetch_map(c) == OK)
+            continue;
+        if (!c->stopping && (!c->map_stale || loop_now_ms() < next_hello)) {
+            enum err err = cond_wait(&c->poke, next_hello);
+            (void)err; /* a timeout is the next hello */
+        }
+    }
+    fiber_done(c);
+}
+
+static void on_notice(uint32_t method, uint32_t partition, struct slice packed, void *arg)
+{
+    struct control *c = arg;
+    if (method != METHOD_MAP_NOTICE)
+        return;
+    c->map_stale = true;
+    cond_signal(&c->poke);
+}
+
+/* ---- what replicas ask */
+
+struct ask_job {
+    struct control *control;
+    struct partition_ask ask;
+};
+
+static Tern__ConfChange change_of(enum replica_ask_type type)
+{
+    switch (type) {
+    case REPLICA_ASK_READ:
+        return TERN__CONF_CHANGE__CONF_READ;
+    case REPLICA_ASK_PROMOTE:
+        return TERN__CONF_CHANGE__CONF_PROMOTE;
+    case REPLICA_ASK_EVICT:
+        return TERN__CONF_CHANGE__CONF_EVICT;
+    case REPLICA_ASK_ADD:
+        return TERN__CONF_CHANGE__CONF_ADD;
+    case REPLICA_ASK_HANDOVER:
+        return TERN__CONF_CHANGE__CONF_HANDOVER;
+    case REPLICA_ASK_ADD_LEARNER:
+        return TERN__CONF_CHANGE__CONF_ADD_LEARNER;
+    }
+    return TERN__CONF_CHANGE__CONF_READ;
+}
+
+static void take_ask_answer(struct control *c, const struct partition_ask *ask, struct slice packed)
+{
+    Tern__ConfChangeResponse *response = tern__conf_change_response__unpack(NULL, packed.len, packed.data);
+    struct map_ref *ref = map_holder_get(c->options.map);
+    struct replica_conf conf;
+    if (response != NULL && response->conf != NULL && ref != NULL) {
+        if (conf_of(map_ref_map(ref), response->conf, &conf)) {
+            worker_pool_conf(c->workers, ask->partition, &conf, ask->id, min_members(map_ref_map(ref)));
+        } else {
+            c->map_stale = true; /* it names a node that we have not heard of */
+            cond_signal(&c->poke);
+        }
+    }
+    map_ref_release(&ref);
+    if (response != NULL)
+        tern__conf_change_response__free_unpacked(response, NULL);
+}
+
+static void ask_fiber(void *arg)
+{
+    struct ask_job *job = arg;
+    struct control *c = job->control;
+    Tern__ConfChangeRequest request = TERN__CONF_CHANGE_REQUEST__INIT;
+    request.change = change_of(job->ask.type);
+    request.partition = job->ask.partition;
+    request.epoch = job->ask.epoch;
+    request.asker = c->identity.node_id;
+    request.subject = job->ask.node;
+    struct rpc_call call = { .method = METHOD_CONF_CHANGE,
+                             .partition = job->ask.partition,
+                             .request = &request.base };
+    enum err err = c->stopping ? ERR_CANCELLED : call_director(c, &call);
+    if (err == OK && (call.status == OK || call.status == ERR_CONFLICT))
+        take_ask_answer(c, &job->ask, call.response);
+    else if (err == OK)
+        log_warn("control", "the director refuses a change of partition=%u: %s %s", job->ask.partition,
+                 err_text(call.status), call.detail);
+    rpc_call_fini(&call);
+    atomic_fetch_sub(&c->asks, 1);
+    free(job);
+    fiber_done(c);
+}
+
+static void start_ask(void *arg)
+{
+    struct ask_job *job = arg;
+    struct control *c = job->control;
+    if (!c->stopping && fiber_spawn(c->loop, "ask", ask_fiber, job) == OK) {
+        c->fibers++;
+        return;
+    }
+    atomic_fetch_sub(&c->asks, 1);
+    free(job);
+}
+
+void control_ask(void *arg, const struct partition_ask *ask)
+{
+    struct control *c = arg;
+    if (atomic_fetch_add(&c->asks, 1) >= CONTROL_ASKS_MAX || atomic_load(&c->closed)) {
+        atomic_fetch_sub(&c->asks, 1);
+        return;
+    }
+    struct ask_job *job = NEW(struct ask_job);
+    job->control = c;
+    job->ask = *ask;
+    loop_post(c->loop, start_ask, job);
+}
+
+/* ---- life */
+
+static void *run(void *arg)
+{
+    struct control *c = arg;
+    loop_run(c->loop);
+    return NULL;
+}
+
+enum err control_start(const struct control_options *options, struct control **out)
+{
+    struct control *c = NEW(struct control);
+    c->options = *options;
+    c->identity = *options->identity;
+    enum err err = loop_new(&c->loop);
+    if (err == OK) {
+        c->client = rpc_client_new(c->loop, options->zmq, on_notice, c);
+        err = fiber_spawn(c->loop, "hello", hello_fiber, c);
+    }
+    c->fibers = 1;
+    *out = c; /* workers started by the hello fiber may ask before we return */
+    if (err == OK && pthread_create(&c->thread, NULL, run, c) != 0)
+        err = ERR_IO;
+    if (err != OK) {
+        log_error("control", "cannot start: %s", err_text(err));
+        free(c);
+        *out = NULL;
+        return err;
+    }
+    pthread_setname_np(c->thread, "control");
+    return OK;
+}
+
+static void begin_stop(void *arg)
+{
+    struct control *c = arg;
+    c->stopping = true;
+    cond_broadcast(&c->poke);
+    if (c->fibers == 0)
+        loop_stop(c->loop);
+}
+
+void control_stop(struct control *c)
+{
+    if (c == NULL || atomic_exchange(&c->closed, true))
+        return;
+    loop_post(c->loop, begin_stop, c);
+    pthread_join(c->thread, NULL);
+}
+
+void control_free(struct control **out)
+{
+    struct control *c = *out;
+    if (c == NULL)
+        return;
+    rpc_client_free(&c->client);
+    loop_free(&c->loop);
+    free(c);
+    *out = NULL;
+}
+
+uint64_t control_silence_ms(const struct control *c)
+{
+    uint64_t at = atomic_load(&c->answered_mono_ms);
+    return at == 0 ? UINT64_MAX : clock_mono_ms() - at;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control thread: everything between this node and the directors. It says hello every second, fetches the
+ * map when there is a newer one, hands its configurations to the partitions, and carries what replicas ask
+ * (R20-R22). While no director answers the node goes on with what it has; a request that failed is asked
+ * again by the replica itself. */
+#ifndef STORAGE_NODE_CONTROL_H
+#define STORAGE_NODE_CONTROL_H
+
+#include "lib/base/config.h"
+#include "storage-node/partition/rows.h"
+#include "storage-node/partition/worker.h"
+#include "storage-node/rpc/map_holder.h"
+
+enum {
+    CONTROL_CALL_MS = 2000,  /* one call to a director */
+    CONTROL_ASKS_MAX = 4096, /* requests of replicas under way; beyond they are dropped (and asked again) */
+};
+
+struct control;
+
+struct control_options {
+    void *zmq;
+    const struct config_strings *directors;
+    struct map_holder *map;
+    const struct store_identity *identity; /* of the moment of start */
+    const char *name, *zone, *endpoint;    /* what hello says */
+    const char *data;                      /* whose disk hello tells about */
+    /* On the control thread, before any configuration: the director's number for this store. Returns the
+     * workers that take configurations. */
+    struct worker_pool *(*on_identity)(void *arg, uint32_t node_id);
+    /* On the control thread, every hello: free bytes of the disk. */
+    void (*on_disk)(void *arg, uint64_t free_bytes);
+    void *arg;
+};
+
+/* Everything in `options` is borrowed for the control's life. */
+MUST_CHECK enum err control_start(const struct control_options *options, struct control **out);
+/* Ends the thread; requests of replicas that still come are dropped. No effect on NULL. */
+void control_stop(struct control *control);
+/* After control_stop and after the workers have ended. */
+void control_free(struct control **control);
+/* Any thread: for worker_pool_options.ask, arg is the control. */
+void control_ask(void *control, const struct partition_ask *ask);
+/* Milliseconds since a director last answered; UINT64_MAX: never. Any thread. */
+uint64_t control_silence_ms(const struct control *control);
+
+#endif

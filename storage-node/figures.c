@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage-node/figures.h"
+
+#include "lib/base/metrics.h"
+
+/* ---- sums over the workers */
+
+static double sum(const struct node_figures *f, size_t offset)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < worker_pool_count(f->workers); i++) {
+        const char *stats = (const char *)worker_pool_get_stats(f->workers, i);
+        total += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(stats + offset),
+                                      memory_order_relaxed);
+    }
+    return (double)total;
+}
+
+#define WORKER_SUM(function, field)                            \
+    static double function(void *arg)                          \
+    {                                                          \
+        return sum(arg, offsetof(struct worker_stats, field)); \
+    }
+WORKER_SUM(entries_proposed, partition.proposed)
+WORKER_SUM(entries_applied, partition.applied)
+WORKER_SUM(entries_rejected, partition.rejected)
+WORKER_SUM(requests_expired, partition.expired)
+WORKER_SUM(notices_sent, partition.notices)
+WORKER_SUM(worker_turns, turns)
+
+static double apply_seconds(void *arg)
+{
+    return sum(arg, offsetof(struct worker_stats, apply_ns)) / 1e9;
+}
+
+static double partitions_open(void *arg)
+{
+    const struct node_figures *f = arg;
+    double total = 0;
+    for (uint32_t i = 0; i < worker_pool_count(f->workers); i++)
+        total +=
+            atomic_load_explicit(&worker_pool_get_stats(f->workers, i)->partitions, memory_order_relaxed);
+    return total;
+}
+
+/* ---- the log writer and the readers */
+
+#define LOG_FIGURE(function, field, unit)                                              \
+    static double function(void *arg)                                                  \
+    {                                                                                  \
+        const struct node_figures *f = arg;                                            \
+        return (double)atomic_load_explicit(&worker_pool_log_stats(f->workers)->field, \
+                                            memory_order_relaxed) *                    \
+               (unit);                                                                 \
+    }
+LOG_FIGURE(log_batches, batches, 1.0)
+LOG_FIGURE(log_jobs, jobs, 1.0)
+LOG_FIGURE(log_bytes, bytes, 1.0)
+LOG_FIGURE(log_seconds, sync_ns, 1e-9)
+LOG_FIGURE(log_queued, queued, 1.0)
+
+static double reads_queued(void *arg)
+{
+    const struct node_figures *f = arg;
+    return (double)atomic_load_explicit(&reader_pool_get_stats(f->readers)->queued, memory_order_relaxed);
+}
+
+static double request_bytes(void *arg)
+{
+    const struct node_figures *f = arg;
+    return (double)dispatch_bytes(f->dispatch);
+}
+
+/* ---- the store */
+
+#define STORE_FIGURE(function, field)       \
+    static double function(void *arg)       \
+    {                                       \
+        const struct node_figures *f = arg; \
+        struct kv_stats stats;              \
+        kv_get_stats(f->kv, &stats);        \
+        return (double)stats.field;         \
+    }
+STORE_FIGURE(store_disk_bytes, disk_bytes)
+STORE_FIGURE(store_memtable_bytes, memtable_bytes)
+STORE_FIGURE(store_wal_bytes, wal_bytes)
+STORE_FIGURE(store_stalled, write_stalled)
+
+void node_figures_register(struct node_figures *f, struct kv *kv, struct worker_pool *workers,
+                           struct reader_pool *readers, struct dispatch *dispatch)
+{
+    *f = (struct node_figures){ kv, workers, readers, dispatch };
+    metrics_counter_func("tern_entries_proposed_total", "entries that became part of a log", NULL,
+                         entries_proposed, f);
+    metrics_counter_func("tern_entries_applied_total", "entries applied to the state", NULL, entries_applied,
+                         f);
+    metrics_counter_func("tern_entries_rejected_total", "proposals that were refused", NULL, entries_rejected,
+                         f);
+    metrics_counter_func("tern_requests_expired_total",
+                         "writes whose deadline passed before they were proposed", NULL, requests_expired, f);
+    metrics_counter_func("tern_notices_total", "watch notices sent", NULL, notices_sent, f);
+    metrics_counter_func("tern_worker_turns_total", "turns of the workers", NULL, worker_turns, f);
+    metrics_counter_func("tern_apply_seconds_total", "time spent applying entries and answering them", NULL,
+                         apply_seconds, f);
+    metrics_gauge_func("tern_partitions", "partitions this node has a copy of", NULL, partitions_open, f);
+    metrics_counter_func("tern_log_syncs_total", "group commits: batches written and synced", NULL,
+                         log_batches, f);
+    metrics_counter_func("tern_log_jobs_total", "partitions' jobs in those batches", NULL, log_jobs, f);
+    metrics_counter_func("tern_log_bytes_total", "bytes in those batches", NULL, log_bytes, f);
+    metrics_counter_func("tern_log_seconds_total", "time spent writing and syncing", NULL, log_seconds, f);
+    metrics_gauge_func("tern_log_queue", "jobs waiting for the log writer", NULL, log_queued, f);
+    metrics_gauge_func("tern_read_queue", "reads waiting or being answered", NULL, reads_queued, f);
+    metrics_gauge_func("tern_request_bytes", "bytes of requests under way", NULL, request_bytes, f);
+    metrics_gauge_func("tern_store_disk_bytes", "bytes of the database's files", NULL, store_disk_bytes, f);
+    metrics_gauge_func("tern_store_memtable_bytes", "bytes of write buffers", NULL, store_memtable_bytes, f);
+    metrics_gauge_func("tern_store_wal_bytes", "bytes of write-ahead log", NULL, store_wal_bytes, f);
+    metrics_gauge_func("tern_store_stalled", "1 while the store asks writers to pause", NULL, store_stalled,
+                       f);
+}
+
+/* ---- readiness */
+
+void node_figures_not_ready(struct directory *directory, struct map_holder *map, uint32_t node_id,
+                            struct buf *reasons)
+{
+    struct map_ref *ref = map_holder_get(map);
+    unsigned waiting = 0, stopped = 0;
+    if (ref == NULL)
+        return;
+    const Tern__Map *m = map_ref_map(ref);
+    for (size_t i = 0; i < m->n_partitions; i++) {
+        const struct partition_public *pub = directory_find(directory, m->partitions[i]->partition);
+        if (pub != NULL && atomic_load(&pub->stopped))
+            stopped++;
+        else if (m->partitions[i]->primary == node_id && (pub == NULL || !atomic_load(&pub->active)))
+            waiting++;
+    }
+    map_ref_release(&ref);
+    if (waiting > 0)
+        buf_addf(reasons, "%u partitions of this node are not active yet\n", waiting);
+    if (stopped > 0)
+        buf_addf(reasons, "%u partitions have stopped: a row is damaged, see the log\n", stopped);
+}

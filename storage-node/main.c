@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <semaphore.h>
+#include <stddef.h>
+
+#include "lib/base/log.h"
+#include "lib/ops/signals.h"
+#include "storage-node/node.h"
+
+static const struct program program = {
+    .name = "tern-storage-node",
+    .summary = "keeps the mail of Tern's partitions",
+    .config_file = "/etc/tern/storage-node.conf",
+    .table = &node_config_table,
+    .common_offset = offsetof(struct node_config, common),
+};
+
+static sem_t drain;
+
+static void on_drain(void *arg)
+{
+    sem_post(&drain);
+}
+
+int main(int argc, char **argv)
+{
+    struct node_config config;
+    struct node *node = NULL;
+    struct signals_handlers handlers = { .on_drain = on_drain };
+    program_init(&program, argc, argv, &config);
+    sem_init(&drain, 0, 0);
+    enum err err = config.directors.count == 0 ? ERR_INVALID : signals_start(&handlers);
+    if (config.directors.count == 0)
+        log_error("node", "directors: name at least one");
+    if (err == OK)
+        err = node_start(&config, &node);
+    if (err == OK) {
+        while (sem_wait(&drain) != 0 && errno == EINTR)
+            continue;
+        log_info("node", "ending");
+        node_stop(&node);
+    }
+    config_fini(&node_config_table, &config);
+    return err == OK ? 0 : 1;
+}

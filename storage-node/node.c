@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage-node/node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/ops/http.h"
+#include "lib/ops/privileges.h"
+#include "lib/rpc/server.h"
+#include "storage-node/control.h"
+#include "storage-node/figures.h"
+#include "storage-node/kv/kv.h"
+#include "storage-node/partition/reader.h"
+#include "storage-node/rpc/dispatch.h"
+
+enum {
+    DIRECTOR_SILENCE_MAX_MS = 10 * 1000, /* not ready (but serving) beyond it */
+    OPEN_FILES_SHARE = 2,                /* of the process's files, 1/2 is the database's */
+    BACKGROUND_THREADS = 2,
+    HOST_NAME_MAX_BYTES = 256,
+    DRAIN_POLL_US = 5000,
+};
+
+struct node {
+    const struct node_config *config;
+    char host[HOST_NAME_MAX_BYTES];
+    void *zmq;
+    struct rpc_server *server;
+    struct http *http;
+    struct kv *kv;
+    struct store_identity identity;
+    struct map_holder *map;
+    struct dispatch *dispatch;
+    struct directory *directory;
+    _Atomic(struct worker_pool *) workers;
+    struct reader_pool *readers;
+    struct control *control;
+    struct node_figures figures;
+};
+
+/* ---- start */
+
+static enum err make_data_folder(const struct node_config *config)
+{
+    if (mkdir(config->data, 0700) != 0 && errno != EEXIST) {
+        log_error("node", "cannot make the data folder %s: %s", config->data, strerror(errno));
+        return ERR_IO;
+    }
+    return privileges_own(config->common.user, config->data);
+}
+
+static enum err bind_requests(struct node *n)
+{
+    struct rpc_server_options options = {
+        .zmq = n->zmq,
+        .endpoint = n->config->listen,
+        .requests_max = DISPATCH_REQUESTS_MAX,
+        .handler = dispatch_handle,
+        .arg = n->dispatch,
+    };
+    return rpc_server_start(&options, &n->server);
+}
+
+static void not_ready(struct buf *reasons, void *arg)
+{
+    struct node *n = arg;
+    if (n->control == NULL || atomic_load(&n->workers) == NULL)
+        buf_add_str(reasons, "no director has accepted this node yet\n");
+    else if (control_silence_ms(n->control) > DIRECTOR_SILENCE_MAX_MS)
+        buf_add_str(reasons, "no director answers\n");
+    if (map_holder_version(n->map) == 0)
+        buf_add_str(reasons, "no map yet\n");
+    if (atomic_load(&n->workers) != NULL)
+        node_figures_not_ready(n->directory, n->map, n->identity.node_id, reasons);
+}
+
+static enum err bind_http(struct node *n)
+{
+    struct http_options options = { .listen = n->config->common.http_listen,
+                                    .not_ready = not_ready,
+                                    .arg = n };
+    return options.listen[0] == '\0' ? OK : http_start(&options, &n->http);
+}
+
+static enum err open_database(struct node *n)
+{
+    struct kv_options options = {
+        .path = n->config->data,
+        .memory_limit = n->config->memory_limit,
+        .wal_size_max = n->config->wal_size_max,
+        .files_open_max = (int)(program_files_max() / OPEN_FILES_SHARE),
+        .background_threads = BACKGROUND_THREADS,
+    };
+    enum err err = kv_open_rocksdb(&options, &n->kv);
+    if (err == OK)
+        err = kv_sync(n->kv); /* what was recovered is on disk before a replica is told of it */
+    if (err == OK)
+        err = store_identity_open(n->kv, &n->identity);
+    if (err != OK)
+        log_error("node", "cannot open the database %s: %s", options.path, err_text(err));
+    return err;
+}
+
+/* ---- what the control thread calls */
+
+static struct worker_pool *on_identity(void *arg, uint32_t node_id)
+{
+    struct node *n = arg;
+    struct cursor store = cursor_of(slice_of(n->identity.store_id, STORE_ID_SIZE));
+    if (n->identity.node_id != node_id) {
+        n->identity.node_id = node_id;
+        if (store_identity_save(n->kv, &n->identity) != OK)
+            log_fatal("node", "cannot write to the database");
+    }
+    struct worker_pool_options options = {
+        .kv = n->kv,
+        .directory = n->directory,
+        .self = { .store = cursor_be64(&store), .id = node_id },
+        .workers = (uint32_t)n->config->workers,
+        .notify = dispatch_notify,
+        .notify_arg = n->server,
+        .ask = control_ask,
+        .ask_arg = n->control,
+        .peers = &peer_transport_none,
+    };
+    struct worker_pool *workers = worker_pool_start(&options);
+    node_figures_register(&n->figures, n->kv, workers, n->readers, n->dispatch);
+    dispatch_open(n->dispatch, workers, n->readers);
+    atomic_store(&n->workers, workers);
+    return workers;
+}
+
+static void on_disk(void *arg, uint64_t free_bytes)
+{
+    struct node *n = arg;
+    struct kv_stats stats;
+    kv_get_stats(n->kv, &stats);
+    dispatch_set_stalled(n->dispatch, stats.write_stalled);
+    dispatch_set_disk_low(n->dispatch, free_bytes < n->config->disk_reserve);
+}
+
+static enum err start_control(struct node *n)
+{
+    const char *advertise = n->config->advertise;
+    struct control_options options = {
+        .zmq = n->zmq,
+        .directors = &n->config->directors,
+        .map = n->map,
+        .identity = &n->identity,
+        .name = n->config->name[0] != '\0' ? n->config->name : n->host,
+        .zone = n->config->zone,
+        .endpoint = advertise[0] != '\0' ? advertise : rpc_server_endpoint(n->server),
+        .data = n->config->data,
+        .on_identity = on_identity,
+        .on_disk = on_disk,
+        .arg = n,
+    };
+    return control_start(&options, &n->control);
+}
+
+enum err node_start(const struct node_config *config, struct node **out)
+{
+    struct node *n = NEW(struct node);
+    enum err err;
+    n->config = config;
+    n->zmq = zmq_ctx_new();
+    n->map = map_holder_new();
+    n->dispatch = dispatch_new(n->map);
+    n->directory = directory_new();
+    if (gethostname(n->host, sizeof n->host - 1) != 0)
+        n->host[0] = '\0';
+    TRY_GOTO(make_data_folder(config), fail);
+    TRY_GOTO(bind_requests(n), fail);
+    TRY_GOTO(bind_http(n), fail);
+    TRY_GOTO(privileges_drop(config->common.user), fail);
+    TRY_GOTO(open_database(n), fail);
+    n->readers = reader_pool_start(n->kv, n->directory, (uint32_t)config->readers);
+    TRY_GOTO(start_control(n), fail);
+    log_info("node", "serving endpoint=%s http=%u data=%s", rpc_server_endpoint(n->server),
+             n->http == NULL ? 0 : http_port(n->http), config->data);
+    *out = n;
+    return OK;
+fail:
+    node_stop(&n);
+    *out = NULL;
+    return err;
+}
+
+/* ---- end */
+
+static void wait_for_answers(struct node *n)
+{
+    uint64_t deadline = clock_mono_ms() + n->config->common.drain_timeout_ms;
+    while (rpc_server_pending(n->server) > 0 && clock_mono_ms() < deadline)
+        usleep(DRAIN_POLL_US);
+}
+
+void node_stop(struct node **out)
+{
+    struct node *n = *out;
+    if (n == NULL)
+        return;
+    http_stop(&n->http);
+    dispatch_drain(n->dispatch);
+    if (n->server != NULL)
+        wait_for_answers(n);
+    control_stop(n->control);
+    struct worker_pool *workers = atomic_load(&n->workers);
+    worker_pool_stop(&workers); /* answers what still waits */
+    control_free(&n->control);
+    reader_pool_stop(&n->readers);
+    rpc_server_free(&n->server);
+    dispatch_free(&n->dispatch);
+    if (n->kv != NULL)
+        kv_close(&n->kv);
+    directory_free(&n->directory);
+    map_holder_free(&n->map);
+    if (n->zmq != NULL)
+        zmq_ctx_term(n->zmq);
+    free(n);
+    *out = NULL;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the wire to the partitions: every request that comes in is answered here or given to the thread it
+ * belongs to.
+ *
+ *   METHOD_WRITE, METHOD_MEMORY -> the partition's worker      METHOD_READ -> a reader
+ *   METHOD_MAP -> the last map                                 anything else -> ERR_UNSUPPORTED
+ *
+ * Pressure: at most DISPATCH_BYTES_MAX of requests under way (beyond: ERR_BUSY); while the disk is short of
+ * space, writes that add mail are refused with ERR_NO_SPACE and everything else goes on (P9). */
+#ifndef STORAGE_NODE_RPC_DISPATCH_H
+#define STORAGE_NODE_RPC_DISPATCH_H
+
+#include "lib/rpc/server.h"
+#include "storage-node/partition/reader.h"
+#include "storage-node/partition/worker.h"
+#include "storage-node/rpc/map_holder.h"
+
+enum {
+    DISPATCH_BYTES_MAX = 256 * 1024 * 1024,
+    DISPATCH_REQUESTS_MAX = 50 * 1000, /* unanswered requests of a node */
+};
+
+struct dispatch;
+
+struct dispatch *dispatch_new(struct map_holder *map);
+/* No request is under way any more. */
+void dispatch_free(struct dispatch **d);
+/* For rpc_server_options: handler with the dispatch as arg. On the network thread. */
+rpc_handler dispatch_handle;
+/* From now on requests of partitions are served; before, they are answered ERR_UNAVAILABLE. */
+void dispatch_open(struct dispatch *d, struct worker_pool *workers, struct reader_pool *readers);
+/* From now on everything is answered ERR_UNAVAILABLE: the node ends. */
+void dispatch_drain(struct dispatch *d);
+void dispatch_set_disk_low(struct dispatch *d, bool low);
+void dispatch_set_stalled(struct dispatch *d,
+                          bool stalled); /* the store asks for a pause: writes are ERR_BUSY */
+/* Bytes of requests under way. */
+uint64_t dispatch_bytes(const struct dispatch *d);
+
+/* For worker_pool_options.notify; arg is the rpc_server. */
+void dispatch_notify(void *server, const struct partition_peer *peer, uint32_t method, uint32_t partition,
+                     struct slice packed);
+
+#endif
