@@ -100,8 +100,7 @@ bool replica_beat(const struct replica *r, struct replica_node node, uint64_t *e
     if (peer == NULL)
         return false;
     /* A learner that is close also gets beats, so that it brings its lease along when it becomes joiner. */
-    if (peer->kind == REP_PEER_LEARNER &&
-        (peer->mode != REP_PEER_STREAM || peer->ack + r->cfg.near_count < r->log.last))
+    if (peer->kind == REP_PEER_LEARNER && !peer->near)
         return false;
     *epoch_out = r->ep;
     *commit_out = r->commit;

@@ -31,6 +31,25 @@ void rep_peer_rewind(struct replica *r, struct rep_peer *peer, uint64_t next)
     peer->next = next > r->log.base ? next : r->log.base + 1;
 }
 
+/* By count, or, under load, by time: a round is the acknowledgement of all that the log had when it began. */
+void rep_peer_near(struct replica *r, struct rep_peer *peer)
+{
+    if (peer->mode != REP_PEER_STREAM) {
+        peer->near = false;
+        peer->round_last = 0;
+        return;
+    }
+    if (peer->ack + r->cfg.near_count >= r->log.last)
+        peer->near = true;
+    if (peer->round_last != 0 && peer->ack < peer->round_last)
+        return;
+    if (peer->round_last != 0)
+        peer->near =
+            r->now - peer->round_at <= r->cfg.near_ns || peer->ack + r->cfg.near_count >= r->log.last;
+    peer->round_last = r->log.last;
+    peer->round_at = r->now;
+}
+
 static struct rep_peer make_peer(struct replica *r, struct replica_node node, enum rep_peer_kind kind)
 {
     const struct rep_peer *old = rep_peer_find(r, node);

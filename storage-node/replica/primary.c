@@ -147,9 +147,10 @@ static void settle_joiner(struct replica *r)
         return;
     for (uint32_t i = 0; i < r->peer_count; i++) {
         struct rep_peer *peer = &r->peers[i];
-        if (peer->kind != REP_PEER_LEARNER || peer->mode != REP_PEER_STREAM || REP_FAULT(r, r21))
+        if (peer->kind != REP_PEER_LEARNER || REP_FAULT(r, r21))
             continue;
-        if (peer->ack + r->cfg.near_count < r->log.last || !peer->leased || rep_lease_silent(r, peer))
+        rep_peer_near(r, peer);
+        if (!peer->near || !peer->leased || rep_lease_silent(r, peer))
             continue;
         peer->kind = REP_PEER_JOINER;
         peer->since = peer->moved = r->now;

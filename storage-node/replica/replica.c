@@ -26,6 +26,7 @@ struct replica *replica_new(const struct replica_cfg *cfg)
     set_default(&r->cfg.retry_ns, 200 * REPLICA_MS);
     set_default(&r->cfg.ask_retry_ns, 500 * REPLICA_MS);
     set_default(&r->cfg.stall_ns, 10000 * REPLICA_MS);
+    set_default(&r->cfg.near_ns, 200 * REPLICA_MS);
     set_default32(&r->cfg.append_count_max, REPLICA_APPEND_COUNT_MAX);
     set_default32(&r->cfg.append_bytes_max, REPLICA_APPEND_BYTES_MAX);
     set_default32(&r->cfg.inflight_bytes_max, 8u << 20);

@@ -24,12 +24,14 @@
  * `after` is answered IN_DOUBT now; its entry may yet be applied or be cut. The same happens when the members
  * become fewer than min_members (R13), the seat being kept.
  *
- * A read (R14). Take the applied state AFTER the request arrived; then, once, before answering:
+ * A read (R14). AFTER the request arrived check, once,
  *     clock_boot_ns() < the published `lease_until`
- * `lease_until` is an atomic that the driver stores on ACT_LEASE: 0 = never, UINT64_MAX = for ever (a sole
- * member). It is published only once everything that was committed before the term is applied. ACT_LEASE that
- * revokes comes before every other action of its step and must be visible to readers (sequentially
- * consistent) before the next action is performed.
+ * and THEN take the applied state (a store snapshot), never an older one. Not the other way round: a lease
+ * that was lost and won again between taking and checking would bless a stale state. `lease_until` is an
+ * atomic that the driver stores on ACT_LEASE: 0 = never, UINT64_MAX = for ever (a sole member). It is
+ * published only once everything that was committed before the term is applied. ACT_LEASE that revokes comes
+ * before every other action of its step and must be visible to readers (sequentially consistent) before the
+ * next action is performed.
  *
  * Beats belong to a pair of nodes, so the driver (node) makes them: every REPLICA_BEAT_NS it calls
  * replica_beat() of each partition for each peer and packs the true ones into one message with its boot id
@@ -37,6 +39,9 @@
  * receiver steps EV_MSG(BEAT) for each part; ACT_SEND(BEAT_ACK) is packed into the answer, which echoes boot
  * id and n. The sender drops answers of another boot id or of an n it no longer remembers, and steps
  * EV_MSG(BEAT_ACK) with sent_at = the send time of beat n (R17).
+ *
+ * Creation. The director must not change conf(1) (it adds learners by itself) before the primary has reported
+ * that it is active: members that learn only conf(2) have no record, and R26 would shut all of them out.
  *
  * The director. ACT_ASK carries a request with an id; whatever comes back (done, conflict, already so)
  * carries the current configuration, read from the store after the request arrived, and is stepped as EV_CONF
@@ -366,6 +371,7 @@ struct replica_cfg {
     uint32_t pending_count_max;  /* [REPLICA_PENDING_COUNT_MAX] */
     uint32_t pending_bytes_max;  /* [REPLICA_PENDING_BYTES_MAX] */
     uint32_t near_count;         /* a learner this close to the log's end becomes joiner (R21) [64] */
+    uint64_t near_ns;            /* or one that acknowledges all there is within this time [200 ms] */
     uint32_t catchup_count_max;  /* entries kept for a learner in catch-up (R25) [65536] */
     const struct replica_faults *faults;
 };

@@ -55,6 +55,8 @@ struct rep_peer {
     uint64_t since; /* when it became what it is: silence and stalls count from here */
     uint64_t moved; /* when its Acks last moved, or nothing was outstanding */
     uint64_t retry_at, retry_ns;
+    uint64_t round_last, round_at; /* a learner's lag in time: when the log's end was at round_last */
+    bool near;                     /* R21: it has nearly caught up */
     uint64_t snap_nonce, snap_seq, snap_keep; /* snap_keep: the log above it is kept (R25) */
 };
 
@@ -208,6 +210,8 @@ struct rep_peer *rep_peer_joiner(const struct replica *r);
 /* Make the table that conf(ep) asks for; what is known of peers that stay is kept. */
 void rep_peer_table(struct replica *r);
 void rep_peer_clear(struct replica *r);
+/* Judge anew whether a learner has nearly caught up. */
+void rep_peer_near(struct replica *r, struct rep_peer *peer);
 void rep_peer_rewind(struct replica *r, struct rep_peer *peer, uint64_t next);
 void rep_peer_pump(struct replica *r);
 void rep_peer_on_ack(struct replica *r, const struct replica_msg *msg);

@@ -32,7 +32,7 @@ struct sim {
     uint64_t loss, dup, delay_ns, slow; /* per mille, per mille, ns, per mille */
     uint64_t slow_sync, apply_lag_ns, quiet_ns;
     uint64_t fault_ns; /* mean time between faults */
-    bool healing;
+    bool healing, read_state_first;
     uint64_t end_chaos, end;
     uint64_t tick_at[VC_NODES_MAX], beat_at[VC_NODES_MAX], sync_at[VC_NODES_MAX], apply_at[VC_NODES_MAX];
     uint64_t start_at[VC_NODES_MAX], paused_until[VC_NODES_MAX];
@@ -175,7 +175,8 @@ static void client(struct sim *s)
         vc_trace(&s->vc, "%d takes writes %" PRIu64 "..%" PRIu64, n + 1, values[0], values[count - 1]);
 }
 
-/* R14: arrival, then the state, then the clock; all in one process. */
+/* R14: arrival, then the clock, then the state; all in one process. (The other way round, a lease lost and
+ * won again in between would bless a stale state: --break R14.) */
 static void read_step(struct sim *s, struct read *rd)
 {
     struct vnode *node = &s->vc.nodes[rd->node];
@@ -187,15 +188,19 @@ static void read_step(struct sim *s, struct read *rd)
         rd->stage = 0;
         return;
     }
-    if (rd->stage == 1) {
+    bool check = (rd->stage == 1) != s->read_state_first;
+    if (check && !vc_serving(&s->vc, rd->node)) {
+        rd->stage = 0;
+        return;
+    }
+    if (!check)
         rd->applied = node->disk.mem.applied;
+    if (rd->stage == 1) {
         rd->stage = 2;
         rd->at = s->vc.now + (chance(s, 100) ? below(s, 2000 * MS) : below(s, 2 * MS));
         return;
     }
     rd->stage = 0;
-    if (!vc_serving(&s->vc, rd->node))
-        return;
     s->vc.reads++;
     if (s->healing)
         s->healed_reads++;
@@ -302,6 +307,19 @@ static void fault(struct sim *s)
     }
 }
 
+/* conf(1) must not be changed before its members have a record, or R26 would shut them all out. */
+static bool is_born(struct vc *vc)
+{
+    bool born = vc->epoch > 1;
+    for (int i = 0; i < vc->count; i++) {
+        struct replica_info info = { 0 };
+        if (vc->nodes[i].up)
+            replica_info(vc->nodes[i].r, &info);
+        born = born || info.active;
+    }
+    return born;
+}
+
 /* The director adds learners by itself (R23); nothing else. */
 static void director(struct sim *s)
 {
@@ -309,6 +327,7 @@ static void director(struct sim *s)
     s->director_at = vc->now + 700 * MS;
     if (vc->now < s->director_down_until)
         return;
+    bool born = is_born(vc);
     for (int i = 0; i < vc->count; i++) {
         const struct replica_conf *conf = vc_conf(vc);
         bool stale = false;
@@ -316,7 +335,7 @@ static void director(struct sim *s)
             stale = stale || conf->members[k].id == vc->nodes[i].id.id;
         struct vmsg ask = { .kind = VM_ASK, .ask = REPLICA_ASK_ADD_LEARNER, .ask_node = vc->nodes[i].id };
         ask.msg.epoch = vc->epoch;
-        if (!stale)
+        if (!stale && born)
             vc_decide(vc, &ask);
     }
     for (int i = 0; i < vc->count; i++)
@@ -328,6 +347,7 @@ static void heal(struct sim *s)
     struct vc *vc = &s->vc;
     vc_trace(vc, "faults stop");
     s->healing = true;
+    s->quiet_ns += 100 * MS; /* a learner must be able to catch up */
     s->fault_at = NEVER;
     s->director_down_until = 0;
     for (int i = 0; i < vc->count; i++) {
@@ -348,7 +368,7 @@ static void setup(struct sim *s, uint64_t seed, const struct replica_faults *fau
     int count = 3 + (int)below(s, 2);
     cfg.append_count_max = 1 + (uint32_t)below(s, 6);
     cfg.near_count = 1 + (uint32_t)below(s, 8);
-    cfg.inflight_bytes_max = 10 + (uint32_t)below(s, 200);
+    cfg.inflight_bytes_max = 100 + (uint32_t)below(s, 400);
     cfg.catchup_count_max = 1 + (uint32_t)below(s, 100);
     cfg.min_members = (uint8_t)(1 + below(s, 2));
     vc_init(&s->vc, count, 1u | (unsigned)below(s, 1u << count), &cfg);
