@@ -1,7 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/mail/row.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 enum { ROW_ZONE_BIAS = 24 * 60 }; /* keeps the zone a small unsigned number on the wire */
+
+struct row_email_id row_email_id(uint64_t body_id)
+{
+    struct row_email_id id;
+
+    snprintf(id.text, sizeof(id.text), "M%016" PRIx64, body_id);
+    return id;
+}
 
 void row_encode(const struct row *row, struct buf *out)
 {

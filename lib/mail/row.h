@@ -22,6 +22,13 @@ struct row {
     struct slice summary, header, body;
 };
 
+/* EMAILID (RFC 8474) of a body: sessions show it, SEARCH compares it. */
+enum { ROW_EMAIL_ID_SIZE = 17 };
+struct row_email_id {
+    char text[ROW_EMAIL_ID_SIZE + 1]; /* "M" and 16 hexadecimal digits, NUL-terminated */
+};
+struct row_email_id row_email_id(uint64_t body_id);
+
 void row_encode(const struct row *row, struct buf *out);
 /* Read the next row; slices borrow from what the cursor reads. ERR_NOT_FOUND at the end, ERR_PROTOCOL if malformed. */
 MUST_CHECK enum err row_next(struct cursor *c, struct row *out);
