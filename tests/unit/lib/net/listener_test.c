@@ -310,6 +310,41 @@ static void expect_tls(SSL *ssl, const char *want)
     assert_string_equal(got, want);
 }
 
+static const char proxy_line[] = "PROXY TCP4 192.0.2.9 192.0.2.1 1000 993\r\n";
+enum { PROXY_LINE_LEN = sizeof proxy_line - 1, CLIENT_HELLO_MAX = 2048 };
+
+static void header_byte_at_a_time(SSL_CTX *context)
+{
+    int fd = dial();
+    for (size_t i = 0; i < PROXY_LINE_LEN; i++)
+        say(fd, proxy_line + i, 1);
+    SSL *ssl = handshake(fd, context);
+    expect_tls(ssl, "hello 192.0.2.9\n");
+    SSL_free(ssl);
+    close(fd);
+}
+
+/* A memory BIO makes the first flight, so that it can travel with the header. */
+static void header_and_client_hello_in_one_packet(SSL_CTX *context)
+{
+    int fd = dial();
+    BIO *out = BIO_new(BIO_s_mem());
+    SSL *ssl = SSL_new(context);
+    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), out);
+    SSL_set_connect_state(ssl);
+    SSL_do_handshake(ssl);
+    char packet[PROXY_LINE_LEN + CLIENT_HELLO_MAX];
+    memcpy(packet, proxy_line, PROXY_LINE_LEN);
+    int hello = BIO_read(out, packet + PROXY_LINE_LEN, CLIENT_HELLO_MAX);
+    assert_true(hello > 0);
+    say(fd, packet, PROXY_LINE_LEN + (size_t)hello);
+    SSL_set_fd(ssl, fd);
+    assert_int_equal(SSL_do_handshake(ssl), 1);
+    expect_tls(ssl, "hello 192.0.2.9\n");
+    SSL_free(ssl);
+    close(fd);
+}
+
 static void proxied_and_tls(void **state)
 {
     (void)state;
@@ -323,34 +358,9 @@ static void proxied_and_tls(void **state)
     config.proxy_nets_count = 1;
     start(&config);
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-
+    header_byte_at_a_time(context);
+    header_and_client_hello_in_one_packet(context);
     int fd = dial();
-    static const char header[] = "PROXY TCP4 192.0.2.9 192.0.2.1 1000 993\r\n";
-    for (size_t i = 0; i < sizeof header - 1; i++)
-        say(fd, header + i, 1);
-    SSL *ssl = handshake(fd, context);
-    expect_tls(ssl, "hello 192.0.2.9\n");
-    SSL_free(ssl);
-    close(fd);
-
-    fd = dial(); /* header and ClientHello in one packet: a memory BIO makes the first flight */
-    BIO *out = BIO_new(BIO_s_mem());
-    ssl = SSL_new(context);
-    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), out);
-    SSL_set_connect_state(ssl);
-    SSL_do_handshake(ssl);
-    char packet[4096];
-    memcpy(packet, header, sizeof header - 1);
-    int hello = BIO_read(out, packet + sizeof header - 1, (int)(sizeof packet - sizeof header));
-    assert_true(hello > 0);
-    say(fd, packet, sizeof header - 1 + (size_t)hello);
-    SSL_set_fd(ssl, fd);
-    assert_int_equal(SSL_do_handshake(ssl), 1);
-    expect_tls(ssl, "hello 192.0.2.9\n");
-    SSL_free(ssl);
-    close(fd);
-
-    fd = dial();
     say(fd, "EHLO\r\n", 6); /* a balancer must send the header */
     expect_end(fd);
     wait_for_connections(0);

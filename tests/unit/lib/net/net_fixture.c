@@ -29,9 +29,8 @@ static void add_extension(X509 *x, int nid, const char *value)
     X509_EXTENSION_free(ext);
 }
 
-void fixture_cert_write(struct fixture_cert *cert, const char *name)
+static void write_cert(struct fixture_cert *cert, const char *name, EVP_PKEY *key)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *x = X509_new();
     assert_true(key != NULL && x != NULL);
     X509_set_version(x, 2);
@@ -55,6 +54,16 @@ void fixture_cert_write(struct fixture_cert *cert, const char *name)
     fclose(f);
     X509_free(x);
     EVP_PKEY_free(key);
+}
+
+void fixture_cert_write(struct fixture_cert *cert, const char *name)
+{
+    write_cert(cert, name, EVP_EC_gen("P-256"));
+}
+
+void fixture_cert_write_rsa(struct fixture_cert *cert, const char *name)
+{
+    write_cert(cert, name, EVP_RSA_gen(2048));
 }
 
 void fixture_cert_make(struct fixture_cert *cert, const char *name)

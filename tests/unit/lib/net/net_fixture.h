@@ -13,6 +13,7 @@ struct fixture_cert {
 };
 void fixture_cert_make(struct fixture_cert *cert, const char *name);
 void fixture_cert_write(struct fixture_cert *cert, const char *name); /* new ones in the old place */
+void fixture_cert_write_rsa(struct fixture_cert *cert, const char *name);
 void fixture_cert_remove(struct fixture_cert *cert);
 
 /* Run every fiber spawned with fixture_spawn to its end, at most 30 s. */

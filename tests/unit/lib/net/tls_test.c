@@ -344,6 +344,7 @@ static void parking_server(void *arg)
     }
     park();
     assert_int_equal(stream_fill(server, 0), ERR_CLOSED);
+    stream_close(&server);
 }
 
 static void slow_typist(void *arg)
@@ -478,16 +479,32 @@ static void bad_files(void **state)
 
 /* --- stack --- */
 
-static void handshake_stack(void **state)
+static void measure_handshake(const char *key_type)
 {
-    (void)state;
     loop_measure_stacks(loop, true);
     run(echo_server, echo_client);
     size_t used = loop_get_stats(loop).stack_used_max_bytes;
-    print_message("deepest stack of a TLS handshake and echo, client or server: %zu bytes\n", used);
+    print_message("deepest stack of a TLS handshake (%s) and echo, client or server: %zu bytes\n", key_type,
+                  used);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     assert_true(used <= FIBER_STACK_SIZE / 2);
 #endif
+}
+
+static void handshake_stack_ec(void **state)
+{
+    (void)state;
+    measure_handshake("P-256");
+}
+
+static void handshake_stack_rsa(void **state)
+{
+    (void)state;
+    fixture_cert_write_rsa(&cert, "mail.example.test");
+    tls_client_free(&tls_verifying);
+    assert_int_equal(tls_client_new(cert.cert_file, true, &tls_verifying), OK);
+    assert_int_equal(tls_server_reload(tls), OK);
+    measure_handshake("RSA-2048");
 }
 
 int main(void)
@@ -504,7 +521,8 @@ int main(void)
         TLS_TEST(parking_with_tls),
         TLS_TEST(reload),
         cmocka_unit_test(bad_files),
-        TLS_TEST(handshake_stack),
+        TLS_TEST(handshake_stack_ec),
+        TLS_TEST(handshake_stack_rsa),
     };
     return cmocka_run_group_tests(tests, setup_group, teardown_group);
 }
