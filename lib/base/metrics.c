@@ -176,7 +176,7 @@ static void add_number(struct buf *out, double value)
     if (value == floor(value) && fabs(value) < 9e15)
         buf_addf(out, "%.0f", value);
     else
-        buf_addf(out, "%.9g", value);
+        buf_addf(out, "%.15g", value);
 }
 
 static void print_labels(struct buf *out, const char *labels)

@@ -123,7 +123,9 @@ static void load_config(const struct program *program, struct arguments *args, v
         buf_addf(&errors, "log_level: must be debug, info, warn or error, not %s\n", common->log_level);
         err = ERR_INVALID;
     }
-    if (err != OK) {
+    if (err == OK && program->check != NULL)
+        program->check(conf, &errors);
+    if (err != OK || errors.len > 0) {
         fprintf(stderr, "%s: the configuration cannot be used:\n%s", program->name, buf_cstr(&errors));
         exit(EXIT_MISTAKE);
     }

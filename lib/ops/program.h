@@ -37,6 +37,8 @@ struct program {
     const char *config_file; /* default of --config */
     const struct config_table *table;
     size_t common_offset; /* of struct program_config in the table's struct */
+    /* Mistakes between keys, which the table cannot see: adds one line each. May be NULL. */
+    void (*check)(const void *conf, struct buf *errors);
 };
 
 /* Reads the command line and the configuration into `conf`, then: log level, limit of open files,

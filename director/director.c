@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "director/director.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "director/director_priv.h"
+#include "lib/base/alloc.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "proto/methods.h"
+
+/* ---- requests */
+
+static const struct {
+    enum method method;
+    void (*handle)(struct director *d, struct rpc_request *request);
+} handlers[DIRECTOR_METHODS] = {
+    { METHOD_MAP, on_map },
+    { METHOD_NODE_HELLO, on_node_hello },
+    { METHOD_CONF_CHANGE, on_conf_change },
+    { METHOD_DOMAIN_ADD, on_domain_add },
+    { METHOD_DOMAIN_DELETE, on_domain_delete },
+    { METHOD_SETTING_PUT, on_setting_put },
+};
+
+struct request_event {
+    struct event event;
+    struct rpc_request *request;
+};
+
+static void run_request(struct event *event, void *arg)
+{
+    struct director *d = arg;
+    struct rpc_request *request = ((struct request_event *)event)->request;
+    free(event);
+    if (clock_mono_ms() >= request->deadline_mono_ms) {
+        answer(d, request, ERR_TIMEOUT, "too late", NULL);
+        return;
+    }
+    for (size_t i = 0; i < DIRECTOR_METHODS; i++) {
+        if (handlers[i].method == (enum method)request->method) {
+            metric_count(d->figures.requests[i], 1);
+            handlers[i].handle(d, request);
+            return;
+        }
+    }
+    answer(d, request, ERR_UNSUPPORTED, "not a method of the director", NULL);
+}
+
+/* On the network thread. */
+static void on_request(struct rpc_request *request, void *arg)
+{
+    struct director *d = arg;
+    if (atomic_load(&d->draining)) {
+        struct rpc_reply_info info = { .detail = "the director is going down" };
+        rpc_reply(&request, ERR_UNAVAILABLE, &info, NULL, NULL);
+        return;
+    }
+    struct request_event *event = NEW(struct request_event);
+    event->event.run = run_request;
+    event->request = request;
+    events_post(&d->events, &event->event);
+}
+
+/* ---- changes of the store */
+
+struct rows_event {
+    struct event event;
+    uint64_t revision;
+    size_t count;
+    struct coordination_row *rows; /* with keys and values */
+};
+
+static void rows_event_free(struct rows_event *event)
+{
+    for (size_t i = 0; i < event->count; i++) {
+        free((void *)event->rows[i].key.data);
+        free((void *)event->rows[i].value.data);
+    }
+    free(event->rows);
+    free(event);
+}
+
+/* A picture that cannot follow its store is no picture: end, and let the next start tell the same if it is
+ * still so. */
+static void run_rows(struct event *event, void *arg)
+{
+    struct director *d = arg;
+    struct rows_event *change = (struct rows_event *)event;
+    if (map_apply(&d->map, change->rows, change->count, change->revision) != OK)
+        log_fatal("director", "cannot follow the coordination store");
+    rows_event_free(change);
+    changes_resume(d);
+}
+
+/* On the store's thread. */
+static void on_change(const struct coordination_row *rows, size_t count, uint64_t revision, void *arg)
+{
+    struct director *d = arg;
+    struct rows_event *event = NEW(struct rows_event);
+    event->event.run = run_rows;
+    event->revision = revision;
+    event->count = count;
+    event->rows = xmemdup(rows, count * sizeof *rows);
+    for (size_t i = 0; i < count; i++) {
+        event->rows[i].key.data = xmemdup(rows[i].key.data, rows[i].key.len);
+        event->rows[i].value.data = xmemdup(rows[i].value.data, rows[i].value.len);
+    }
+    events_post(&d->events, &event->event);
+}
+
+/* ---- the thread */
+
+static void run_events(struct director *d, struct event *list)
+{
+    while (list != NULL) {
+        struct event *event = list;
+        list = event->next;
+        event->run(event, d);
+    }
+}
+
+static void tell_subscribers(struct director *d)
+{
+    if (d->publish.told_version == d->map.version)
+        return;
+    d->publish.told_version = d->map.version;
+    Tern__MapNotice notice = TERN__MAP_NOTICE__INIT;
+    uint8_t packed[16];
+    notice.version = d->map.version;
+    size_t len = tern__map_notice__pack(&notice, packed);
+    for (size_t i = 0; i < d->publish.count; i++)
+        rpc_notify(d->server, &d->publish.subscribers[i].peer, METHOD_MAP_NOTICE, 0, slice_of(packed, len));
+}
+
+static void update_gauges(const struct director *d, uint64_t now)
+{
+    size_t alive = 0;
+    for (size_t i = 0; i < d->map.node_count; i++)
+        alive += map_node_is_alive(&d->map.nodes[i], now);
+    metric_set(d->figures.map_version, (int64_t)d->map.version);
+    metric_set(d->figures.nodes, (int64_t)d->map.node_count);
+    metric_set(d->figures.nodes_alive, (int64_t)alive);
+    metric_set(d->figures.placed, (int64_t)d->map.placed_count);
+    metric_set(d->figures.subscribers, (int64_t)d->publish.count);
+}
+
+static void *run(void *arg)
+{
+    struct director *d = arg;
+    struct event *list;
+    while (events_take(&d->events, DIRECTOR_TICK_MS, &list)) {
+        uint64_t now = clock_mono_ms();
+        run_events(d, list);
+        create_partitions(d, now);
+        publish_expire(&d->publish, now);
+        tell_subscribers(d);
+        update_gauges(d, now);
+    }
+    return NULL;
+}
+
+/* ---- start and stop */
+
+static void make_figures(struct figures *f)
+{
+    for (size_t i = 0; i < DIRECTOR_METHODS; i++)
+        f->requests[i] = metrics_counter("tern_director_requests_total", "Requests by method",
+                                         METRIC_LABELS("method", method_name(handlers[i].method)));
+    f->commits =
+        metrics_counter("tern_director_commits_total", "Transactions the coordination store has taken", NULL);
+    f->conflicts =
+        metrics_counter("tern_director_conflicts_total", "Transactions that found a changed row", NULL);
+    f->commit_seconds =
+        metrics_histogram_seconds("tern_director_commit_seconds", "Time of a transaction", NULL);
+    f->map_version = metrics_gauge("tern_director_map_version", "Version of the map", NULL);
+    f->nodes = metrics_gauge("tern_director_nodes", "Storage nodes registered", NULL);
+    f->nodes_alive = metrics_gauge("tern_director_nodes_alive", "Storage nodes heard of lately", NULL);
+    f->placed = metrics_gauge("tern_director_partitions_placed", "Partitions with a configuration", NULL);
+    f->subscribers =
+        metrics_gauge("tern_director_subscribers", "Connections that are told of new maps", NULL);
+}
+
+static enum err load(struct director *d)
+{
+    struct coordination_watcher watcher = { on_change, d };
+    struct event *list;
+    uint64_t revision;
+    TRY(coordination_load(d->coordination, &watcher, &revision));
+    if (events_take(&d->events, 0, &list))
+        run_events(d, list);
+    TRY(map_apply(&d->map, NULL, 0, revision));
+    d->map.version =
+        revision; /* the newest row may have been deleted: versions must not go back over a restart */
+    return OK;
+}
+
+/* Before the thread runs, this one is it: wait until the cluster's row is in the picture. */
+static enum err prepare(struct director *d)
+{
+    TRY(load(d));
+    TRY(create_cluster(d));
+    while (d->changes_open > 0) {
+        struct event *list;
+        if (events_take(&d->events, DIRECTOR_TICK_MS, &list))
+            run_events(d, list);
+    }
+    if (d->map.cluster_mod == 0)
+        return ERR_UNAVAILABLE;
+    log_info("director", "map version %llu: %u partitions, %u placed, %zu nodes, %zu domains",
+             (unsigned long long)d->map.version, d->map.partition_count, d->map.placed_count,
+             d->map.node_count, d->map.domain_count);
+    return OK;
+}
+
+static enum err serve(struct director *d)
+{
+    struct rpc_server_options options = { .zmq = d->options.zmq,
+                                          .endpoint = d->options.listen,
+                                          .requests_max = DIRECTOR_REQUESTS_MAX,
+                                          .handler = on_request,
+                                          .arg = d };
+    TRY(rpc_server_start(&options, &d->server));
+    int rc = pthread_create(&d->thread, NULL, run, d);
+    if (rc != 0)
+        log_fatal("director", "no thread: %s", strerror(rc));
+    pthread_setname_np(d->thread, "director");
+    return OK;
+}
+
+/* The thread has ended, or never ran. What the store still decides is finished here. */
+static void dispose(struct director *d)
+{
+    struct event *list;
+    coordination_close(&d->coordination);
+    while (events_take(&d->events, 0, &list) && list != NULL)
+        run_events(d, list);
+    changes_abandon(d);
+    if (d->server != NULL) {
+        rpc_server_stop(d->server);
+        rpc_server_free(&d->server);
+    }
+    events_fini(&d->events);
+    publish_fini(&d->publish);
+    map_fini(&d->map);
+    free(d);
+}
+
+enum err director_start(const struct director_options *options, struct director **out)
+{
+    struct director *d = NEW(struct director);
+    d->options = *options;
+    d->coordination = options->coordination;
+    d->waiting_tail = &d->waiting;
+    events_init(&d->events);
+    make_figures(&d->figures);
+    enum err err = prepare(d);
+    if (err == OK)
+        err = serve(d);
+    if (err != OK) {
+        dispose(d);
+        return err;
+    }
+    *out = d;
+    return OK;
+}
+
+const char *director_endpoint(const struct director *d)
+{
+    return rpc_server_endpoint(d->server);
+}
+
+void director_stop(struct director **dp)
+{
+    struct director *d = *dp;
+    if (d == NULL)
+        return;
+    atomic_store(&d->draining, true); /* from here the network thread refuses */
+    for (uint64_t i = 0; i < d->options.drain_timeout_ms && rpc_server_pending(d->server) > 0; i++)
+        usleep(1000);
+    events_stop(&d->events);
+    pthread_join(d->thread, NULL);
+    dispose(d);
+    *dp = NULL;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the director: state of the one thread, and transactions that answer requests. */
+#ifndef DIRECTOR_DIRECTOR_PRIV_H
+#define DIRECTOR_DIRECTOR_PRIV_H
+
+#include <stdatomic.h>
+
+#include "director/director.h"
+#include "director/events.h"
+#include "director/map.h"
+#include "director/publish.h"
+#include "director/rows.h"
+#include "lib/base/metrics.h"
+#include "lib/rpc/server.h"
+
+enum { DIRECTOR_METHODS = 6 };
+
+struct figures {
+    struct metric_counter *requests[DIRECTOR_METHODS];
+    struct metric_counter *commits, *conflicts;
+    struct metric_histogram *commit_seconds;
+    struct metric_gauge *map_version, *nodes, *nodes_alive, *placed, *subscribers;
+};
+
+struct director {
+    struct director_options options;
+    struct coordination *coordination;
+    struct events events;
+    pthread_t thread;
+    struct rpc_server *server;
+    atomic_bool draining; /* read on the network thread */
+
+    /* the thread's own */
+    struct map map;
+    struct publish publish;
+    struct change
+        *waiting; /* decided by the store, the picture not yet there; in the order of their answers */
+    struct change **waiting_tail;
+    size_t changes_open; /* submitted and not finished */
+    size_t creating;     /* transactions of the first placement under way */
+
+    struct figures figures;
+};
+
+/* ---- a transaction on the way, with what follows (change.c) */
+
+struct change;
+/* What follows: the picture includes what the store decided. Frees nothing; `request` (may be NULL) must be
+ * answered here. */
+typedef void change_finish(struct director *d, struct change *change, enum err result);
+
+struct change {
+    struct event event;
+    struct coordination_txn txn;
+    size_t parts_max;
+    struct coordination_change *parts;
+    struct buf *keys, *values; /* of the parts */
+    struct director *director;
+    change_finish *finish;
+    struct rpc_request *request;
+    uint64_t begun_mono_ns;
+    enum err result;
+    uint64_t revision;
+    struct change *next_waiting;
+    /* for the finisher */
+    uint32_t number;
+    enum err answer;
+    uint8_t id[MAP_ID_SIZE];
+    struct buf name;
+};
+
+/* With room for parts_max changes, at most COORDINATION_CHANGES_MAX. */
+struct change *change_new(struct director *d, struct rpc_request *request, size_t parts_max,
+                          change_finish *finish);
+void change_add_put(struct change *change, enum row_kind kind, uint32_t number, struct slice name,
+                    uint64_t expected_mod, const ProtobufCMessage *value);
+void change_add_delete(struct change *change, enum row_kind kind, uint32_t number, struct slice name,
+                       uint64_t expected_mod);
+/* Takes the change; `finish` is called in every case, perhaps at once (the store takes no more: ERR_BUSY). */
+void change_submit(struct change *change);
+/* Finish what waited for the picture to come this far. */
+void changes_resume(struct director *d);
+/* Finish all that still waits, as if the store had not answered: nothing will come any more. */
+void changes_abandon(struct director *d);
+
+/* ---- answers (answer.c) */
+
+/* Answers and frees. `response` (may be NULL) is packed; `detail` (may be NULL) is for a person. */
+void answer(struct director *d, struct rpc_request *request, enum err status, const char *detail,
+            const ProtobufCMessage *response);
+/* The request's message; NULL (and answered ERR_PROTOCOL) if it does not decode. Freed by the caller. */
+ProtobufCMessage *answer_unpack(struct director *d, struct rpc_request *request,
+                                const ProtobufCMessageDescriptor *descriptor);
+
+/* ---- handlers: each takes the request */
+
+void on_map(struct director *d, struct rpc_request *request);         /* publish.c */
+void on_node_hello(struct director *d, struct rpc_request *request);  /* nodes.c */
+void on_conf_change(struct director *d, struct rpc_request *request); /* partitions.c */
+void on_domain_add(struct director *d, struct rpc_request *request);  /* names.c */
+void on_domain_delete(struct director *d, struct rpc_request *request);
+void on_setting_put(struct director *d, struct rpc_request *request);
+
+/* ---- what the director does by itself */
+
+/* The cluster's row, if there is none; ERR_INVALID if it does not fit the options (create.c). */
+MUST_CHECK enum err create_cluster(struct director *d);
+/* Give every partition its first configuration once enough nodes are there. Called every turn. */
+void create_partitions(struct director *d, uint64_t now_mono_ms);
+/* Why partitions are not placed, in `out`; empty if they are. */
+void create_problem(struct director *d, uint64_t now_mono_ms, struct buf *out);
+
+#endif

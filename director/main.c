@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "director/coordination/embedded.h"
+#include "director/director.h"
+#include "director/map.h"
+#include "director/placement.h"
+#include "lib/base/log.h"
+#include "lib/ops/http.h"
+#include "lib/ops/privileges.h"
+#include "lib/ops/program.h"
+#include "lib/ops/signals.h"
+#include "lib/rpc/endpoint.h"
+
+struct config {
+    struct program_config common;
+    char *listen;
+    char *data;
+    char *coordination;
+    int64_t partitions;
+    int64_t copies;
+    int64_t min_members;
+    int64_t initial_nodes;
+};
+
+static const struct config_key keys[] = {
+    PROGRAM_KEYS(struct config, common),
+    CONFIG_KEY_STRING(struct config, listen, "listen", "tcp://127.0.0.1:7400",
+                      "ZeroMQ endpoint of requests; without keys only loopback"),
+    CONFIG_KEY_STRING(struct config, data, "data", "/var/lib/tern/director",
+                      "folder of the embedded coordination store"),
+    CONFIG_KEY_STRING(struct config, coordination, "coordination", "embedded",
+                      "where the configuration is kept: embedded"),
+    CONFIG_KEY_INT(struct config, partitions, "partitions", "256", 1, MAP_PARTITIONS_MAX,
+                   "partitions of a new cluster, a power of two; fixed for its life"),
+    CONFIG_KEY_INT(struct config, copies, "copies", "1", 1, PLACEMENT_COPIES_MAX,
+                   "copies of each partition that are wanted"),
+    CONFIG_KEY_INT(struct config, min_members, "min_members", "0", 0, PLACEMENT_COPIES_MAX,
+                   "in-sync copies a partition needs to take writes; 0: 1 for one or two copies, else 2"),
+    CONFIG_KEY_INT(struct config, initial_nodes, "initial_nodes", "1", 1, MAP_NODES_MAX,
+                   "storage nodes that must be there before partitions are placed for the first time"),
+};
+static const struct config_table table = CONFIG_TABLE(struct config, keys);
+
+static void check(const void *conf, struct buf *errors)
+{
+    const struct config *config = conf;
+    if ((config->partitions & (config->partitions - 1)) != 0)
+        buf_addf(errors, "partitions: %lld is not a power of two\n", (long long)config->partitions);
+    if (config->min_members > config->copies)
+        buf_add_str(errors, "min_members: larger than copies, nothing could be written\n");
+    if (strcmp(config->coordination, "embedded") != 0)
+        buf_addf(errors, "coordination: \"%s\" is not known, \"embedded\" is\n", config->coordination);
+    if (rpc_endpoint_check_bind(config->listen, false) != OK)
+        buf_addf(errors,
+                 "listen: \"%s\" must be tcp://address:port, and loopback as long as there are no keys\n",
+                 config->listen);
+}
+
+static const struct program program = {
+    .name = "tern-director",
+    .summary = "owns the map of a Tern cluster",
+    .config_file = "/etc/tern/director.conf",
+    .table = &table,
+    .common_offset = offsetof(struct config, common),
+    .check = check,
+};
+
+/* What the HTTP thread and the signal thread share with main. */
+struct state {
+    atomic_bool started;
+    atomic_bool draining;
+    sem_t end;
+};
+
+static void not_ready(struct buf *reasons, void *arg)
+{
+    struct state *state = arg;
+    if (atomic_load(&state->draining))
+        buf_add_str(reasons, "draining\n");
+    else if (!atomic_load(&state->started))
+        buf_add_str(reasons, "starting\n");
+}
+
+static void on_drain(void *arg)
+{
+    struct state *state = arg;
+    atomic_store(&state->draining, true);
+    sem_post(&state->end);
+}
+
+static struct coordination *open_store(const struct config *config)
+{
+    struct coordination *store = NULL;
+    if (mkdir(config->data, 0700) != 0 && errno != EEXIST)
+        log_fatal("director", "cannot make %s: %s", config->data, strerror(errno));
+    if (privileges_own(config->common.user, config->data) != OK || privileges_drop(config->common.user) != OK)
+        log_fatal("director", "cannot become the user of the configuration");
+    if (embedded_open(config->data, &store) != OK)
+        log_fatal("director", "cannot use the coordination store in %s", config->data);
+    return store;
+}
+
+static void run(const struct config *config, struct state *state, void *zmq)
+{
+    struct director *director = NULL;
+    struct director_options options = { .zmq = zmq,
+                                        .listen = config->listen,
+                                        .coordination = open_store(config),
+                                        .partitions = (uint32_t)config->partitions,
+                                        .copies = (uint32_t)config->copies,
+                                        .min_members = (uint32_t)config->min_members,
+                                        .initial_nodes = (uint32_t)config->initial_nodes,
+                                        .drain_timeout_ms = config->common.drain_timeout_ms };
+    enum err err = director_start(&options, &director);
+    if (err != OK)
+        log_fatal("director", "cannot start: %s", err_text(err));
+    log_info("director", "listening on %s", director_endpoint(director));
+    atomic_store(&state->started, true);
+    while (sem_wait(&state->end) != 0) {}
+    director_stop(&director);
+}
+
+int main(int argc, char **argv)
+{
+    static struct config config;
+    static struct state state;
+    struct http *http = NULL;
+    program_init(&program, argc, argv, &config);
+    sem_init(&state.end, 0, 0);
+    struct signals_handlers handlers = { .on_drain = on_drain, .arg = &state };
+    struct http_options http_options = { .listen = config.common.http_listen,
+                                         .not_ready = not_ready,
+                                         .arg = &state };
+    if (config.common.http_listen[0] != '\0' && http_start(&http_options, &http) != OK)
+        return 1;
+    if (http != NULL)
+        log_info("director", "http on port %u", http_port(http));
+    if (signals_start(&handlers) != OK)
+        return 1;
+    void *zmq = zmq_ctx_new();
+    run(&config, &state, zmq);
+    zmq_ctx_term(zmq);
+    http_stop(&http);
+    signals_stop();
+    config_fini(&table, &config);
+    log_info("director", "ended");
+    return 0;
+}

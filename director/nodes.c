@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The registry of nodes. A node is its disk (R26): a store id that nobody has seen is a new node with a new
+ * id; the same store id with another name or address is the node we know. Hearing of a node changes only
+ * memory; rows change with the facts. */
+#include <string.h>
+
+#include "director/director_priv.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+enum { NODE_TEXT_MAX = 255 };
+
+static const char *mistake_in(const Tern__NodeInfo *info)
+{
+    if (info == NULL || info->store_id.len != MAP_ID_SIZE)
+        return "a node needs a store id of 16 bytes";
+    if (info->endpoint[0] == '\0')
+        return "a node needs an endpoint";
+    if (strlen(info->name) > NODE_TEXT_MAX || strlen(info->endpoint) > NODE_TEXT_MAX ||
+        strlen(info->peer_endpoint) > NODE_TEXT_MAX || strlen(info->beat_endpoint) > NODE_TEXT_MAX ||
+        strlen(info->zone) > NODE_TEXT_MAX)
+        return "a text about the node is too long";
+    return NULL;
+}
+
+static bool same_facts(const Tern__NodeInfo *a, const Tern__NodeInfo *b)
+{
+    return strcmp(a->name, b->name) == 0 && strcmp(a->endpoint, b->endpoint) == 0 &&
+           strcmp(a->peer_endpoint, b->peer_endpoint) == 0 &&
+           strcmp(a->beat_endpoint, b->beat_endpoint) == 0 && strcmp(a->zone, b->zone) == 0 &&
+           a->machine_version == b->machine_version;
+}
+
+static void heard(struct map_node *node, const Tern__NodeHelloRequest *hello)
+{
+    uint64_t now = clock_mono_ms();
+    if (!map_node_is_alive(node, now))
+        log_info("nodes", "node %u (%s, %s) is here", node->info->id, node->info->name, node->info->endpoint);
+    node->heard_mono_ms = now;
+    node->heard_real_ms = clock_real_ms();
+    node->disk_total = hello->disk_total;
+    node->disk_free = hello->disk_free;
+}
+
+static void answer_hello(struct director *d, struct rpc_request *request, uint32_t id)
+{
+    Tern__NodeHelloResponse response = TERN__NODE_HELLO_RESPONSE__INIT;
+    response.node_id = id;
+    response.map_version = d->map.version;
+    answer(d, request, OK, NULL, &response.base);
+}
+
+/* The facts are in the picture now; the node counts as heard of only with its next hello, which is a second
+ * away, unless this one is still at hand. */
+static void on_registered(struct director *d, struct change *change, enum err result)
+{
+    struct rpc_request *request = change->request;
+    change->request = NULL;
+    struct map_node *node = map_find_store(&d->map, slice_of(change->id, MAP_ID_SIZE));
+    if (node == NULL) { /* conflict with another new node, or the store is not there: the node asks again */
+        answer(d, request, result == OK ? ERR_INTERNAL : ERR_BUSY, "not registered yet, ask again", NULL);
+        return;
+    }
+    Tern__NodeHelloRequest *hello =
+        (Tern__NodeHelloRequest *)answer_unpack(d, request, &tern__node_hello_request__descriptor);
+    if (hello == NULL)
+        return;
+    heard(node, hello);
+    answer_hello(d, request, node->info->id);
+    tern__node_hello_request__free_unpacked(hello, NULL);
+}
+
+static void store_facts(struct director *d, struct rpc_request *request, Tern__NodeInfo *facts,
+                        const struct map_node *known)
+{
+    struct change *change = change_new(d, request, 2, on_registered);
+    memcpy(change->id, facts->store_id.data, MAP_ID_SIZE);
+    facts->seen_ms = 0;
+    facts->draining = known != NULL && known->info->draining;
+    if (known == NULL) {
+        Tern__NodeInfo last = TERN__NODE_INFO__INIT;
+        facts->id = last.id = d->map.last_node_id + 1;
+        change_add_put(change, ROW_NODE_ID, 0, SLICE_NULL, d->map.last_node_id_mod, &last.base);
+        log_info("nodes", "new node %u (%s, %s)", facts->id, facts->name, facts->endpoint);
+    } else {
+        facts->id = known->info->id;
+    }
+    change_add_put(change, ROW_NODE, facts->id, SLICE_NULL, known != NULL ? known->mod : 0, &facts->base);
+    change_submit(change);
+}
+
+void on_node_hello(struct director *d, struct rpc_request *request)
+{
+    Tern__NodeHelloRequest *hello =
+        (Tern__NodeHelloRequest *)answer_unpack(d, request, &tern__node_hello_request__descriptor);
+    if (hello == NULL)
+        return;
+    const char *mistake = mistake_in(hello->node);
+    struct map_node *known =
+        mistake == NULL ? map_find_store(&d->map, slice_of(hello->node->store_id.data, MAP_ID_SIZE)) : NULL;
+    if (mistake != NULL) {
+        answer(d, request, ERR_INVALID, mistake, NULL);
+    } else if (known != NULL && same_facts(known->info, hello->node)) {
+        heard(known, hello);
+        answer_hello(d, request, known->info->id);
+    } else if (known == NULL && d->map.node_count >= MAP_NODES_MAX) {
+        answer(d, request, ERR_LIMIT, "the cluster has its most nodes", NULL);
+    } else {
+        store_facts(d, request, hello->node, known);
+    }
+    tern__node_hello_request__free_unpacked(hello, NULL);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What replicas ask of the director: R20-R23. Each request is one compare-and-swap of the partition's row;
+ * whatever comes of it, the answer is the configuration as the store has it after the request arrived (R27
+ * hangs on that). */
+#include "director/director_priv.h"
+#include "lib/base/log.h"
+
+static void answer_conf(struct director *d, struct rpc_request *request, uint32_t partition, enum err status,
+                        const char *detail)
+{
+    Tern__PartitionConf conf;
+    Tern__ConfChangeResponse response = TERN__CONF_CHANGE_RESPONSE__INIT;
+    conf_to_proto(&d->map.confs[partition], &conf);
+    response.conf = &conf;
+    answer(d, request, status, detail, &response.base);
+}
+
+static void on_conf_decided(struct director *d, struct change *change, enum err result)
+{
+    struct rpc_request *request = change->request;
+    change->request = NULL;
+    if (result == OK)
+        answer_conf(d, request, change->number, change->answer,
+                    change->answer == OK ? NULL : err_text(change->answer));
+    else if (result == ERR_CONFLICT)
+        answer_conf(d, request, change->number, ERR_CONFLICT, "the configuration has changed");
+    else /* nothing is known for sure: the replica asks again */
+        answer(d, request, ERR_UNAVAILABLE, "the coordination store does not answer", NULL);
+}
+
+static void log_conf(const struct conf *conf, const struct conf_request *request)
+{
+    static const char *const names[] = { "read",      "promote",     "evict",       "add",
+                                         "hand over", "add learner", "drop learner" };
+    log_info("partitions",
+             "partition %u: %s asked by node %u for node %u: epoch %llu, primary %u, %u members, %u learners",
+             conf->partition, names[request->change], request->asker, request->subject,
+             (unsigned long long)conf->epoch, conf->primary, conf->member_count, conf->learner_count);
+}
+
+/* A refusal is answered behind a read barrier: by then the picture is at least as new as the request. */
+static void ask_store(struct director *d, struct rpc_request *request, uint32_t partition,
+                      const struct conf_request *asked)
+{
+    const struct conf *current = &d->map.confs[partition];
+    struct change *change = change_new(d, request, 1, on_conf_decided);
+    struct conf next;
+    change->number = partition;
+    change->answer = OK;
+    if (asked->change != TERN__CONF_CHANGE__CONF_READ)
+        change->answer = conf_change(current, asked, map_find_node(&d->map, asked->subject) != NULL, &next);
+    if (asked->change != TERN__CONF_CHANGE__CONF_READ && change->answer == OK) {
+        Tern__PartitionConf proto;
+        conf_to_proto(&next, &proto);
+        change_add_put(change, ROW_PARTITION, partition, SLICE_NULL, d->map.conf_mods[partition],
+                       &proto.base);
+        log_conf(&next, asked);
+    }
+    change_submit(change);
+}
+
+void on_conf_change(struct director *d, struct rpc_request *request)
+{
+    Tern__ConfChangeRequest *asked =
+        (Tern__ConfChangeRequest *)answer_unpack(d, request, &tern__conf_change_request__descriptor);
+    if (asked == NULL)
+        return;
+    struct conf_request conf_request = { asked->change, asked->epoch, asked->asker, asked->subject };
+    if (asked->change > TERN__CONF_CHANGE__CONF_DROP_LEARNER)
+        answer(d, request, ERR_UNSUPPORTED, "unknown change", NULL);
+    else if (asked->partition >= d->map.partition_count)
+        answer(d, request, ERR_NOT_FOUND, "no such partition", NULL);
+    else if (d->map.confs[asked->partition].epoch == 0)
+        answer(d, request, ERR_UNAVAILABLE, "the partition is not placed yet", NULL);
+    else if (asked->asker == 0) /* conf.h lets the director itself ask as 0; nobody else may */
+        answer(d, request, ERR_DENIED, "no asker", NULL);
+    else
+        ask_store(d, request, asked->partition, &conf_request);
+    tern__conf_change_request__free_unpacked(asked, NULL);
+}

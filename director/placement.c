@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* In steps, each leaving what is good alone: drop what may not stay; fill up with the emptiest node in the
+ * least used zone; spread slots that crowd a zone; even out copies by moving single ones from full nodes to
+ * empty ones; even out primaries along chains of slots (a shortest path over "could give its primary to"),
+ * which moves no copy. */
+#include "director/placement.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+
+enum { NONE = -1 };
+
+struct solver {
+    const struct placement_node *nodes;
+    size_t node_count;
+    unsigned copies;
+    struct placement_slot *slots;
+    size_t slot_count;
+    size_t *load;      /* copies, by node index */
+    size_t *primaries; /* by node index */
+};
+
+static int index_of(const struct solver *s, uint32_t id)
+{
+    for (size_t i = 0; i < s->node_count; i++) {
+        if (s->nodes[i].id == id)
+            return (int)i;
+    }
+    return NONE;
+}
+
+static bool holds(const struct placement_slot *slot, uint32_t id)
+{
+    for (size_t i = 0; i < slot->count; i++) {
+        if (slot->nodes[i] == id)
+            return true;
+    }
+    return false;
+}
+
+static void remove_at(struct placement_slot *slot, size_t at)
+{
+    for (size_t i = at; i + 1 < slot->count; i++)
+        slot->nodes[i] = slot->nodes[i + 1];
+    slot->count--;
+}
+
+/* How many of the slot's copies, but for the one at `except`, lie in a zone. */
+static size_t in_zone(const struct solver *s, const struct placement_slot *slot, uint32_t zone, int except)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < slot->count; i++) {
+        if ((int)i != except && s->nodes[index_of(s, slot->nodes[i])].zone == zone)
+            count++;
+    }
+    return count;
+}
+
+/* ---- drop and fill */
+
+static void drop_strangers(struct solver *s)
+{
+    for (size_t p = 0; p < s->slot_count; p++) {
+        struct placement_slot *slot = &s->slots[p];
+        for (size_t i = slot->count; i-- > 0;) {
+            bool twice = false;
+            for (size_t k = 0; k < i; k++)
+                twice |= slot->nodes[k] == slot->nodes[i];
+            if (twice || index_of(s, slot->nodes[i]) == NONE)
+                remove_at(slot, i);
+            else
+                s->load[index_of(s, slot->nodes[i])]++;
+        }
+    }
+}
+
+/* Of the copies behind the primary, the one that is missed least: its zone most crowded, its node fullest. */
+static size_t most_dispensable(const struct solver *s, const struct placement_slot *slot)
+{
+    size_t best = 1, best_crowd = 0, best_load = 0;
+    for (size_t i = 1; i < slot->count; i++) {
+        int node = index_of(s, slot->nodes[i]);
+        size_t crowd = in_zone(s, slot, s->nodes[node].zone, (int)i);
+        if (crowd > best_crowd || (crowd == best_crowd && s->load[node] >= best_load)) {
+            best = i;
+            best_crowd = crowd;
+            best_load = s->load[node];
+        }
+    }
+    return best;
+}
+
+static void drop_surplus(struct solver *s)
+{
+    for (size_t p = 0; p < s->slot_count; p++) {
+        while (s->slots[p].count > s->copies) {
+            size_t at = most_dispensable(s, &s->slots[p]);
+            s->load[index_of(s, s->slots[p].nodes[at])]--;
+            remove_at(&s->slots[p], at);
+        }
+    }
+}
+
+/* The node to take one more copy of the slot (not counting the copy at `except`): least used zone, then
+ * emptiest. */
+static int best_node(const struct solver *s, const struct placement_slot *slot, int except)
+{
+    int best = NONE;
+    size_t best_crowd = 0;
+    for (size_t n = 0; n < s->node_count; n++) {
+        if (holds(slot, s->nodes[n].id))
+            continue;
+        size_t crowd = in_zone(s, slot, s->nodes[n].zone, except);
+        if (best == NONE || crowd < best_crowd || (crowd == best_crowd && s->load[n] < s->load[best])) {
+            best = (int)n;
+            best_crowd = crowd;
+        }
+    }
+    return best;
+}
+
+static void fill(struct solver *s)
+{
+    for (size_t p = 0; p < s->slot_count; p++) {
+        struct placement_slot *slot = &s->slots[p];
+        while (slot->count < s->copies) {
+            int node = best_node(s, slot, NONE);
+            slot->nodes[slot->count++] = s->nodes[node].id;
+            s->load[node]++;
+        }
+    }
+}
+
+/* ---- zones and evenness */
+
+static void move_copy(struct solver *s, struct placement_slot *slot, size_t at, int to)
+{
+    s->load[index_of(s, slot->nodes[at])]--;
+    s->load[to]++;
+    slot->nodes[at] = s->nodes[to].id;
+}
+
+/* Copies that share a zone while a less used one has a node for them. */
+static void spread(struct solver *s)
+{
+    for (size_t p = 0; p < s->slot_count; p++) {
+        struct placement_slot *slot = &s->slots[p];
+        for (size_t i = slot->count; i-- > 0;) {
+            int from = index_of(s, slot->nodes[i]);
+            int to = best_node(s, slot, (int)i);
+            if (to != NONE &&
+                in_zone(s, slot, s->nodes[to].zone, (int)i) < in_zone(s, slot, s->nodes[from].zone, (int)i))
+                move_copy(s, slot, i, to);
+        }
+    }
+}
+
+/* The slot's copy on `from` may go to `to` without crowding a zone more than now. */
+static bool may_move(const struct solver *s, const struct placement_slot *slot, size_t at, int from, int to)
+{
+    if (holds(slot, s->nodes[to].id))
+        return false;
+    return in_zone(s, slot, s->nodes[to].zone, (int)at) <= in_zone(s, slot, s->nodes[from].zone, (int)at);
+}
+
+static bool move_one(struct solver *s, int from, int to)
+{
+    for (size_t p = 0; p < s->slot_count; p++) {
+        struct placement_slot *slot = &s->slots[p];
+        for (size_t i = slot->count; i-- > 0;) { /* the primary last: moving it costs a hand-over too */
+            if (slot->nodes[i] == s->nodes[from].id && may_move(s, slot, i, from, to)) {
+                move_copy(s, slot, i, to);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* One move from a fuller to an emptier node, the fullest and emptiest first; false if none is possible. */
+static bool even_once(struct solver *s)
+{
+    for (size_t gap = s->slot_count; gap >= 2; gap--) {
+        for (size_t from = 0; from < s->node_count; from++) {
+            for (size_t to = 0; to < s->node_count; to++) {
+                if (s->load[from] >= s->load[to] + gap && move_one(s, (int)from, (int)to))
+                    return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* ---- primaries */
+
+static void count_primaries(struct solver *s)
+{
+    memset(s->primaries, 0, s->node_count * sizeof *s->primaries);
+    for (size_t p = 0; p < s->slot_count; p++)
+        s->primaries[index_of(s, s->slots[p].nodes[0])]++;
+}
+
+static void make_primary(struct placement_slot *slot, uint32_t id)
+{
+    for (size_t i = 0; i < slot->count; i++) {
+        if (slot->nodes[i] == id) {
+            slot->nodes[i] = slot->nodes[0];
+            slot->nodes[0] = id;
+            return;
+        }
+    }
+}
+
+/* Breadth first from `from`: via[n] is the slot whose primary could go to node n from the node before it.
+ * Returns a node with at least two primaries fewer than `from`, or NONE. */
+static int find_path(const struct solver *s, int from, int *via, int *before, int *queue)
+{
+    size_t head = 0, tail = 0;
+    for (size_t n = 0; n < s->node_count; n++)
+        before[n] = NONE;
+    before[from] = from;
+    queue[tail++] = from;
+    while (head < tail) {
+        int at = queue[head++];
+        if (s->primaries[at] + 2 <= s->primaries[from])
+            return at;
+        for (size_t p = 0; p < s->slot_count; p++) {
+            const struct placement_slot *slot = &s->slots[p];
+            if (slot->nodes[0] != s->nodes[at].id)
+                continue;
+            for (size_t i = 1; i < slot->count; i++) {
+                int next = index_of(s, slot->nodes[i]);
+                if (before[next] != NONE)
+                    continue;
+                before[next] = at;
+                via[next] = (int)p;
+                queue[tail++] = next;
+            }
+        }
+    }
+    return NONE;
+}
+
+static bool even_primaries_once(struct solver *s, int *work)
+{
+    int *via = work, *before = work + s->node_count, *queue = work + 2 * s->node_count;
+    int from = 0;
+    for (size_t n = 1; n < s->node_count; n++) {
+        if (s->primaries[n] > s->primaries[from])
+            from = (int)n;
+    }
+    int at = find_path(s, from, via, before, queue);
+    if (at == NONE)
+        return false;
+    s->primaries[from]--;
+    s->primaries[at]++;
+    for (; at != from; at = before[at])
+        make_primary(&s->slots[via[at]], s->nodes[at].id);
+    return true;
+}
+
+void placement_solve(const struct placement_node *nodes, size_t node_count, unsigned copies,
+                     struct placement_slot *slots, size_t slot_count)
+{
+    assert(node_count >= 1 && node_count <= PLACEMENT_NODES_MAX && copies >= 1 &&
+           copies <= PLACEMENT_COPIES_MAX);
+    struct solver s = { nodes, node_count, copies, slots, slot_count, NULL, NULL };
+    s.copies = copies > node_count ? (unsigned)node_count : copies;
+    s.load = NEW_ARRAY(size_t, node_count);
+    s.primaries = NEW_ARRAY(size_t, node_count);
+    int *work = NEW_ARRAY(int, 3 * node_count);
+    drop_strangers(&s);
+    drop_surplus(&s);
+    fill(&s);
+    spread(&s);
+    /* Each move brings two loads nearer, so this ends; the bound only guards against a mistake in that
+     * argument. */
+    for (size_t i = 0; i < slot_count * s.copies && even_once(&s); i++) {}
+    count_primaries(&s);
+    for (size_t i = 0; i < slot_count && even_primaries_once(&s, work); i++) {}
+    free(work);
+    free(s.primaries);
+    free(s.load);
+}

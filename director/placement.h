@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which node holds which copy. Pure and deterministic: the same input gives the same answer on every
+ * director. */
+#ifndef DIRECTOR_PLACEMENT_H
+#define DIRECTOR_PLACEMENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PLACEMENT_COPIES_MAX = 7, PLACEMENT_NODES_MAX = 1000 };
+
+struct placement_node {
+    uint32_t id;
+    uint32_t zone; /* nodes with the same number share what may fail together */
+};
+
+/* One partition's wish. nodes[0] is the primary. */
+struct placement_slot {
+    uint32_t nodes[PLACEMENT_COPIES_MAX];
+    uint8_t count;
+};
+
+/* Make every slot hold min(copies, node_count) distinct nodes of `nodes` (node_count from 1 to
+ * PLACEMENT_NODES_MAX, ascending ids), starting from what it holds now:
+ * - nodes not in the list go; so do copies too many;
+ * - the copies of a slot lie in as many zones as can be;
+ * - nodes' copies are as even as the zones allow, and primaries as even as the copies allow;
+ * - whatever need not move stays, and a primary that need not change stays. */
+void placement_solve(const struct placement_node *nodes, size_t node_count, unsigned copies,
+                     struct placement_slot *slots, size_t slot_count);
+
+#endif
