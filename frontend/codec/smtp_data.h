@@ -30,10 +30,10 @@ struct smtp_data {
     unsigned faults; /* enum smtp_data_fault bits found so far */
 };
 
-/* Take a run of message text off the front of `in`: *text_out borrows from `in`, or from static memory for a
- * CR that was held back; it may be empty. Returns the number of octets used, at least 1 unless `in` is empty
- * or the end was reached. Call again with the rest until all of `in` is used or state is SMTP_DATA_END; what
- * follows the end belongs to the next command. */
+/* Take a run of message text off the front of `in`: *text_out borrows from `in`, or is static memory for a CR
+ * that was held back, or is empty. Returns the number of octets used (0 while a held-back CR comes out). Call
+ * again with the rest until all of `in` is used or the state is SMTP_DATA_END; what follows the end belongs
+ * to the next command. */
 size_t smtp_data_next(struct smtp_data *d, struct slice in, struct slice *text_out);
 
 /* The same watch over text without dot-stuffing (BDAT): only notes faults. Feed all chunks of a message; at

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AUTH (RFC 4954). */
+#include <stdlib.h>
+
+#include "frontend/smtp/session.h"
+#include "lib/base/base64.h"
+#include "lib/base/log.h"
+
+static void fail(struct smtp_session *s, enum err err)
+{
+    switch (err) {
+    case ERR_AUTH:
+        s->auth_failures++;
+        log_info("smtp", "authentication failed peer=%s", addr_format_ip(stream_peer(s->stream)).text);
+        smtp_reject(s, 535, "5.7.8", "authentication failed");
+        break;
+    case ERR_SUSPENDED:
+        smtp_reject(s, 525, "5.7.13", "account is suspended");
+        break;
+    case ERR_SYNTAX:
+        smtp_reject(s, 501, "5.5.2", "malformed authentication exchange");
+        break;
+    case ERR_UNSUPPORTED:
+        smtp_reject(s, 504, "5.5.4", "mechanism not supported here");
+        break;
+    default:
+        if (err_class(err) == ERR_CLASS_TEMPORARY || err == ERR_IN_DOUBT)
+            smtp_reply(s, 454, "4.7.0", "authentication is temporarily unavailable");
+        else
+            smtp_reply_err(s, err, "authentication");
+    }
+    if (s->auth_failures >= AUTH_FAILURES_MAX) {
+        smtp_reply(s, 421, "4.7.0", "too many failed authentications, closing");
+        smtp_set_state(s, SMTP_ENDED);
+    }
+}
+
+/* Send a challenge and read the client's answer. ERR_CANCELLED: the client gave up with "*" (answered).
+ * Yields. */
+static enum err ask(struct smtp_session *s, struct slice challenge, struct buf *answer)
+{
+    struct buf encoded = { 0 };
+    struct slice line;
+    base64_encode(challenge, &encoded);
+    buf_add_byte(&encoded, '\0');
+    smtp_reply(s, 334, NULL, "%s", (const char *)encoded.data);
+    buf_fini(&encoded);
+    TRY(smtp_read_line(s, SMTP_AUTH_LINE_MAX, &line));
+    buf_clear(answer);
+    if (slice_eq_str(line, "*"))
+        return ERR_CANCELLED;
+    return base64_decode(line, answer);
+}
+
+static enum err exchange(struct smtp_session *s, struct auth_sasl *sasl, struct slice initial)
+{
+    struct buf challenge = { 0 }, answer = { 0 };
+    bool done = false, has_data = initial.len > 0;
+    enum err err = OK;
+    if (has_data && !slice_eq_str(initial, "="))
+        err = base64_decode(initial, &answer);
+    while (err == OK && !done) {
+        err = auth_sasl_step(sasl, buf_slice(&answer), has_data, &challenge, &done);
+        /* Final server data has no place in the success reply (RFC 4954 4): it is one more challenge with an
+         * empty answer. */
+        if (err == OK && (!done || challenge.len > 0))
+            err = ask(s, buf_slice(&challenge), &answer);
+        has_data = true;
+    }
+    buf_fini(&challenge);
+    buf_fini(&answer);
+    return err;
+}
+
+void smtp_cmd_auth(struct smtp_session *s, struct slice args)
+{
+    struct auth_sasl *sasl = NULL;
+    struct smtp_command command = smtp_command_parse(args); /* mechanism, initial response */
+    if (s->authenticated || s->state != SMTP_GREETED) {
+        smtp_reject(s, 503, "5.5.1",
+                    s->authenticated ? "authenticated already" : "not during a mail transaction");
+        return;
+    }
+    if (s->kind == SMTP_SUBMISSION && !smtp_plain_allowed(s)) {
+        smtp_reject(s, 538, "5.7.11", "encryption required: STARTTLS first");
+        return;
+    }
+    if (!smtp_auth_offered(s)) {
+        smtp_reject(s, 502, "5.5.1", "AUTH is for the submission ports");
+        return;
+    }
+    /* The line is borrowed from the stream, which is read again below. */
+    struct slice initial = arena_slice(&s->arena, command.args);
+    enum err err = auth_sasl_start(s->context->auth, command.verb, smtp_plain_allowed(s), &sasl);
+    if (err == OK)
+        err = exchange(s, sasl, initial);
+    if (err == OK) {
+        auth_sasl_account(sasl, &s->arena, &s->account);
+        s->authenticated = true;
+        log_info("smtp", "authenticated user=%.*s peer=%s", SLICE_FMT(s->account.address),
+                 addr_format_ip(stream_peer(s->stream)).text);
+        smtp_reply(s, 235, "2.7.0", "authentication succeeded");
+    } else if (err == ERR_CANCELLED && !s->context->draining) {
+        smtp_reject(s, 501, "5.7.0", "authentication cancelled");
+    } else if (err == ERR_CLOSED || err == ERR_TIMEOUT || err == ERR_IO || err == ERR_CANCELLED) {
+        smtp_set_state(s, SMTP_ENDED);
+    } else if (err != ERR_TOO_BIG) {
+        fail(s, err);
+    }
+    auth_sasl_free(&sasl);
+}
