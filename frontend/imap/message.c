@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frontend/imap/message.h"
+
+void imap_message_begin(struct imap_message *m, struct imap_session *s, const struct row *row)
+{
+    m->s = s;
+    m->row = row;
+    m->has_summary = false;
+    buf_clear(&m->piece);
+    m->piece_offset = 0;
+    buf_fini(&m->made); /* rare, and may be large */
+}
+
+void imap_message_fini(struct imap_message *m)
+{
+    buf_fini(&m->made);
+    buf_fini(&m->piece);
+}
+
+/* The part of `have`, which starts at `start` in the message, that answers a request; empty if it does not.
+ */
+static struct slice cut(struct slice have, uint64_t start, uint64_t offset, uint64_t len)
+{
+    if (offset < start || offset - start >= have.len)
+        return SLICE_NULL;
+    size_t from = (size_t)(offset - start);
+
+    return slice_sub(have, from, len < have.len - from ? from + (size_t)len : have.len);
+}
+
+enum err imap_message_read(struct imap_message *m, uint64_t offset, uint64_t len, struct slice *out)
+{
+    struct imap_session *s = m->s;
+
+    if ((m->row->parts & ROW_BODY) != 0) {
+        *out = cut(m->row->body, 0, offset, len);
+        return out->len > 0 ? OK : ERR_NOT_FOUND;
+    }
+    *out = (m->row->parts & ROW_HEADER) != 0 ? cut(m->row->header, 0, offset, len) : SLICE_NULL;
+    if (out->len == 0)
+        *out = cut(buf_slice(&m->piece), m->piece_offset, offset, len);
+    if (out->len > 0)
+        return OK;
+    buf_clear(&m->piece);
+    m->piece_offset = offset;
+    TRY(store_body_read(s->context->store, s->account, s->view.mailbox, m->row->uid, offset,
+                        len < IMAP_PIECE_MAX ? (uint32_t)len : IMAP_PIECE_MAX, &m->piece));
+    *out = cut(buf_slice(&m->piece), offset, offset, len);
+    return out->len > 0 ? OK : ERR_NOT_FOUND;
+}
+
+static enum err make_summary(struct imap_message *m)
+{
+    struct summary_builder *builder = summary_builder_new(SUMMARY_FULL_MAX);
+    enum err err = OK;
+
+    for (uint64_t at = 0; at < m->row->size;) {
+        struct slice bytes;
+
+        TRY_GOTO(imap_message_read(m, at, m->row->size - at, &bytes), out);
+        summary_builder_push(builder, bytes);
+        at += bytes.len;
+    }
+    buf_clear(&m->made);
+    summary_builder_finish(builder, &m->made);
+    err = summary_open(buf_slice(&m->made), &m->summary);
+out:
+    summary_builder_free(&builder);
+    return err;
+}
+
+enum err imap_message_summary(struct imap_message *m, unsigned has, const struct summary **out)
+{
+    if (!m->has_summary) {
+        bool stored = (m->row->parts & ROW_SUMMARY) != 0 &&
+                      summary_open(m->row->summary, &m->summary) == OK; /* else anew */
+
+        if (!stored)
+            TRY(make_summary(m));
+        m->has_summary = true;
+    }
+    if ((m->summary.has & has) != has && m->made.len == 0)
+        TRY(make_summary(m));
+    *out = &m->summary;
+    return OK;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Object ids as clients see them (RFC 8474): ALPHA, DIGIT, "_" and "-", the first octet saying of what. */
+#ifndef FRONTEND_IMAP_OBJECT_ID_H
+#define FRONTEND_IMAP_OBJECT_ID_H
+
+#include <inttypes.h>
+#include <stdio.h>
+
+struct imap_object_id {
+    char text[20];
+};
+
+static inline struct imap_object_id imap_mailbox_id(uint64_t mailbox)
+{
+    struct imap_object_id id;
+
+    snprintf(id.text, sizeof(id.text), "F%016" PRIx64, mailbox);
+    return id;
+}
+
+#endif
