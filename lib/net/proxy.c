@@ -121,10 +121,8 @@ static bool may_start(struct slice input, const void *signature, size_t size)
     return memcmp(input.data, signature, input.len < size ? input.len : size) == 0;
 }
 
-enum proxy_result proxy_parse(struct slice input, struct proxy_header *header_out, size_t *consumed_out)
+static enum proxy_result parse(struct slice input, struct proxy_header *header_out, size_t *consumed_out)
 {
-    *header_out = (struct proxy_header){ 0 };
-    *consumed_out = 0;
     if (input.len == 0)
         return PROXY_MORE;
     if (may_start(input, v1_signature, sizeof v1_signature - 1))
@@ -132,4 +130,14 @@ enum proxy_result proxy_parse(struct slice input, struct proxy_header *header_ou
     if (may_start(input, v2_signature, sizeof v2_signature))
         return input.len < sizeof v2_signature ? PROXY_MORE : v2_parse(input, header_out, consumed_out);
     return PROXY_BAD;
+}
+
+enum proxy_result proxy_parse(struct slice input, struct proxy_header *header_out, size_t *consumed_out)
+{
+    *header_out = (struct proxy_header){ 0 };
+    *consumed_out = 0;
+    enum proxy_result result = parse(input, header_out, consumed_out);
+    if (result != PROXY_DONE)
+        *consumed_out = 0;
+    return result;
 }
