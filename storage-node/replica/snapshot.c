@@ -60,6 +60,7 @@ static void forget(struct replica *r)
     r->commit = r->applied = r->apply_sent = 0;
     r->match = r->ack_sent = 0;
     r->ack_due = false;
+    r->done_term = 0;
 }
 
 void rep_snap_wipe(struct replica *r, bool keep_record)
@@ -154,6 +155,18 @@ static void on_chunk_installing(struct replica *r, const struct replica_msg *msg
         ack_chunk(r); /* the answer was lost */
 }
 
+/* The state at inst.index is committed, so it is equal to the log of every primary since. */
+static void ack_installed(struct replica *r, struct replica_node to)
+{
+    r->leader = to;
+    if (r->match < r->inst.index)
+        r->match = r->inst.index;
+    if (r->dep < r->ep)
+        rep_write_log(r, 0, r->ep); /* R3: ep may have grown since the last chunk */
+    r->ack_due = true;
+    rep_member_ack(r);
+}
+
 void rep_snap_on_chunk(struct replica *r, const struct replica_msg *msg)
 {
     if (msg->epoch < r->ep) { /* R2 */
@@ -169,9 +182,7 @@ void rep_snap_on_chunk(struct replica *r, const struct replica_msg *msg)
     if (r->inst.active) {
         on_chunk_installing(r, msg);
     } else if (msg->chunk.term == r->done_term && msg->chunk.nonce == r->done_nonce && r->done_term != 0) {
-        r->leader = msg->peer; /* the Ack that ended it was lost */
-        r->ack_due = true;
-        rep_member_ack(r);
+        ack_installed(r, msg->peer); /* the Ack that ended it was lost, or was of an older epoch */
     } else if (may_begin(r, msg)) {
         begin(r, msg);
         take_chunk(r, msg);
@@ -188,10 +199,7 @@ static void installed(struct replica *r)
     r->done_nonce = r->inst.nonce;
     rep_log_reset(&r->log, r->inst.index, r->inst.index_epoch);
     r->commit = r->applied = r->apply_sent = r->durable = r->inst.index;
-    r->match = r->inst.index; /* committed, so equal to the log of any primary since */
-    r->leader = r->inst.from;
-    r->ack_due = true;
-    rep_member_ack(r);
+    ack_installed(r, r->inst.from);
 }
 
 void rep_snap_written(struct replica *r, enum rep_write_kind kind)

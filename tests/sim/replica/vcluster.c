@@ -149,12 +149,15 @@ static void do_write(struct vc *vc, struct vnode *node, const struct replica_act
         else
             b.ents[i] = (struct vent){ a->write.entries[i].epoch, (uintptr_t)a->write.entries[i].handle };
     }
-    if (b.cut_from != 0 && b.cut_from <= node->disk.mem.applied) {
+    const struct vimage *mem = &node->disk.mem;
+    if (b.cut_from != 0 && b.cut_from <= mem->applied)
         vc_violate(vc, "node %u cuts an applied entry", node->id.id);
+    else if (b.count > 0 && b.first != (b.cut_from != 0 ? b.cut_from : mem->last + 1))
+        vc_violate(vc, "node %u leaves a gap in its log", node->id.id);
+    if (vc->violation[0] == '\0')
+        vdisk_write(&node->disk, b);
+    else
         free(b.ents);
-        return;
-    }
-    vdisk_write(&node->disk, b);
 }
 
 static void do_send(struct vc *vc, int n, const struct replica_action *a, const struct vmsg *cause)
