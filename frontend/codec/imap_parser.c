@@ -78,7 +78,7 @@ static uint64_t swallow_literal_max(const struct imap_parser *p)
 static void clear_text(struct imap_parser *p)
 {
     buf_clear(&p->command);
-    p->args_at = 0;
+    p->args_at = p->text_at = 0;
     p->literal_octets = 0;
     p->literal_count = 0;
     p->quoted = p->escaped = false;
@@ -177,7 +177,7 @@ static void note_bad(struct imap_parser *p, enum imap_bad_reason reason, const c
 /* Swallow the rest of the line whose start may be in `command`. */
 static void swallow_line(struct imap_parser *p)
 {
-    struct slice gathered = buf_slice(&p->command);
+    struct slice gathered = slice_sub(buf_slice(&p->command), p->text_at, p->command.len);
     size_t keep = gathered.len < sizeof p->tail ? gathered.len : sizeof p->tail;
     if (keep > 0)
         memcpy(p->tail, gathered.data + gathered.len - keep, keep);
@@ -379,8 +379,10 @@ static bool end_line(struct imap_parser *p, struct imap_event *out)
 {
     struct slice line = buf_slice(&p->command);
     struct literal l = { 0 };
-    if (!p->quoted)
-        l = find_literal(line);
+    if (!p->quoted) {
+        l = find_literal(slice_sub(line, p->text_at, line.len));
+        l.at += p->text_at;
+    }
     if (!p->head_read) {
         const char *wrong = read_head(p);
         if (wrong != NULL)
@@ -428,7 +430,7 @@ static bool step_command(struct imap_parser *p, struct imap_event *out)
     while (p->at < p->in.len) {
         uint8_t c = p->in.data[p->at++];
         if (c == '\n') {
-            if (p->command.len > 0 && p->command.data[p->command.len - 1] == '\r')
+            if (p->command.len > p->text_at && p->command.data[p->command.len - 1] == '\r')
                 p->command.len--;
             return end_line(p, out);
         }
@@ -475,8 +477,10 @@ static bool step_literal(struct imap_parser *p, struct imap_event *out)
     }
     buf_add_slice(&p->command, piece);
     p->literal_octets += piece.len;
-    if (p->left == 0)
+    if (p->left == 0) {
+        p->text_at = p->command.len;
         p->state = IMAP_PARSER_COMMAND;
+    }
     return false;
 }
 

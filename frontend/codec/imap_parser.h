@@ -90,8 +90,9 @@ struct imap_parser {
     enum imap_parser_state state;
     struct buf in; /* input from `at` on is not yet used */
     size_t at;
-    struct buf command;    /* what is gathered of the command or line */
-    size_t args_at;        /* where in it the arguments start, once the head was read */
+    struct buf command; /* what is gathered of the command or line */
+    size_t args_at;     /* where in it the arguments start, once the head was read */
+    size_t text_at;     /* where the text behind the last literal starts: only there a new one is announced */
     size_t literal_octets; /* in it, belonging to literals */
     unsigned literal_count;
     uint64_t left; /* octets of the current literal that are still to come */
