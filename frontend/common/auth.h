@@ -42,6 +42,12 @@ MUST_CHECK enum err auth_sasl_start(struct auth *auth, struct slice mechanism, b
  * message) or the store's errors: the exchange has ended. Yields. */
 MUST_CHECK enum err auth_sasl_step(struct auth_sasl *sasl, struct slice client, bool has_data,
                                    struct buf *challenge, bool *done_out);
+/* A whole exchange in base64 lines, as SMTP and POP3 have it. `initial` is the client's initial response as
+ * written ("=" is an empty one; empty: none). `ask` sends a challenge (already base64, NUL-terminated) and
+ * reads the client's line, valid until the next ask. A line "*" ends it with ERR_CANCELLED. Final server data
+ * is sent as one more challenge with an empty answer. Otherwise as auth_sasl_step, or ask's error. Yields. */
+typedef enum err auth_ask(void *arg, const char *challenge, struct slice *line_out);
+MUST_CHECK enum err auth_sasl_run(struct auth_sasl *sasl, struct slice initial, auth_ask *ask, void *arg);
 /* Who it was, after done (in the arena). */
 void auth_sasl_account(const struct auth_sasl *sasl, struct arena *arena, struct account *out);
 void auth_sasl_free(struct auth_sasl **sasl);

@@ -7,6 +7,7 @@
 
 #include "frontend/common/auth_priv.h"
 #include "lib/base/alloc.h"
+#include "lib/base/base64.h"
 #include "lib/base/log.h"
 #include "lib/fiber/loop.h"
 #include "lib/mail/credential.h"
@@ -187,6 +188,37 @@ enum err auth_sasl_step(struct auth_sasl *sasl, struct slice client, bool has_da
     if (err == ERR_AUTH)
         auth_fail_delay(start_ms);
     *done_out = err == OK;
+    return err;
+}
+
+/* Send a challenge, read the answer. */
+static enum err ask_client(struct buf *challenge, struct buf *answer, auth_ask *ask, void *arg)
+{
+    struct buf encoded = { 0 };
+    struct slice line;
+    base64_encode(buf_slice(challenge), &encoded);
+    enum err err = ask(arg, buf_cstr(&encoded), &line);
+    buf_fini(&encoded);
+    TRY(err);
+    buf_clear(answer);
+    return slice_eq_str(line, "*") ? ERR_CANCELLED : base64_decode(line, answer);
+}
+
+enum err auth_sasl_run(struct auth_sasl *sasl, struct slice initial, auth_ask *ask, void *arg)
+{
+    struct buf challenge = { 0 }, answer = { 0 };
+    bool done = false, has_data = initial.len > 0;
+    enum err err = OK;
+    if (has_data && !slice_eq_str(initial, "="))
+        err = base64_decode(initial, &answer);
+    while (err == OK && !done) {
+        err = auth_sasl_step(sasl, buf_slice(&answer), has_data, &challenge, &done);
+        if (err == OK && (!done || challenge.len > 0))
+            err = ask_client(&challenge, &answer, ask, arg);
+        has_data = true;
+    }
+    buf_fini(&challenge);
+    buf_fini(&answer);
     return err;
 }
 

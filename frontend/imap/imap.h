@@ -12,4 +12,7 @@
  * Yields. */
 void imap_serve(struct stream *s, void *arg);
 
+/* Said to connections beyond the listener's bound. */
+#define IMAP_REFUSAL "* BYE [UNAVAILABLE] too many connections, try again later\r\n"
+
 #endif

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AUTH (RFC 4954). */
-#include <stdlib.h>
-
 #include "frontend/smtp/session.h"
-#include "lib/base/base64.h"
 #include "lib/base/log.h"
 
 static void fail(struct smtp_session *s, enum err err)
@@ -35,41 +32,11 @@ static void fail(struct smtp_session *s, enum err err)
     }
 }
 
-/* Send a challenge and read the client's answer. ERR_CANCELLED: the client gave up with "*" (answered).
- * Yields. */
-static enum err ask(struct smtp_session *s, struct slice challenge, struct buf *answer)
+static enum err ask(void *arg, const char *challenge, struct slice *line_out)
 {
-    struct buf encoded = { 0 };
-    struct slice line;
-    base64_encode(challenge, &encoded);
-    buf_add_byte(&encoded, '\0');
-    smtp_reply(s, 334, NULL, "%s", (const char *)encoded.data);
-    buf_fini(&encoded);
-    TRY(smtp_read_line(s, SMTP_AUTH_LINE_MAX, &line));
-    buf_clear(answer);
-    if (slice_eq_str(line, "*"))
-        return ERR_CANCELLED;
-    return base64_decode(line, answer);
-}
-
-static enum err exchange(struct smtp_session *s, struct auth_sasl *sasl, struct slice initial)
-{
-    struct buf challenge = { 0 }, answer = { 0 };
-    bool done = false, has_data = initial.len > 0;
-    enum err err = OK;
-    if (has_data && !slice_eq_str(initial, "="))
-        err = base64_decode(initial, &answer);
-    while (err == OK && !done) {
-        err = auth_sasl_step(sasl, buf_slice(&answer), has_data, &challenge, &done);
-        /* Final server data has no place in the success reply (RFC 4954 4): it is one more challenge with an
-         * empty answer. */
-        if (err == OK && (!done || challenge.len > 0))
-            err = ask(s, buf_slice(&challenge), &answer);
-        has_data = true;
-    }
-    buf_fini(&challenge);
-    buf_fini(&answer);
-    return err;
+    struct smtp_session *s = arg;
+    smtp_reply(s, 334, NULL, "%s", challenge);
+    return smtp_read_line(s, SMTP_AUTH_LINE_MAX, line_out);
 }
 
 void smtp_cmd_auth(struct smtp_session *s, struct slice args)
@@ -93,7 +60,7 @@ void smtp_cmd_auth(struct smtp_session *s, struct slice args)
     struct slice initial = arena_slice(&s->arena, command.args);
     enum err err = auth_sasl_start(s->context->auth, command.verb, smtp_plain_allowed(s), &sasl);
     if (err == OK)
-        err = exchange(s, sasl, initial);
+        err = auth_sasl_run(sasl, initial, ask, s);
     if (err == OK) {
         auth_sasl_account(sasl, &s->arena, &s->account);
         s->authenticated = true;

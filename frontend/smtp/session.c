@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "frontend/common/line.h"
 #include "frontend/smtp/incoming.h"
 #include "frontend/smtp/smtp.h"
 #include "lib/base/alloc.h"
@@ -119,45 +120,14 @@ uint64_t smtp_deadline(const struct smtp_session *s)
     return loop_deadline_ms(s->context->settings->smtp_idle_timeout_ms);
 }
 
-/* Throw the rest of an overlong line away, so that the next one is read from its start. */
-static enum err skip_line(struct smtp_session *s)
-{
-    size_t skipped = 0;
-    for (;;) {
-        struct slice input = stream_input(s->stream);
-        ptrdiff_t lf = slice_find(input, '\n');
-        stream_consume(s->stream, lf < 0 ? input.len : (size_t)lf + 1);
-        if (lf >= 0)
-            return OK;
-        skipped += input.len;
-        if (skipped > SMTP_LINE_SKIP_MAX)
-            return ERR_CLOSED;
-        TRY(stream_fill(s->stream, smtp_deadline(s)));
-    }
-}
-
 enum err smtp_read_line(struct smtp_session *s, size_t max, struct slice *line_out)
 {
-    struct slice line;
-    if (!stream_has_input(s->stream))
-        TRY(stream_flush(s->stream));
-    enum err err = stream_read_line(s->stream, max, smtp_deadline(s), &line);
-    if (err == ERR_TOO_BIG) {
+    enum err err = line_read(s->stream, max, smtp_deadline(s), line_out);
+    if (err == ERR_TOO_BIG)
         smtp_reject(s, 500, "5.5.2", "line too long");
-        TRY(skip_line(s));
-        return ERR_TOO_BIG;
-    }
-    TRY(err);
-    bool crlf = line.len >= 2 && line.data[line.len - 2] == '\r';
-    bool clean = crlf && slice_find(slice_sub(line, 0, line.len - 2), '\r') < 0 && slice_find(line, '\0') < 0;
-    *line_out = slice_of(line.data, crlf ? line.len - 2 : line.len - 1);
-    /* Consuming does not move the bytes: the line stays valid until the stream is read again. */
-    stream_consume(s->stream, line.len);
-    if (!clean) {
+    else if (err == ERR_SYNTAX)
         smtp_reject(s, 500, "5.5.2", "a line ends in CRLF and holds neither CR, LF nor NUL");
-        return ERR_SYNTAX;
-    }
-    return OK;
+    return err;
 }
 
 /* ---- dispatch */

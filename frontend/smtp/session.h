@@ -11,8 +11,6 @@
 
 enum {
     SMTP_ERRORS_MAX = 20, /* of one session: then 421 */
-    SMTP_LINE_SKIP_MAX =
-        1 << 20, /* octets of an endless line that are thrown away before the connection is */
     SMTP_TLS_TIMEOUT_MS = 30 * 1000,
     SMTP_GOODBYE_MS = 2000,
     SMTP_HOPS_MAX = 100,         /* Received fields of a message (RFC 5321 6.3) */

@@ -9,6 +9,14 @@
 #include "lib/mail/uidset.h"
 #include "lib/store/account.h"
 
+/* Bounds of the storage nodes that callers must know (proto/methods.h, checked there to be the same). */
+enum {
+    STORE_BODY_READ_MAX = 1024 * 1024, /* bytes of one store_body_read */
+    STORE_COPY_MAX = 20000,            /* messages of one store_copy */
+    STORE_APPEND_MAX = 500,            /* messages of one store_append */
+    STORE_LOCK_EXPIRY_MS = 60 * 1000,  /* a lock not renewed for so long ends */
+};
+
 /* ---- bringing in. An upload streams one message towards one or several partitions. Up to BODY_CHUNK_MAX
  * bytes stay in memory and travel with the command that uses them; of larger messages the earlier chunks are
  * already on disk at the partitions by then. */
@@ -90,7 +98,7 @@ struct fetch *fetch_new(struct store *store, const struct fetch_options *options
 MUST_CHECK enum err fetch_next(struct fetch *f, struct fetch_page *page_out);
 void fetch_free(struct fetch **f);
 
-/* Bytes of one message, appended to `out`; `length` at most FETCH_PAGE_MAX; shorter at the end of the
+/* Bytes of one message, appended to `out`; `length` at most STORE_BODY_READ_MAX; shorter at the end of the
  * message. ERR_NOT_FOUND if it is gone. */
 MUST_CHECK enum err store_body_read(struct store *store, struct account_ref account, uint64_t mailbox,
                                     uint32_t uid, uint64_t offset, uint32_t length, struct buf *out);
@@ -154,7 +162,7 @@ struct copy_result {
     uint64_t modseq;
 };
 /* COPY or MOVE to another mailbox of the account: all or none. ERR_NOT_FOUND (target), ERR_OVER_QUOTA,
- * ERR_LIMIT (more than COPY_UIDS_MAX). */
+ * ERR_LIMIT (more than STORE_COPY_MAX). */
 MUST_CHECK enum err store_copy(struct store *store, struct account_ref account, uint64_t from, uint64_t to,
                                const struct uidset *uids, bool move, struct copy_result *out);
 void copy_result_fini(struct copy_result *r);
@@ -170,7 +178,7 @@ struct watch *watch_new(struct store *store, struct account_ref account, uint64_
                         watch_fn *fn, void *arg);
 void watch_free(struct watch **watch);
 
-/* POP3's exclusive session; renew at least every LOCK_EXPIRY_MS/2. ERR_IN_USE. */
+/* POP3's exclusive session; renew at least every STORE_LOCK_EXPIRY_MS/2. ERR_IN_USE. */
 MUST_CHECK enum err store_lock(struct store *store, struct account_ref account, struct slice token);
 void store_unlock(struct store *store, struct account_ref account,
                   struct slice token); /* spawns its own fiber; does not yield */

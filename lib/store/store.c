@@ -2,11 +2,19 @@
 #include "lib/store/store.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/store/message.h"
 #include "lib/store/store_priv.h"
+
+_Static_assert((int)STORE_BODY_READ_MAX == (int)FETCH_PAGE_MAX && (int)STORE_COPY_MAX == (int)COPY_UIDS_MAX &&
+                   (int)STORE_APPEND_MAX == (int)APPEND_MESSAGES_MAX &&
+                   (int)STORE_LOCK_EXPIRY_MS == (int)LOCK_EXPIRY_MS,
+               "what callers are told must be what the nodes hold to");
 
 static void on_notice(uint32_t method, uint32_t partition, struct slice packed, void *arg)
 {
@@ -23,12 +31,26 @@ static void on_notice(uint32_t method, uint32_t partition, struct slice packed, 
     }
 }
 
+/* One ZeroMQ context a process, for all loops' stores. It lives as long as the process. */
+static void *shared_zmq(void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static void *zmq;
+    pthread_mutex_lock(&lock);
+    if (zmq == NULL)
+        zmq = zmq_ctx_new();
+    pthread_mutex_unlock(&lock);
+    if (zmq == NULL)
+        log_fatal("store", "cannot start ZeroMQ");
+    return zmq;
+}
+
 struct store *store_new(struct loop *loop, const struct store_options *options)
 {
     assert(options->director_count >= 1 && options->director_count <= STORE_DIRECTORS_MAX);
     struct store *store = NEW(struct store);
     store->loop = loop;
-    store->rpc = rpc_client_new(loop, options->zmq, on_notice, store);
+    store->rpc = rpc_client_new(loop, shared_zmq(), on_notice, store);
     store->director_count = options->director_count;
     for (size_t i = 0; i < options->director_count; i++)
         store->directors[i] = xstrdup(options->directors[i]);

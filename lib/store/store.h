@@ -26,7 +26,6 @@ enum {
 struct store;
 
 struct store_options {
-    void *zmq;                    /* the process's ZeroMQ context */
     const char *const *directors; /* endpoints; strings are copied */
     size_t director_count;        /* 1..STORE_DIRECTORS_MAX */
 };

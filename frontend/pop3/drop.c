@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The maildrop: INBOX, locked against other POP3 sessions, as it was at login. */
+#include <string.h>
+
+#include "frontend/pop3/session.h"
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+#include "lib/base/rand.h"
+
+static struct slice token(const struct pop3_session *s)
+{
+    return slice_of(s->lock_token, sizeof s->lock_token);
+}
+
+static void add_message(struct pop3_session *s, const struct row *row)
+{
+    if (s->message_count == s->message_cap) {
+        s->message_cap = s->message_cap == 0 ? 64 : s->message_cap * 2;
+        s->messages = xrealloc(s->messages, s->message_cap * sizeof *s->messages);
+    }
+    s->messages[s->message_count++] = (struct pop3_message){ .uid = row->uid, .size = row->size };
+}
+
+/* The view: UID and size of every message. */
+static enum err read_messages(struct pop3_session *s, const struct uidset *uids)
+{
+    struct fetch_options options = { .account = s->account.ref, .mailbox = s->mailbox, .uids = uids };
+    struct fetch *fetch = fetch_new(s->context->store, &options);
+    struct fetch_page page;
+    enum err err;
+    while ((err = fetch_next(fetch, &page)) == OK) {
+        struct row row;
+        while (s->message_count < POP3_MESSAGES_MAX && fetch_page_next(&page, &row))
+            add_message(s, &row);
+        fetch_page_fini(&page);
+    }
+    fetch_free(&fetch);
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
+static enum err open_inbox(struct pop3_session *s)
+{
+    struct mailbox inbox;
+    struct uidset uids = { 0 };
+    uint32_t first_unseen;
+    enum err err = store_mailbox_open(s->context->store, s->account.ref, SLICE_LIT("INBOX"), &s->arena,
+                                      &inbox, &uids, &first_unseen);
+    if (err == OK) {
+        s->mailbox = inbox.id;
+        s->uidvalidity = inbox.uidvalidity;
+        err = read_messages(s, &uids);
+    }
+    uidset_fini(&uids);
+    return err;
+}
+
+enum err pop3_drop_open(struct pop3_session *s)
+{
+    rand_bytes(s->lock_token, sizeof s->lock_token);
+    TRY(store_lock(s->context->store, s->account.ref, token(s)));
+    s->locked = true;
+    s->lock_renew_ms = loop_deadline_ms(POP3_LOCK_RENEW_MS);
+    enum err err = open_inbox(s);
+    if (err != OK)
+        pop3_drop_close(s);
+    return err;
+}
+
+enum err pop3_drop_keep(struct pop3_session *s)
+{
+    if (loop_now_ms() < s->lock_renew_ms)
+        return OK;
+    enum err err = store_lock(s->context->store, s->account.ref, token(s));
+    if (err == OK)
+        s->lock_renew_ms = loop_deadline_ms(POP3_LOCK_RENEW_MS);
+    return err;
+}
+
+enum err pop3_drop_commit(struct pop3_session *s)
+{
+    struct uidset deleted = { 0 }, vanished = { 0 };
+    uint64_t modseq;
+    enum err err = OK;
+    for (size_t i = 0; i < s->message_count; i++) {
+        if (s->messages[i].deleted)
+            uidset_add(&deleted, s->messages[i].uid);
+    }
+    if (!uidset_is_empty(&deleted))
+        err =
+            store_expunge(s->context->store, s->account.ref, s->mailbox, &deleted, false, &vanished, &modseq);
+    uidset_fini(&deleted);
+    uidset_fini(&vanished);
+    return err;
+}
+
+void pop3_drop_close(struct pop3_session *s)
+{
+    if (s->locked)
+        store_unlock(s->context->store, s->account.ref, token(s));
+    s->locked = false;
+}
+
+struct pop3_message *pop3_drop_find(struct pop3_session *s, struct slice text)
+{
+    uint64_t number;
+    if (!slice_parse_u64(slice_trim(text), UINT32_MAX, &number) || number == 0) {
+        pop3_err(s, "a message number is needed");
+        return NULL;
+    }
+    if (number > s->message_count || s->messages[number - 1].deleted) {
+        pop3_err(s, "no such message");
+        return NULL;
+    }
+    return &s->messages[number - 1];
+}
