@@ -250,7 +250,6 @@ static void end_group(struct parser *p)
 
 static void parse_element(struct parser *p)
 {
-    p->comment = SLICE_NULL;
     struct slice words = parse_words(p);
     uint8_t next = p->at < p->end ? *p->at : '\0';
     if (next == '<') {
@@ -287,6 +286,7 @@ void addrlist_parse(struct arena *arena, struct slice value, struct addrlist *li
             end_group(&p);
         } else {
             parse_element(&p);
+            p.comment = SLICE_NULL;
         }
     }
     end_group(&p);

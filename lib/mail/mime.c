@@ -198,32 +198,36 @@ static void end_header(struct mime_scanner *m, uint64_t end)
     }
 }
 
-static void close_part(struct mime_scanner *m, uint32_t index, uint64_t end, uint64_t lines)
+/* The body ends at `end`, or at its start if the delimiter's line end belongs to the header. Returns where it
+ * ended. */
+static uint64_t close_part(struct mime_scanner *m, uint32_t index, uint64_t end)
 {
     struct mime_part *part = &m->parts[index];
     uint64_t lines_before = part->body_lines;
     if (end < body_start(part))
         end = body_start(part);
+    uint64_t lines = end == m->offset ? m->lines : m->lines - 1;
     part->body_len = end - body_start(part);
     part->body_lines = lines > lines_before ? lines - lines_before : 0;
     /* RFC 9051 has no multipart without parts, so one is made up. */
     if (part->kind == MIME_MULTIPART && part->child_count == 0) {
         uint32_t child = add_part(m, index, end);
-        mime_info_parse(&m->facts, SLICE_NULL, is_digest(m, index), &m->parts[child].info);
-        retype(&m->parts[child].info, "text", "plain");
+        mime_info_parse(&m->facts, SLICE_NULL, false, &m->parts[child].info);
     }
+    return end;
 }
 
-/* The leaf and everything opened above `level` end at `end`. */
-static void close_above(struct mime_scanner *m, unsigned level, uint64_t end, uint64_t lines)
+/* The leaf and everything opened above `level` end at `end`, or a line end later where a part inside has to.
+ */
+static void close_above(struct mime_scanner *m, unsigned level, uint64_t end)
 {
     if (m->open_count == 0 || m->open[m->open_count - 1].index != m->current)
-        close_part(m, m->current, end, lines);
+        end = close_part(m, m->current, end);
     while (m->open_count > level) {
         struct open_part *top = &m->open[--m->open_count];
         if (top->boundary.len > 0)
             m->boundary_count--;
-        close_part(m, top->index, end, lines);
+        end = close_part(m, top->index, end);
     }
 }
 
@@ -346,9 +350,7 @@ static void take_delimiter(struct mime_scanner *m, int level, struct slice line)
 {
     while (m->state == SCAN_HEADER) /* a cut message/rfc822 has the header of its message, too */
         end_header(m, m->offset);
-    uint64_t end = m->offset - m->eol_len;
-    uint64_t lines = m->lines - (m->eol_len > 0 ? 1 : 0);
-    close_above(m, (unsigned)level + 1, end, lines);
+    close_above(m, (unsigned)level + 1, m->offset - m->eol_len);
     struct open_part *multipart = &m->open[level];
     m->current = multipart->index;
     m->opens_part = !slice_starts(slice_sub(line, 2 + multipart->boundary.len, line.len), SLICE_LIT("--"));
@@ -438,7 +440,7 @@ void mime_scanner_finish(struct mime_scanner *m)
         after_delimiter(m);
     while (m->state == SCAN_HEADER)
         end_header(m, m->offset);
-    close_above(m, 0, m->offset, m->lines);
+    close_above(m, 0, m->offset);
     m->carry_len = 0;
 }
 

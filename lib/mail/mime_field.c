@@ -112,20 +112,22 @@ static void split_name(struct piece *piece)
     }
 }
 
+/* Mail forgets semicolons, so one is welcome before each piece but not asked for. */
 static void take_pieces(struct arena *arena, struct slice s, struct pieces *pieces)
 {
     while (s.len > 0 && pieces->count < RAW_PARAMS_MAX) {
         skip_cfws(&s);
         struct piece *piece = &pieces->items[pieces->count];
-        *piece = (struct piece){ .name = take_token(&s, "=;(") };
+        *piece = (struct piece){ .name = take_token(&s, "=;(\"") };
         skip_cfws(&s);
         if (s.len > 0 && s.data[0] == '=' && piece->name.len > 0) {
             s = slice_sub(s, 1, s.len);
             piece->value = take_value(arena, &s, piece->name);
             split_name(piece);
             pieces->count++;
+        } else if (piece->name.len == 0 || (s.len > 0 && s.data[0] == ';')) {
+            s = slice_sub(s, 1, s.len);
         }
-        skip_past(&s, ';');
     }
 }
 
@@ -137,6 +139,17 @@ static struct piece *find_piece(struct pieces *pieces, struct slice name, int nu
             return piece;
     }
     return NULL;
+}
+
+/* A later piece of a parameter whose first one is there: it is joined to it, or lost if pieces between are
+ * missing. */
+static bool is_continuation(const struct pieces *pieces, const struct piece *piece)
+{
+    for (size_t i = 0; piece->number > 0 && i < pieces->count; i++) {
+        if (pieces->items[i].number == 0 && slice_eq_nocase(pieces->items[i].name, piece->name))
+            return true;
+    }
+    return false;
 }
 
 /* RFC 2231 7: attribute-char. */
@@ -193,6 +206,31 @@ static struct mime_param join(struct arena *arena, struct pieces *pieces, struct
     return (struct mime_param){ first->name, slice_of(out, len) };
 }
 
+/* Boundaries and charsets are ASCII, so these are decoded for everybody who looks for the plain name. */
+static void decode_ascii(struct piece *piece, struct arena *arena, struct mime_param *param)
+{
+    struct slice value = param->value;
+    if (!slice_eq_nocase_str(piece->name, "boundary") && !slice_eq_nocase_str(piece->name, "charset"))
+        return;
+    for (int marks = 0; marks < 2; marks++) {
+        ptrdiff_t mark = slice_find(value, '\'');
+        if (mark < 0)
+            return;
+        value = slice_sub(value, (size_t)mark + 1, value.len);
+    }
+    uint8_t *out = arena_alloc(arena, value.len);
+    size_t len = 0;
+    for (size_t i = 0; i < value.len; i++) {
+        bool escape = value.data[i] == '%' && i + 2 < value.len && ascii_hex(value.data[i + 1]) >= 0 &&
+                      ascii_hex(value.data[i + 2]) >= 0;
+        out[len++] = escape ? (uint8_t)(ascii_hex(value.data[i + 1]) << 4 | ascii_hex(value.data[i + 2]))
+                            : value.data[i];
+        i += escape ? 2 : 0;
+    }
+    param->value = slice_of(out, len);
+    piece->extended = false;
+}
+
 /* The name as IMAP shows it. */
 static struct slice shown_name(struct arena *arena, const struct piece *piece)
 {
@@ -224,12 +262,14 @@ static void parse_params(struct arena *arena, struct arena *scratch, struct slic
     size_t bytes = 0;
     for (size_t i = 0; i < pieces->count && params->count < MIME_PARAMS_MAX; i++) {
         struct piece *piece = &pieces->items[i];
-        if (piece->used || (piece->number > 0 && find_piece(pieces, piece->name, 0) != NULL))
+        if (piece->used || is_continuation(pieces, piece))
             continue;
         piece->used = true;
         struct mime_param param = { piece->name, piece->value };
         if (piece->number == 0)
             param = join(scratch, pieces, piece);
+        if (piece->extended)
+            decode_ascii(piece, scratch, &param);
         bytes += param.name.len + param.value.len;
         if (bytes > MIME_PARAM_BYTES_MAX)
             break;
@@ -255,7 +295,6 @@ static void parse_type(struct arena *arena, struct arena *scratch, struct slice 
             info->typed = true;
         }
     }
-    skip_past(&s, ';');
     parse_params(arena, scratch, s, &info->params);
 }
 
@@ -267,7 +306,6 @@ static void parse_disposition(struct arena *arena, struct arena *scratch, struct
     if (token.len == 0 || token.len > MIME_VALUE_MAX)
         return;
     info->disposition = without_nul(arena, token);
-    skip_past(&s, ';');
     parse_params(arena, scratch, s, &info->disposition_params);
 }
 

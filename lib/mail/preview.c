@@ -91,7 +91,8 @@ static void add_code(struct preview *p, uint32_t code)
     add_char(p, slice_of(utf8, len));
 }
 
-static void end_entity(struct preview *p)
+/* What "&name" followed by `next` stands for. */
+static void end_entity(struct preview *p, uint8_t next)
 {
     static const struct {
         const char *name, *text;
@@ -105,9 +106,16 @@ static void end_entity(struct preview *p)
         return;
     }
     for (size_t i = 0; i < sizeof entities / sizeof entities[0]; i++) {
-        if (slice_eq_str(name, entities[i].name))
+        if (slice_eq_str(name, entities[i].name)) {
             add_char(p, slice_str(entities[i].text));
+            return;
+        }
     }
+    if (next == ';')
+        return;
+    add_char(p, SLICE_LIT("&"));
+    for (size_t i = 0; i < name.len; i++)
+        add_char(p, slice_sub(name, i, i + 1));
 }
 
 /* A tag's name is known: some hide what follows, most stand for a blank. */
@@ -185,7 +193,7 @@ static void html_char(struct preview *p, struct slice utf8)
             break;
         }
         p->html_state = HTML_TEXT;
-        end_entity(p);
+        end_entity(p, c);
         if (c != ';')
             html_text(p, utf8);
         break;

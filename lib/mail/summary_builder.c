@@ -219,8 +219,12 @@ void summary_builder_finish(struct summary_builder *b, struct buf *out)
     struct slice headers = buf_slice(&b->headers), names = buf_slice(&b->other_names);
     struct slice preview = buf_slice(&b->preview.text);
     size_t used = HEAD_MAX;
+    bool tree_first = structure.len < envelope.len; /* a huge one shall not push the other out */
+    if (tree_first)
+        fit(b, &structure, SUMMARY_HAS_TREE, &used, &has);
     fit(b, &envelope, SUMMARY_HAS_ENVELOPE, &used, &has);
-    fit(b, &structure, SUMMARY_HAS_TREE, &used, &has);
+    if (!tree_first)
+        fit(b, &structure, SUMMARY_HAS_TREE, &used, &has);
     fit(b, &preview, SUMMARY_HAS_PREVIEW, &used, &has);
     bool names_whole = !b->other_names_overflow && names.len <= b->size_max - used;
     if (!names_whole)
