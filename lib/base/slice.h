@@ -35,7 +35,7 @@ static inline struct slice slice_sub(struct slice s, size_t from, size_t to)
         to = s.len;
     if (from > to)
         from = to;
-    return (struct slice){ s.data + from, to - from };
+    return (struct slice){ from == 0 ? s.data : s.data + from, to - from }; /* NULL + 0 is undefined */
 }
 
 bool slice_eq(struct slice a, struct slice b);
