@@ -196,10 +196,10 @@ void rep_peer_on_ack(struct replica *r, const struct replica_msg *msg)
         peer->retry_at = r->now + peer->retry_ns;
     }
     if (peer->mode == REP_PEER_SNAPSHOT) {
-        if (match < r->log.base)
+        if (match < peer->snap_keep) /* from before the snapshot */
             return;
         rep_snap_send_end(r, peer);
-        peer->next = match + 1;
+        rep_peer_rewind(r, peer, match + 1);
     }
     if (peer->mode == REP_PEER_PROBE) {
         if (match + 1 < peer->next)
@@ -218,15 +218,21 @@ void rep_peer_on_refuse(struct replica *r, const struct replica_msg *msg)
     if (msg->epoch > r->seen)
         r->seen = msg->epoch; /* R1: a Refuse with a higher epoch only makes it ask the director */
     struct rep_peer *peer = rep_peer_find(r, msg->peer);
-    if (!r->started || msg->epoch != r->ep || peer == NULL || msg->refuse.prev < peer->ack)
+    if (!r->started || msg->epoch != r->ep || peer == NULL)
         return;
+    if (msg->refuse.last < peer->ack) {
+        if (peer->kind != REP_PEER_LEARNER) /* older than its Ack */
+            return;
+        peer->ack = 0; /* or it has begun again with nothing, as only a learner may (R24) */
+    }
     bool snapshot = peer->mode == REP_PEER_SNAPSHOT;
     if (snapshot && msg->refuse.nonce == peer->snap_nonce)
         return;
     peer->retry_ns = r->cfg.retry_ns;
     uint64_t base = r->log.base;
-    uint64_t prev = msg->refuse.commit > base ? msg->refuse.commit : base;
-    bool base_refused = !snapshot && msg->refuse.prev == base && msg->refuse.commit < base;
+    uint64_t joined = msg->refuse.commit > peer->ack ? msg->refuse.commit : peer->ack;
+    uint64_t prev = joined > base ? joined : base;
+    bool base_refused = !snapshot && msg->refuse.prev == base && joined < base;
     if (prev <= msg->refuse.last && prev <= r->log.last && !base_refused) {
         rep_snap_send_end(r, peer);
         rep_peer_rewind(r, peer, prev + 1);

@@ -498,6 +498,18 @@ static void turn(struct sim *s)
         plan_node(s, i);
 }
 
+static void trace_node(struct vc *vc, int n)
+{
+    struct replica_info info = { 0 };
+    if (vc->nodes[n].up)
+        replica_info(vc->nodes[n].r, &info);
+    vc_trace(vc,
+             "%d: role %d active %d accepting %d epoch %" PRIu64 " log %" PRIu64 "..%" PRIu64
+             " durable %" PRIu64 " commit %" PRIu64 " applied %" PRIu64 " unsynced %zu",
+             n + 1, info.role, info.active, info.accepting, info.epoch, info.base, info.last, info.durable,
+             info.commit, info.applied, vc->nodes[n].disk.count);
+}
+
 enum verdict { WELL, STUCK, BROKEN };
 
 static enum verdict run(uint64_t seed, const struct breaks *breaks, bool trace, bool quiet)
@@ -520,6 +532,8 @@ static enum verdict run(uint64_t seed, const struct breaks *breaks, bool trace, 
         vc_check_final(&s.vc);
     if (s.vc.violation[0] != '\0' && !quiet)
         printf("seed %" PRIu64 ": %s\n", seed, s.vc.violation);
+    for (int i = 0; trace && i < s.vc.count; i++)
+        trace_node(&s.vc, i);
     if (trace)
         printf("epochs %zu answers %" PRIu64 " reads %" PRIu64 " committed %" PRIu64 " at %.1f s\n",
                s.vc.epoch, s.vc.answers, s.vc.reads, s.vc.committed_len, (double)s.vc.now / 1e9);
