@@ -222,6 +222,7 @@ static enum err serve(struct director *d)
                                           .requests_max = DIRECTOR_REQUESTS_MAX,
                                           .handler = on_request,
                                           .arg = d };
+    d->publish.told_version = d->map.version;
     TRY(rpc_server_start(&options, &d->server));
     int rc = pthread_create(&d->thread, NULL, run, d);
     if (rc != 0)

@@ -65,6 +65,7 @@ struct change {
     /* for the finisher */
     uint32_t number;
     enum err answer;
+    struct conf_request asked;
     uint8_t id[MAP_ID_SIZE];
     struct buf name;
 };

@@ -15,10 +15,22 @@ static void answer_conf(struct director *d, struct rpc_request *request, uint32_
     answer(d, request, status, detail, &response.base);
 }
 
+static void log_conf(const struct conf *conf, const struct conf_request *asked)
+{
+    static const char *const names[] = { "read",      "promote",     "evict",       "add",
+                                         "hand over", "add learner", "drop learner" };
+    log_info("partitions",
+             "partition %u: epoch %llu, primary %u, %u members, %u learners (%s asked by node %u for %u)",
+             conf->partition, (unsigned long long)asked->epoch + 1, conf->primary, conf->member_count,
+             conf->learner_count, names[asked->change], asked->asker, asked->subject);
+}
+
 static void on_conf_decided(struct director *d, struct change *change, enum err result)
 {
     struct rpc_request *request = change->request;
     change->request = NULL;
+    if (result == OK && change->txn.count > 0)
+        log_conf(&d->map.confs[change->number], &change->asked);
     if (result == OK)
         answer_conf(d, request, change->number, change->answer,
                     change->answer == OK ? NULL : err_text(change->answer));
@@ -26,16 +38,6 @@ static void on_conf_decided(struct director *d, struct change *change, enum err 
         answer_conf(d, request, change->number, ERR_CONFLICT, "the configuration has changed");
     else /* nothing is known for sure: the replica asks again */
         answer(d, request, ERR_UNAVAILABLE, "the coordination store does not answer", NULL);
-}
-
-static void log_conf(const struct conf *conf, const struct conf_request *request)
-{
-    static const char *const names[] = { "read",      "promote",     "evict",       "add",
-                                         "hand over", "add learner", "drop learner" };
-    log_info("partitions",
-             "partition %u: %s asked by node %u for node %u: epoch %llu, primary %u, %u members, %u learners",
-             conf->partition, names[request->change], request->asker, request->subject,
-             (unsigned long long)conf->epoch, conf->primary, conf->member_count, conf->learner_count);
 }
 
 /* A refusal is answered behind a read barrier: by then the picture is at least as new as the request. */
@@ -46,6 +48,7 @@ static void ask_store(struct director *d, struct rpc_request *request, uint32_t 
     struct change *change = change_new(d, request, 1, on_conf_decided);
     struct conf next;
     change->number = partition;
+    change->asked = *asked;
     change->answer = OK;
     if (asked->change != TERN__CONF_CHANGE__CONF_READ)
         change->answer = conf_change(current, asked, map_find_node(&d->map, asked->subject) != NULL, &next);
@@ -54,7 +57,6 @@ static void ask_store(struct director *d, struct rpc_request *request, uint32_t 
         conf_to_proto(&next, &proto);
         change_add_put(change, ROW_PARTITION, partition, SLICE_NULL, d->map.conf_mods[partition],
                        &proto.base);
-        log_conf(&next, asked);
     }
     change_submit(change);
 }

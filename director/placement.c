@@ -105,17 +105,33 @@ static void drop_surplus(struct solver *s)
     }
 }
 
+/* Among equals each slot prefers other nodes, so that slots share nodes in all combinations: when a node
+ * fails, its work is taken over by all others and not by one partner. (splitmix64's finalizer) */
+static uint64_t preference(size_t slot, uint32_t node)
+{
+    uint64_t x = ((uint64_t)slot << 32 | node) + 0x9e3779b97f4a7c15;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+    return x ^ (x >> 31);
+}
+
 /* The node to take one more copy of the slot (not counting the copy at `except`): least used zone, then
  * emptiest. */
 static int best_node(const struct solver *s, const struct placement_slot *slot, int except)
 {
     int best = NONE;
-    size_t best_crowd = 0;
+    size_t best_crowd = 0, number = (size_t)(slot - s->slots);
     for (size_t n = 0; n < s->node_count; n++) {
         if (holds(slot, s->nodes[n].id))
             continue;
         size_t crowd = in_zone(s, slot, s->nodes[n].zone, except);
-        if (best == NONE || crowd < best_crowd || (crowd == best_crowd && s->load[n] < s->load[best])) {
+        bool better = best == NONE || crowd < best_crowd;
+        if (!better && crowd == best_crowd) {
+            better = s->load[n] < s->load[best] ||
+                     (s->load[n] == s->load[best] &&
+                      preference(number, s->nodes[n].id) > preference(number, s->nodes[best].id));
+        }
+        if (better) {
             best = (int)n;
             best_crowd = crowd;
         }
@@ -216,18 +232,20 @@ static void make_primary(struct placement_slot *slot, uint32_t id)
 }
 
 /* Breadth first from `from`: via[n] is the slot whose primary could go to node n from the node before it.
- * Returns a node with at least two primaries fewer than `from`, or NONE. */
+ * Returns the node with the fewest primaries that can be reached, if it has at least two fewer than `from`;
+ * else NONE. */
 static int find_path(const struct solver *s, int from, int *via, int *before, int *queue)
 {
     size_t head = 0, tail = 0;
+    int best = from;
     for (size_t n = 0; n < s->node_count; n++)
         before[n] = NONE;
     before[from] = from;
     queue[tail++] = from;
     while (head < tail) {
         int at = queue[head++];
-        if (s->primaries[at] + 2 <= s->primaries[from])
-            return at;
+        if (s->primaries[at] < s->primaries[best])
+            best = at;
         for (size_t p = 0; p < s->slot_count; p++) {
             const struct placement_slot *slot = &s->slots[p];
             if (slot->nodes[0] != s->nodes[at].id)
@@ -242,7 +260,7 @@ static int find_path(const struct solver *s, int from, int *via, int *before, in
             }
         }
     }
-    return NONE;
+    return s->primaries[best] + 2 <= s->primaries[from] ? best : NONE;
 }
 
 static bool even_primaries_once(struct solver *s, int *work)

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A whole director with its store, asked over ZeroMQ as nodes and front-ends do. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "director/coordination/embedded.h"
+#include "director/director.h"
+#include "lib/base/buf.h"
+#include "lib/base/clock.h"
+#include "proto/cluster.pb-c.h"
+#include "proto/methods.h"
+#include "proto/rpc.pb-c.h"
+
+struct fixture {
+    char folder[64];
+    void *zmq;
+    struct director *director;
+    uint64_t calls;
+    void *sockets[8];
+    size_t socket_count;
+};
+
+static enum err try_start(struct fixture *f, uint32_t partitions, uint32_t initial_nodes)
+{
+    struct director_options options = { .zmq = f->zmq,
+                                        .listen = "tcp://127.0.0.1:0",
+                                        .partitions = partitions,
+                                        .copies = 1,
+                                        .initial_nodes = initial_nodes,
+                                        .drain_timeout_ms = 2000 };
+    assert_int_equal(embedded_open(f->folder, &options.coordination), OK);
+    return director_start(&options, &f->director);
+}
+
+static void *connect_to(struct fixture *f)
+{
+    int timeout_ms = 10000, linger = 0;
+    void *socket = zmq_socket(f->zmq, ZMQ_DEALER);
+    assert_non_null(socket);
+    f->sockets[f->socket_count++] = socket;
+    zmq_setsockopt(socket, ZMQ_RCVTIMEO, &timeout_ms, sizeof timeout_ms);
+    zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
+    int ipv6 = 1;
+    zmq_setsockopt(socket, ZMQ_IPV6, &ipv6, sizeof ipv6);
+    assert_int_equal(zmq_connect(socket, director_endpoint(f->director)), 0);
+    return socket;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    strcpy(f->folder, "/tmp/director_test_XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    f->zmq = zmq_ctx_new();
+    assert_int_equal(try_start(f, 256, 1), OK);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    char command[128];
+    for (size_t i = 0; i < f->socket_count; i++)
+        zmq_close(f->sockets[i]);
+    director_stop(&f->director);
+    zmq_ctx_term(f->zmq);
+    snprintf(command, sizeof command, "rm -rf %s", f->folder);
+    free(f);
+    return system(command);
+}
+
+static void send_request(struct fixture *f, void *socket, uint32_t method, const ProtobufCMessage *request)
+{
+    Tern__RequestHeader header = TERN__REQUEST_HEADER__INIT;
+    uint8_t bytes[4096];
+    header.version = 1;
+    header.call = ++f->calls;
+    header.method = method;
+    header.deadline_ms = 10000;
+    size_t len = tern__request_header__pack(&header, bytes);
+    assert_true(zmq_send(socket, bytes, len, ZMQ_SNDMORE) >= 0);
+    len = protobuf_c_message_pack(request, bytes);
+    assert_true(zmq_send(socket, bytes, len, 0) >= 0);
+}
+
+/* The next message: its header, and the payload in `out` if wanted. */
+static Tern__ResponseHeader *receive(void *socket, struct buf *out)
+{
+    Tern__ResponseHeader *header = NULL;
+    int more = 1;
+    for (int frame = 0; more; frame++) {
+        zmq_msg_t msg;
+        size_t size = sizeof more;
+        zmq_msg_init(&msg);
+        assert_true(zmq_msg_recv(&msg, socket, 0) >= 0);
+        if (frame == 0)
+            header = tern__response_header__unpack(NULL, zmq_msg_size(&msg), zmq_msg_data(&msg));
+        else if (out != NULL)
+            buf_add(out, zmq_msg_data(&msg), zmq_msg_size(&msg));
+        zmq_msg_close(&msg);
+        zmq_getsockopt(socket, ZMQ_RCVMORE, &more, &size);
+    }
+    assert_non_null(header);
+    return header;
+}
+
+/* Ask and take the answer, passing over notices. */
+static enum err ask(struct fixture *f, void *socket, uint32_t method, const ProtobufCMessage *request,
+                    struct buf *out)
+{
+    send_request(f, socket, method, request);
+    for (;;) {
+        buf_clear(out);
+        Tern__ResponseHeader *header = receive(socket, out);
+        enum err status = (enum err)header->status;
+        bool mine = header->call == f->calls;
+        tern__response_header__free_unpacked(header, NULL);
+        if (mine)
+            return status;
+    }
+}
+
+static uint32_t hello(struct fixture *f, void *socket, uint8_t store, const char *endpoint)
+{
+    struct buf out = { 0 };
+    uint8_t id[16] = { store };
+    Tern__NodeInfo node = TERN__NODE_INFO__INIT;
+    Tern__NodeHelloRequest request = TERN__NODE_HELLO_REQUEST__INIT;
+    node.store_id = (ProtobufCBinaryData){ sizeof id, id };
+    node.name = (char *)"n";
+    node.endpoint = (char *)endpoint;
+    request.node = &node;
+    assert_int_equal(ask(f, socket, METHOD_NODE_HELLO, &request.base, &out), OK);
+    Tern__NodeHelloResponse *response = tern__node_hello_response__unpack(NULL, out.len, out.data);
+    uint32_t given = response->node_id;
+    tern__node_hello_response__free_unpacked(response, NULL);
+    buf_fini(&out);
+    return given;
+}
+
+static Tern__MapResponse *ask_map(struct fixture *f, void *socket, uint64_t have, bool subscribe)
+{
+    struct buf out = { 0 };
+    Tern__MapRequest request = TERN__MAP_REQUEST__INIT;
+    request.have_version = have;
+    request.subscribe = subscribe;
+    assert_int_equal(ask(f, socket, METHOD_MAP, &request.base, &out), OK);
+    Tern__MapResponse *response = tern__map_response__unpack(NULL, out.len, out.data);
+    assert_non_null(response);
+    buf_fini(&out);
+    return response;
+}
+
+/* The map once all partitions are placed. */
+static Tern__MapResponse *wait_placed(struct fixture *f, void *socket)
+{
+    for (int i = 0; i < 500; i++) {
+        Tern__MapResponse *response = ask_map(f, socket, 0, false);
+        if (response->map->n_partitions > 0)
+            return response;
+        tern__map_response__free_unpacked(response, NULL);
+        usleep(10000);
+    }
+    fail_msg("partitions are not placed");
+    return NULL;
+}
+
+static enum err change(struct fixture *f, void *socket, Tern__ConfChange what, uint32_t partition,
+                       uint64_t epoch, uint32_t asker, uint32_t subject, Tern__PartitionConf **conf_out)
+{
+    struct buf out = { 0 };
+    Tern__ConfChangeRequest request = TERN__CONF_CHANGE_REQUEST__INIT;
+    request.change = what;
+    request.partition = partition;
+    request.epoch = epoch;
+    request.asker = asker;
+    request.subject = subject;
+    enum err err = ask(f, socket, METHOD_CONF_CHANGE, &request.base, &out);
+    Tern__ConfChangeResponse *response = tern__conf_change_response__unpack(NULL, out.len, out.data);
+    *conf_out = response->conf;
+    response->conf = NULL;
+    tern__conf_change_response__free_unpacked(response, NULL);
+    buf_fini(&out);
+    return err;
+}
+
+static void test_creation(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    Tern__MapResponse *response = ask_map(f, node, 0, false);
+    assert_string_equal(response->map->problem, "waiting for storage nodes: 0 of 1 are here");
+    tern__map_response__free_unpacked(response, NULL);
+    assert_int_equal(hello(f, node, 1, "tcp://127.0.0.1:1"), 1);
+    response = wait_placed(f, node);
+    assert_int_equal(response->map->n_partitions, 256);
+    for (size_t p = 0; p < 256; p++) {
+        const Tern__PartitionConf *conf = response->map->partitions[p];
+        assert_true(conf->epoch == 1 && conf->since == 1 && conf->primary == 1 && conf->n_members == 1);
+    }
+    assert_int_equal(response->map->min_members, 1);
+    assert_true(response->map->nodes[0]->seen_ms > 0);
+    uint64_t version = response->map->version;
+    tern__map_response__free_unpacked(response, NULL);
+    response = ask_map(f, node, version, false); /* nothing to say to who is current */
+    assert_null(response->map);
+    tern__map_response__free_unpacked(response, NULL);
+}
+
+/* A store id is a node: the same one keeps its id with a new address, another one never gets it. */
+static void test_registry(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    assert_int_equal(hello(f, node, 1, "tcp://127.0.0.1:1"), 1);
+    assert_int_equal(hello(f, node, 2, "tcp://127.0.0.1:1"), 2);
+    assert_int_equal(hello(f, node, 1, "tcp://127.0.0.1:9"), 1);
+    Tern__MapResponse *response = wait_placed(f, node);
+    assert_string_equal(response->map->nodes[0]->endpoint, "tcp://127.0.0.1:9");
+    assert_int_equal(response->map->n_nodes, 2);
+    tern__map_response__free_unpacked(response, NULL);
+    director_stop(&f->director);
+    assert_int_equal(try_start(f, 256, 1), OK);
+    node = connect_to(f);
+    assert_int_equal(hello(f, node, 3, "tcp://127.0.0.1:3"), 3);
+    assert_int_equal(hello(f, node, 2, "tcp://127.0.0.1:1"), 2);
+}
+
+static void test_conf_changes(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    Tern__PartitionConf *conf;
+    hello(f, node, 1, "tcp://127.0.0.1:1");
+    tern__map_response__free_unpacked(wait_placed(f, node), NULL);
+    hello(f, node, 2, "tcp://127.0.0.1:2");
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_READ, 5, 0, 1, 0, &conf), OK);
+    assert_int_equal(conf->epoch, 1);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_ADD_LEARNER, 5, 1, 2, 2, &conf), OK);
+    assert_true(conf->epoch == 2 && conf->n_learners == 1);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    /* late or repeated: the answer is what is so now */
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_PROMOTE, 5, 1, 1, 0, &conf), ERR_CONFLICT);
+    assert_int_equal(conf->epoch, 2);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_ADD_LEARNER, 5, 2, 2, 2, &conf), ERR_EXISTS);
+    assert_int_equal(conf->epoch, 2);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_ADD, 5, 2, 1, 2, &conf), OK);
+    assert_true(conf->epoch == 3 && conf->n_members == 2 && conf->n_learners == 0);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_PROMOTE, 5, 3, 2, 0, &conf), OK);
+    assert_true(conf->epoch == 4 && conf->primary == 2 && conf->since == 4 && conf->n_members == 1);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    director_stop(&f->director);
+    assert_int_equal(try_start(f, 256, 1), OK);
+    node = connect_to(f);
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_READ, 5, 0, 1, 0, &conf), OK);
+    assert_int_equal(conf->epoch, 4);
+    tern__partition_conf__free_unpacked(conf, NULL);
+}
+
+/* Many for one epoch at once: one wins, all are told the winner. */
+static void test_race(void **state)
+{
+    enum { ASKERS = 50 };
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    hello(f, node, 1, "tcp://127.0.0.1:1");
+    tern__map_response__free_unpacked(wait_placed(f, node), NULL);
+    Tern__ConfChangeRequest request = TERN__CONF_CHANGE_REQUEST__INIT;
+    request.change = TERN__CONF_CHANGE__CONF_PROMOTE;
+    request.epoch = 1;
+    request.asker = 1;
+    for (int i = 0; i < ASKERS; i++)
+        send_request(f, node, METHOD_CONF_CHANGE, &request.base);
+    int won = 0;
+    for (int i = 0; i < ASKERS; i++) {
+        struct buf out = { 0 };
+        Tern__ResponseHeader *header = receive(node, &out);
+        Tern__ConfChangeResponse *response = tern__conf_change_response__unpack(NULL, out.len, out.data);
+        won += header->status == OK;
+        assert_true(header->status == OK || header->status == ERR_CONFLICT);
+        assert_int_equal(response->conf->epoch, 2);
+        tern__conf_change_response__free_unpacked(response, NULL);
+        tern__response_header__free_unpacked(header, NULL);
+        buf_fini(&out);
+    }
+    assert_int_equal(won, 1);
+}
+
+static enum err domain_add(struct fixture *f, void *socket, const char *name)
+{
+    struct buf out = { 0 };
+    Tern__DomainAddRequest request = TERN__DOMAIN_ADD_REQUEST__INIT;
+    request.name = (char *)name;
+    enum err err = ask(f, socket, METHOD_DOMAIN_ADD, &request.base, &out);
+    buf_fini(&out);
+    return err;
+}
+
+static void test_names_and_notices(void **state)
+{
+    struct fixture *f = *state;
+    struct buf out = { 0 };
+    void *caller = connect_to(f), *watcher = connect_to(f);
+    Tern__MapResponse *response = ask_map(f, watcher, 0, true);
+    uint64_t version = response->map->version;
+    tern__map_response__free_unpacked(response, NULL);
+    assert_int_equal(domain_add(f, caller, "example.test"), OK);
+    Tern__ResponseHeader *header = receive(watcher, &out);
+    assert_int_equal(header->call, 0);
+    assert_int_equal(header->method, METHOD_MAP_NOTICE);
+    tern__response_header__free_unpacked(header, NULL);
+    Tern__MapNotice *notice = tern__map_notice__unpack(NULL, out.len, out.data);
+    assert_true(notice->version > version);
+    tern__map_notice__free_unpacked(notice, NULL);
+    assert_int_equal(domain_add(f, caller, "example.test"), ERR_EXISTS);
+    assert_int_equal(domain_add(f, caller, "Example.test"), ERR_SYNTAX);
+    response = ask_map(f, watcher, version, true);
+    assert_int_equal(response->map->n_domains, 1);
+    tern__map_response__free_unpacked(response, NULL);
+    Tern__DomainDeleteRequest gone = TERN__DOMAIN_DELETE_REQUEST__INIT;
+    gone.name = (char *)"example.test";
+    assert_int_equal(ask(f, caller, METHOD_DOMAIN_DELETE, &gone.base, &out), OK);
+    assert_int_equal(ask(f, caller, METHOD_DOMAIN_DELETE, &gone.base, &out), ERR_NOT_FOUND);
+    Tern__SettingPutRequest setting = TERN__SETTING_PUT_REQUEST__INIT;
+    setting.name = (char *)"x";
+    setting.value = (char *)"1";
+    assert_int_equal(ask(f, caller, METHOD_SETTING_PUT, &setting.base, &out), OK);
+    setting.name = (char *)"X";
+    assert_int_equal(ask(f, caller, METHOD_SETTING_PUT, &setting.base, &out), ERR_SYNTAX);
+    assert_int_equal(ask(f, caller, METHOD_FETCH, &setting.base, &out), ERR_UNSUPPORTED);
+    buf_fini(&out);
+}
+
+/* Versions do not go back over a restart, even if the newest row was deleted. */
+static void test_version_over_restart(void **state)
+{
+    struct fixture *f = *state;
+    struct buf out = { 0 };
+    void *caller = connect_to(f);
+    assert_int_equal(domain_add(f, caller, "a.test"), OK);
+    Tern__DomainDeleteRequest gone = TERN__DOMAIN_DELETE_REQUEST__INIT;
+    gone.name = (char *)"a.test";
+    assert_int_equal(ask(f, caller, METHOD_DOMAIN_DELETE, &gone.base, &out), OK);
+    Tern__MapResponse *response = ask_map(f, caller, 0, false);
+    uint64_t version = response->map->version;
+    tern__map_response__free_unpacked(response, NULL);
+    director_stop(&f->director);
+    assert_int_equal(try_start(f, 256, 1), OK);
+    caller = connect_to(f);
+    response = ask_map(f, caller, 0, false);
+    assert_int_equal(response->map->version, version);
+    tern__map_response__free_unpacked(response, NULL);
+    buf_fini(&out);
+}
+
+static void test_fixed_partitions(void **state)
+{
+    struct fixture *f = *state;
+    director_stop(&f->director);
+    assert_int_equal(try_start(f, 128, 1), ERR_INVALID);
+    assert_int_equal(try_start(f, 256, 3), OK);
+    void *node = connect_to(f);
+    hello(f, node, 1, "tcp://127.0.0.1:1");
+    hello(f, node, 2, "tcp://127.0.0.1:2");
+    Tern__MapResponse *response = ask_map(f, node, 0, false);
+    assert_string_equal(response->map->problem, "waiting for storage nodes: 2 of 3 are here");
+    tern__map_response__free_unpacked(response, NULL);
+    hello(f, node, 3, "tcp://127.0.0.1:3");
+    response = wait_placed(f, node);
+    size_t primaries[4] = { 0 };
+    for (size_t p = 0; p < 256; p++)
+        primaries[response->map->partitions[p]->primary]++;
+    assert_in_range(primaries[1], 85, 86);
+    assert_in_range(primaries[2], 85, 86);
+    assert_in_range(primaries[3], 85, 86);
+    tern__map_response__free_unpacked(response, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_creation, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_registry, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_conf_changes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_race, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_names_and_notices, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_version_over_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fixed_partitions, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
