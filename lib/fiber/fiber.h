@@ -14,8 +14,8 @@
 struct fiber;
 
 enum {
-    FIBER_STACK_SIZE = 64 * 1024,  /* sanitizer builds take four times as much */
-    FIBER_STACKS_CACHED_MAX = 256, /* free stacks kept by a loop ... */
+    FIBER_STACK_SIZE = 64 * 1024,   /* sanitizer builds take four times as much */
+    FIBER_STACKS_CACHED_MAX = 1024, /* free stacks kept by a loop ... */
     FIBER_STACKS_CACHED_HOT_MAX =
         32, /* ... of which so many keep their memory, the others only their addresses */
 };

@@ -14,7 +14,7 @@
 #include "lib/base/log.h"
 #include "lib/fiber/fiber.h"
 #include "lib/fiber/work.h"
-#include "lib/net/stream.h"
+#include "lib/net/stream_priv.h" /* the key update needs the SSL */
 #include "lib/net/tls.h"
 #include "tests/unit/lib/net/net_fixture.h"
 
@@ -371,6 +371,73 @@ static void parking_with_tls(void **state)
     run(parking_server, slow_typist);
 }
 
+/* Two records in one packet: OpenSSL has the second when the first is read, and the socket is empty. */
+static void pending_server(void *arg)
+{
+    (void)arg;
+    assert_int_equal(stream_start_tls_server(server, tls, soon()), OK);
+    fiber_sleep_ms(20); /* both are there */
+    assert_int_equal(stream_fill(server, soon()), OK);
+    assert_true(slice_eq_str(stream_input(server), "one"));
+    stream_consume(server, 3);
+    uint64_t before_ms = loop_now_ms();
+    park();
+    assert_true(loop_now_ms() < before_ms + 5000);
+    assert_int_equal(stream_fill(server, 0), OK);
+    assert_true(slice_eq_str(stream_input(server), "two"));
+    stream_close(&server);
+}
+
+static void two_records(void *arg)
+{
+    (void)arg;
+    assert_int_equal(stream_start_tls_client(client, tls_verifying, "mail.example.test", soon()), OK);
+    assert_int_equal(stream_write_str(client, "one"), OK);
+    assert_int_equal(stream_flush(client), OK);
+    assert_int_equal(stream_write_str(client, "two"), OK);
+    assert_int_equal(stream_flush(client), OK);
+    assert_int_equal(stream_fill(client, soon()), ERR_CLOSED);
+}
+
+static void a_record_that_tls_holds_wakes(void **state)
+{
+    (void)state;
+    run(pending_server, two_records);
+}
+
+/* A record without data for the session (a key update) must not wake it. */
+static void key_update_server(void *arg)
+{
+    (void)arg;
+    assert_int_equal(stream_start_tls_server(server, tls, soon()), OK);
+    unsigned before = wakes;
+    park();
+    assert_int_equal(wakes, before + 1);
+    assert_int_equal(stream_fill(server, 0), OK);
+    assert_true(slice_eq_str(stream_input(server), "data"));
+    stream_close(&server);
+}
+
+static void key_update_client(void *arg)
+{
+    (void)arg;
+    assert_int_equal(stream_start_tls_client(client, tls_verifying, "mail.example.test", soon()), OK);
+    fiber_sleep_ms(5);
+    assert_true(stream_is_parked(server));
+    assert_int_equal(SSL_key_update(client->ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+    assert_int_equal(SSL_do_handshake(client->ssl), 1);
+    fiber_sleep_ms(20);
+    assert_true(stream_is_parked(server));
+    assert_int_equal(stream_write_str(client, "data"), OK);
+    assert_int_equal(stream_flush(client), OK);
+}
+
+static void a_record_without_data_does_not_wake(void **state)
+{
+    (void)state;
+    run(key_update_server, key_update_client);
+}
+
 /* --- reload and resumption, with a plain blocking OpenSSL client on another thread --- */
 
 struct visitor {
@@ -519,6 +586,8 @@ int main(void)
         TLS_TEST(the_name_is_verified),
         TLS_TEST(plaintext_before_the_handshake_is_dropped),
         TLS_TEST(parking_with_tls),
+        TLS_TEST(a_record_that_tls_holds_wakes),
+        TLS_TEST(a_record_without_data_does_not_wake),
         TLS_TEST(reload),
         cmocka_unit_test(bad_files),
         TLS_TEST(handshake_stack_ec),
