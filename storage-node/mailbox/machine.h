@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The mail state machine of a partition: a pure function of the entries applied to it. It knows neither replication nor the wire; time and
- * ids come in the entries, so every replica that applies the same entries holds the same rows. All rows live in KV_STATE under the
- * partition's prefix (see keys.h, the only place that knows key layouts); bodies are found in KV_BODY under (partition, index).
+/* The mail state machine of a partition: a pure function of the entries applied to it. It knows neither
+ * replication nor the wire; time and ids come in the entries, so every replica that applies the same entries
+ * holds the same rows. All rows live in KV_STATE under the partition's prefix (see keys.h, the only place
+ * that knows key layouts); bodies are found in KV_BODY under (partition, index).
  *
- * An entry is [header][request]: the header is fixed binary (entry.h), the request is the method's protobuf exactly as the caller sent it. */
+ * An entry is [header][request]: the header is fixed binary (entry.h), the request is the method's protobuf
+ * exactly as the caller sent it. */
 #ifndef STORAGE_NODE_MAILBOX_MACHINE_H
 #define STORAGE_NODE_MAILBOX_MACHINE_H
 
+#include "lib/base/arena.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "proto/methods.h"
@@ -15,17 +18,18 @@
 enum { MACHINE_VERSION = 1 }; /* the highest state-machine version this program speaks */
 
 struct entry_header {
-    uint8_t version;                      /* state-machine version the entry is to be applied with */
-    uint32_t method;                      /* enum method, kind METHOD_WRITE or one of the internal ones below */
-    uint64_t time_ms;                     /* max(previous entry's time, the primary's clock) */
-    uint8_t request_id[REQUEST_ID_SIZE];  /* zero for internal entries */
-    uint32_t body_len;                    /* bytes stored in KV_BODY beside the entry; 0: none */
+    uint8_t version;  /* state-machine version the entry is to be applied with */
+    uint32_t method;  /* enum method, kind METHOD_WRITE or one of the internal ones below */
+    uint64_t time_ms; /* max(previous entry's time, the primary's clock) */
+    uint8_t request_id[REQUEST_ID_SIZE]; /* zero for internal entries */
+    uint32_t body_len;                   /* bytes stored in KV_BODY beside the entry; 0: none */
 };
 
 /* Entries the primary makes by itself. */
 enum {
     ENTRY_BARRIER = 1000, /* no effect */
-    ENTRY_SWEEP = 1001,   /* forget request ids, delivery ids, uploads, expunged bodies that are due at the entry's time, within a row bound */
+    ENTRY_SWEEP = 1001,   /* forget request ids, delivery ids, uploads, expunged bodies that are due at the
+                             entry's time, within a row bound */
 };
 
 void entry_encode(const struct entry_header *h, struct slice request, struct buf *out);
@@ -41,37 +45,48 @@ struct machine_change {
 
 /* The outcome of one entry, owned by the caller, reusable: clear keeps memory. */
 struct machine_result {
-    enum err status;                 /* what the caller of the request is told */
-    struct buf response;             /* the method's packed response (empty unless status is OK) */
+    enum err status;     /* what the caller of the request is told */
+    struct buf response; /* the method's packed response (empty unless status is OK) */
     struct machine_change *changes;
     size_t change_count, change_cap;
-    struct kv_body_range { uint64_t first, last; } *free_bodies; /* KV_BODY indexes that no row refers to any more: deleted by the driver after commit */
+    struct kv_body_range {
+        uint64_t first, last;
+    } * free_bodies; /* KV_BODY indexes that no row refers to any more: deleted by the driver after commit */
     size_t free_body_count, free_body_cap;
+    struct arena scratch; /* the machine's own, while it applies */
+    struct buf row;
 };
 void machine_result_clear(struct machine_result *r);
 void machine_result_fini(struct machine_result *r);
 
-/* Apply entry `index` of `partition` in `txn` (the caller commits it together with the applied index). `status` in the result is what the
- * client hears: a refusal (NOT_FOUND, OVER_QUOTA ...) leaves no rows but is remembered under the request id. A request id seen before has
- * no effect and yields the first answer; one older than REQUEST_RETENTION_MS is ERR_EXPIRED without effect.
- * Returns other than OK only for ERR_IO, ERR_NO_SPACE, ERR_CORRUPT: the node must not go on with this partition. */
-MUST_CHECK enum err machine_apply(struct kv_txn *txn, uint32_t partition, uint64_t index, struct slice entry, struct machine_result *out);
+/* Apply entry `index` of `partition` in `txn` (the caller commits it together with the applied index).
+ * `status` in the result is what the client hears: a refusal (NOT_FOUND, OVER_QUOTA ...) leaves no rows but
+ * is remembered under the request id. A request id seen before has no effect and yields the first answer; one
+ * older than REQUEST_RETENTION_MS is ERR_EXPIRED without effect. Returns other than OK only for ERR_IO,
+ * ERR_NO_SPACE, ERR_CORRUPT: the node must not go on with this partition. */
+MUST_CHECK enum err machine_apply(struct kv_txn *txn, uint32_t partition, uint64_t index, struct slice entry,
+                                  struct machine_result *out);
 
-/* A look at arrival, before an entry is made: is the request well formed and within its bounds (body_len included)? Cheap, reads no state.
- * ERR_INVALID, ERR_TOO_BIG, ERR_LIMIT. What depends on state is decided in machine_apply. */
+/* A look at arrival, before an entry is made: is the request well formed and within its bounds (body_len
+ * included)? Cheap, reads no state. ERR_INVALID, ERR_TOO_BIG, ERR_LIMIT. What depends on state is decided in
+ * machine_apply. */
 MUST_CHECK enum err machine_check(uint32_t method, struct slice request, size_t body_len);
 
-/* Answer a METHOD_READ request from a view: packed response in `response`, body frame (rows, bytes) in `body`. Runs on reader threads; may
- * take milliseconds; bounded by the request's own page sizes. The error is what the caller is told. */
-MUST_CHECK enum err machine_read(struct kv *kv, const struct kv_view *view, uint32_t partition, uint32_t method, struct slice request,
-                                 struct buf *response, struct buf *body);
+/* Answer a METHOD_READ request from a view: packed response in `response`, body frame (rows, bytes) in
+ * `body`. Runs on reader threads; may take milliseconds; bounded by the request's own page sizes. The error
+ * is what the caller is told. */
+MUST_CHECK enum err machine_read(struct kv *kv, const struct kv_view *view, uint32_t partition,
+                                 uint32_t method, struct slice request, struct buf *response,
+                                 struct buf *body);
 
 /* Time of the newest applied entry, 0 if none. */
-MUST_CHECK enum err machine_time(struct kv *kv, const struct kv_view *view, uint32_t partition, uint64_t *time_ms_out);
+MUST_CHECK enum err machine_time(struct kv *kv, const struct kv_view *view, uint32_t partition,
+                                 uint64_t *time_ms_out);
 /* True if ENTRY_SWEEP would find something due at `now_ms` (cheap: looks at the oldest rows). */
 MUST_CHECK enum err machine_sweep_due(struct kv *kv, uint32_t partition, uint64_t now_ms, bool *due_out);
 
-/* The smallest and the first key behind all of a partition's rows in KV_STATE (for snapshots and deletion). */
+/* The smallest and the first key behind all of a partition's rows in KV_STATE (for snapshots and deletion).
+ */
 void machine_key_range(uint32_t partition, struct buf *lower, struct buf *upper);
 /* The key of the body bytes beside entry `index`. */
 void machine_body_key(uint32_t partition, uint64_t index, struct buf *key);

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* FETCH: a page of rows in UID order. */
+#include "lib/mail/row.h"
+#include "storage-node/mailbox/body_reader.h"
+#include "storage-node/mailbox/change_scan.h"
+#include "storage-node/mailbox/method.h"
+#include "storage-node/mailbox/row_walk.h"
+
+struct fetch {
+    struct read_ctx *r;
+    const Tern__FetchRequest *request;
+    size_t page;
+    struct row_walk messages, summaries;
+    struct buf part; /* header or body of one message */
+};
+
+enum err check_fetch(const Tern__FetchRequest *request, size_t body_len)
+{
+    enum {
+        EVERY =
+            TERN__FETCH_ITEM__FETCH_SUMMARY | TERN__FETCH_ITEM__FETCH_HEADER | TERN__FETCH_ITEM__FETCH_BODY
+    };
+    return (request->items & ~(uint32_t)EVERY) != 0 ? ERR_INVALID : OK;
+}
+
+/* Bytes still free in the page, of which one row's fixed part may use a little more. */
+static size_t room(const struct fetch *f)
+{
+    return f->r->body->len < f->page ? f->page - f->r->body->len : 0;
+}
+
+/* Header and body of one message into f->part; a part too large for any page stays out. */
+static enum err load_bytes(struct fetch *f, const struct message_row *message, struct row *row)
+{
+    bool want_header = (f->request->items & TERN__FETCH_ITEM__FETCH_HEADER) != 0;
+    bool want_body = (f->request->items & TERN__FETCH_ITEM__FETCH_BODY) != 0;
+    buf_clear(&f->part);
+    struct body_reader reader;
+    enum err err = body_reader_begin(&f->r->state, message->body, &reader);
+    uint64_t header_size = 0;
+    if (err == OK && want_header)
+        err = body_reader_header_size(&reader, row->summary, &header_size);
+    if (err == OK && want_header && header_size <= f->page) {
+        row->parts |= ROW_HEADER;
+        err = body_reader_copy(&reader, 0, header_size, &f->part);
+    }
+    size_t header_len = f->part.len;
+    if (err == OK && want_body && message->size <= f->page) {
+        row->parts |= ROW_BODY;
+        err = body_reader_copy(&reader, 0, message->size, &f->part);
+    }
+    body_reader_end(&reader);
+    row->header = slice_sub(buf_slice(&f->part), 0, header_len);
+    row->body = slice_sub(buf_slice(&f->part), header_len, f->part.len);
+    return err;
+}
+
+/* Append one row. *full_out: it does not fit behind the others and begins the next page. */
+static enum err add_row(struct fetch *f, uint32_t uid, bool *full_out)
+{
+    *full_out = false;
+    struct message_row message;
+    TRY(row_walk_message(&f->messages, uid, &message));
+    struct row row = {
+        .uid = uid,
+        .modseq = message.modseq,
+        .flags = message.flags,
+        .keywords = message.keywords,
+        .internaldate_ms = message.internaldate_ms,
+        .internaldate_zone = message.internaldate_zone,
+        .size = message.size,
+        .body_id = message.body,
+    };
+    if ((f->request->items & TERN__FETCH_ITEM__FETCH_BODY) != 0 && f->r->body->len > 0 &&
+        message.size > room(f)) {
+        *full_out = true;
+        return OK;
+    }
+    if ((f->request->items & (TERN__FETCH_ITEM__FETCH_SUMMARY | TERN__FETCH_ITEM__FETCH_HEADER)) != 0) {
+        struct slice value;
+        TRY(row_walk_to(&f->summaries, uid, &value));
+        if (!summary_row_decode(value, &row.summary))
+            return ERR_CORRUPT;
+    }
+    if ((f->request->items & (TERN__FETCH_ITEM__FETCH_HEADER | TERN__FETCH_ITEM__FETCH_BODY)) != 0)
+        TRY(load_bytes(f, &message, &row));
+    if ((f->request->items & TERN__FETCH_ITEM__FETCH_SUMMARY) != 0)
+        row.parts |= ROW_SUMMARY;
+    row_encode(&row, f->r->body);
+    return OK;
+}
+
+/* Which of the asked messages there are, and have changed since. */
+static enum err find_uids(struct fetch *f, const struct mailbox_row *mailbox, struct uidset *out)
+{
+    const Tern__FetchRequest *request = f->request;
+    struct uidset wanted = { 0 }, changed = { 0 }, existing = { 0 };
+    enum err err;
+    TRY_GOTO(uids_of_request(request->uids, &wanted), out);
+    if (request->changed_since == 0) {
+        TRY_GOTO(state_uids_among(&f->r->state, request->account, mailbox->id, &wanted, out), out);
+    } else {
+        TRY_GOTO(
+            change_scan_uids(&f->r->state, request->account, mailbox->id, request->changed_since, &changed),
+            out);
+        uidset_intersect(&wanted, &changed, &existing);
+        uidset_copy(&existing, out);
+    }
+out:
+    uidset_fini(&wanted);
+    uidset_fini(&changed);
+    uidset_fini(&existing);
+    return err;
+}
+
+static enum err add_rows(struct fetch *f, const struct uidset *uids, Tern__FetchResponse *response)
+{
+    uint32_t uid;
+    for (struct uidset_iter it = uidset_iter(uids); uidset_next(&it, &uid);) {
+        bool full = room(f) == 0;
+        if (!full)
+            TRY(add_row(f, uid, &full));
+        if (full) {
+            response->next_uid = uid;
+            return OK;
+        }
+    }
+    return OK;
+}
+
+enum err read_fetch(struct read_ctx *r, const Tern__FetchRequest *request)
+{
+    struct counters_row counters;
+    struct mailbox_row mailbox;
+    TRY(state_counters(&r->state, request->account, &counters));
+    TRY(state_mailbox_open(&r->state, request->account, request->mailbox, &mailbox));
+    struct keywords_row *keywords = ARENA_NEW(r->state.arena, struct keywords_row);
+    TRY(state_keywords(&r->state, request->account, mailbox.id, keywords));
+    Tern__FetchResponse response = TERN__FETCH_RESPONSE__INIT;
+    response.modseq = mailbox.modseq;
+    response.uidnext = mailbox.uidnext;
+    response.keyword_count = keywords->count;
+
+    struct fetch *f = ARENA_NEW(r->state.arena, struct fetch);
+    f->r = r;
+    f->request = request;
+    f->page = read_page_size(request->max_bytes);
+    struct uidset uids = { 0 };
+    enum err err = find_uids(f, &mailbox, &uids);
+    if (err == OK && !uidset_is_empty(&uids)) {
+        uint32_t first = uidset_min(&uids), last = uidset_max(&uids);
+        row_walk_begin(&f->messages, &r->state, request->account, KEY_MESSAGE, mailbox.id, first, last);
+        row_walk_begin(&f->summaries, &r->state, request->account, KEY_SUMMARY, mailbox.id, first, last);
+        err = add_rows(f, &uids, &response);
+        row_walk_end(&f->messages);
+        row_walk_end(&f->summaries);
+    }
+    uidset_fini(&uids);
+    buf_fini(&f->part);
+    TRY(err);
+    read_respond(r, &response.base);
+    return OK;
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage-node/mailbox/rows.h"
+
+#include <assert.h>
+
+static void begin(struct buf *out)
+{
+    buf_clear(out);
+    buf_add_byte(out, ROW_VERSION);
+}
+
+static struct cursor open_row(struct slice value)
+{
+    struct cursor c = cursor_of(value);
+    if (cursor_u8(&c) != ROW_VERSION)
+        c.bad = true;
+    return c;
+}
+
+/* A varint that fits 32 bits. */
+static uint32_t varint32(struct cursor *c)
+{
+    uint64_t value = cursor_varint(c);
+    if (value > UINT32_MAX)
+        c->bad = true;
+    return (uint32_t)value;
+}
+
+static bool flag(struct cursor *c)
+{
+    uint8_t value = cursor_u8(c);
+    if (value > 1)
+        c->bad = true;
+    return value == 1;
+}
+
+void number_encode(uint64_t value, struct buf *out)
+{
+    begin(out);
+    buf_add_varint(out, value);
+}
+
+bool number_decode(struct slice value, uint64_t *out)
+{
+    struct cursor c = open_row(value);
+    *out = cursor_varint(&c);
+    return cursor_done(&c);
+}
+
+void address_encode(const struct address_row *row, struct buf *out)
+{
+    begin(out);
+    buf_add_byte(out, (uint8_t)row->type);
+    if (row->type == ADDRESS_ACCOUNT) {
+        buf_add_varint(out, row->account);
+        buf_add_varint(out, row->home);
+    } else {
+        buf_add_varint(out, row->target_count);
+        buf_add_slice(out, row->targets);
+    }
+}
+
+bool address_decode(struct slice value, struct address_row *out)
+{
+    *out = (struct address_row){ 0 };
+    struct cursor c = open_row(value);
+    out->type = cursor_u8(&c);
+    if (out->type == ADDRESS_ACCOUNT) {
+        out->account = cursor_varint(&c);
+        out->home = varint32(&c);
+        return cursor_done(&c);
+    }
+    out->target_count = varint32(&c);
+    out->targets = c.rest;
+    for (uint32_t i = 0; i < out->target_count && !c.bad; i++)
+        cursor_varbytes(&c);
+    return out->type == ADDRESS_ALIAS && cursor_done(&c);
+}
+
+void account_encode(const struct account_row *row, struct buf *out)
+{
+    const struct credential *cred = &row->credential;
+    begin(out);
+    buf_add_varbytes(out, row->address);
+    buf_add_byte(out, row->suspended);
+    buf_add_varint(out, row->created_ms);
+    buf_add_varint(out, cred->scheme);
+    buf_add_varbytes(out, cred->salt);
+    buf_add_varint(out, cred->iterations);
+    buf_add_varbytes(out, cred->stored_key);
+    buf_add_varbytes(out, cred->server_key);
+    buf_add_varbytes(out, cred->hash);
+    buf_add_varint(out, cred->version);
+}
+
+bool account_decode(struct slice value, struct account_row *out)
+{
+    struct cursor c = open_row(value);
+    out->address = cursor_varbytes(&c);
+    out->suspended = flag(&c);
+    out->created_ms = cursor_varint(&c);
+    out->credential.scheme = varint32(&c);
+    out->credential.salt = cursor_varbytes(&c);
+    out->credential.iterations = varint32(&c);
+    out->credential.stored_key = cursor_varbytes(&c);
+    out->credential.server_key = cursor_varbytes(&c);
+    out->credential.hash = cursor_varbytes(&c);
+    out->credential.version = cursor_varint(&c);
+    return cursor_done(&c);
+}
+
+void counters_encode(const struct counters_row *row, struct buf *out)
+{
+    begin(out);
+    buf_add_varint(out, row->quota_bytes);
+    buf_add_varint(out, row->used_bytes);
+    buf_add_varint(out, row->message_count);
+    buf_add_varint(out, row->modseq);
+    buf_add_varint(out, row->mailbox_next);
+    buf_add_varint(out, row->inbox);
+    buf_add_varint(out, row->mailbox_count);
+    buf_add_varint(out, row->uidvalidity);
+}
+
+bool counters_decode(struct slice value, struct counters_row *out)
+{
+    struct cursor c = open_row(value);
+    out->quota_bytes = cursor_varint(&c);
+    out->used_bytes = cursor_varint(&c);
+    out->message_count = cursor_varint(&c);
+    out->modseq = cursor_varint(&c);
+    out->mailbox_next = cursor_varint(&c);
+    out->inbox = cursor_varint(&c);
+    out->mailbox_count = varint32(&c);
+    out->uidvalidity = varint32(&c);
+    return cursor_done(&c);
+}
+
+void mailbox_encode(const struct mailbox_row *row, struct buf *out)
+{
+    assert(row->uidnext > 0 && row->unseen <= row->messages && row->deleted <= row->messages);
+    begin(out);
+    buf_add_varint(out, row->parent);
+    buf_add_varint(out, row->uidvalidity);
+    buf_add_varint(out, row->uidnext);
+    buf_add_varint(out, row->modseq);
+    buf_add_varint(out, row->messages);
+    buf_add_varint(out, row->unseen);
+    buf_add_varint(out, row->deleted);
+    buf_add_varint(out, row->size);
+    buf_add_varint(out, row->special_use);
+    buf_add_byte(out, row->noselect);
+    buf_add_varint(out, row->recent_uid);
+    buf_add_varint(out, row->vanished_floor);
+    buf_add_varint(out, row->vanished_count);
+    buf_add_varint(out, row->created_ms);
+    buf_add_varbytes(out, mailbox_leaf(row));
+}
+
+bool mailbox_decode(struct slice value, struct mailbox_row *out)
+{
+    struct cursor c = open_row(value);
+    out->parent = cursor_varint(&c);
+    out->uidvalidity = varint32(&c);
+    out->uidnext = varint32(&c);
+    out->modseq = cursor_varint(&c);
+    out->messages = varint32(&c);
+    out->unseen = varint32(&c);
+    out->deleted = varint32(&c);
+    out->size = cursor_varint(&c);
+    out->special_use = varint32(&c);
+    out->noselect = flag(&c);
+    out->recent_uid = varint32(&c);
+    out->vanished_floor = cursor_varint(&c);
+    out->vanished_count = varint32(&c);
+    out->created_ms = cursor_varint(&c);
+    struct slice name = cursor_varbytes(&c);
+    if (!cursor_done(&c) || name.len > sizeof out->name || out->uidnext == 0 || out->unseen > out->messages ||
+        out->deleted > out->messages)
+        return false;
+    memcpy(out->name, name.data, name.len);
+    out->name_len = (uint16_t)name.len;
+    return true;
+}
+
+void keywords_encode(const struct keywords_row *row, struct buf *out)
+{
+    begin(out);
+    buf_add_varint(out, row->modseq);
+    buf_add_byte(out, row->count);
+    for (uint8_t i = 0; i < row->count; i++)
+        buf_add_varbytes(out, row->names[i]);
+}
+
+bool keywords_decode(struct slice value, struct keywords_row *out)
+{
+    struct cursor c = open_row(value);
+    out->modseq = cursor_varint(&c);
+    out->count = cursor_u8(&c);
+    if (out->count > KEYWORDS_MAX)
+        return false;
+    for (uint8_t i = 0; i < out->count; i++)
+        out->names[i] = cursor_varbytes(&c);
+    return cursor_done(&c);
+}
+
+enum { ZONE_BIAS = 24 * 60 }; /* a day either way: keeps the stored number small and positive */
+
+void message_encode(const struct message_row *row, struct buf *out)
+{
+    assert(row->flags <= MAIL_FLAGS_ALL && row->internaldate_zone >= -ZONE_BIAS &&
+           row->internaldate_zone <= ZONE_BIAS);
+    begin(out);
+    buf_add_varint(out, row->modseq);
+    buf_add_byte(out, (uint8_t)row->flags);
+    buf_add_varint(out, row->keywords);
+    buf_add_varint(out, row->internaldate_ms);
+    buf_add_varint(out, (uint64_t)(row->internaldate_zone + ZONE_BIAS));
+    buf_add_varint(out, row->size);
+    buf_add_varint(out, row->body);
+}
+
+bool message_decode(struct slice value, struct message_row *out)
+{
+    struct cursor c = open_row(value);
+    out->modseq = cursor_varint(&c);
+    out->flags = cursor_u8(&c);
+    out->keywords = cursor_varint(&c);
+    out->internaldate_ms = cursor_varint(&c);
+    uint64_t zone = cursor_varint(&c);
+    out->size = cursor_varint(&c);
+    out->body = cursor_varint(&c);
+    if (!cursor_done(&c) || zone > 2 * ZONE_BIAS || out->flags > MAIL_FLAGS_ALL)
+        return false;
+    out->internaldate_zone = (int32_t)zone - ZONE_BIAS;
+    return true;
+}
+
+void summary_row_encode(struct slice summary, struct buf *out)
+{
+    begin(out);
+    buf_add_slice(out, summary);
+}
+
+bool summary_row_decode(struct slice value, struct slice *out)
+{
+    struct cursor c = open_row(value);
+    *out = c.rest;
+    return !c.bad;
+}
+
+/* Bytes up to the last one that is not zero. */
+static struct slice trimmed(const uint8_t bits[SEGMENT_BYTES])
+{
+    size_t len = SEGMENT_BYTES;
+    while (len > 0 && bits[len - 1] == 0)
+        len--;
+    return slice_of(bits, len);
+}
+
+void segment_encode(const struct segment_row *row, struct buf *out)
+{
+    begin(out);
+    buf_add_varbytes(out, trimmed(row->exists));
+    buf_add_varbytes(out, trimmed(row->unseen));
+}
+
+bool segment_decode(struct slice value, struct segment_row *out)
+{
+    *out = (struct segment_row){ 0 };
+    struct cursor c = open_row(value);
+    struct slice exists = cursor_varbytes(&c);
+    struct slice unseen = cursor_varbytes(&c);
+    if (!cursor_done(&c) || exists.len > SEGMENT_BYTES || unseen.len > exists.len)
+        return false;
+    memcpy(out->exists, exists.data, exists.len);
+    memcpy(out->unseen, unseen.data, unseen.len);
+    return true;
+}
+
+void chunk_encode(const struct chunk *chunk, struct buf *out)
+{
+    buf_add_varint(out, chunk->index);
+    buf_add_varint(out, chunk->size);
+}
+
+bool chunk_next(struct cursor *chunks, struct chunk *out)
+{
+    if (chunks->bad || chunks->rest.len == 0)
+        return false;
+    out->index = cursor_varint(chunks);
+    out->size = varint32(chunks);
+    return !chunks->bad;
+}
+
+/* `chunks` holds `count` whole chunks that sum up to `size`. */
+static bool chunks_are_whole(struct slice chunks, uint32_t count, uint64_t size)
+{
+    struct cursor c = cursor_of(chunks);
+    struct chunk chunk;
+    uint64_t sum = 0;
+    for (; chunk_next(&c, &chunk); count--) {
+        if (count == 0 || chunk.size == 0 || chunk.size > BODY_CHUNK_MAX)
+            return false;
+        sum += chunk.size;
+    }
+    return cursor_done(&c) && count == 0 && sum == size;
+}
+
+void body_encode(const struct body_row *row, struct buf *out)
+{
+    begin(out);
+    buf_add_varint(out, row->refs);
+    buf_add_varint(out, row->size);
+    buf_add_varint(out, row->chunk_count);
+    buf_add_slice(out, row->chunks);
+}
+
+bool body_decode(struct slice value, struct body_row *out)
+{
+    struct cursor c = open_row(value);
+    out->refs = varint32(&c);
+    out->size = cursor_varint(&c);
+    out->chunk_count = varint32(&c);
+    out->chunks = c.rest;
+    return !c.bad && chunks_are_whole(out->chunks, out->chunk_count, out->size);
+}
+
+void upload_encode(const struct upload_row *row, struct buf *out)
+{
+    begin(out);
+    buf_add_varint(out, row->size);
+    buf_add_varint(out, row->began_ms);
+    buf_add_byte(out, row->complete);
+    buf_add(out, row->last_request, sizeof row->last_request);
+    buf_add_varint(out, row->chunk_count);
+    buf_add_varbytes(out, row->chunks);
+    buf_add_varbytes(out, row->summary);
+}
+
+bool upload_decode(struct slice value, struct upload_row *out)
+{
+    struct cursor c = open_row(value);
+    out->size = cursor_varint(&c);
+    out->began_ms = cursor_varint(&c);
+    out->complete = flag(&c);
+    struct slice id = cursor_bytes(&c, sizeof out->last_request);
+    out->chunk_count = varint32(&c);
+    out->chunks = cursor_varbytes(&c);
+    out->summary = cursor_varbytes(&c);
+    if (!cursor_done(&c) || !chunks_are_whole(out->chunks, out->chunk_count, out->size))
+        return false;
+    memcpy(out->last_request, id.data, id.len);
+    return true;
+}
+
+void request_encode(const struct request_row *row, struct buf *out)
+{
+    begin(out);
+    buf_add_varint(out, row->status);
+    buf_add_slice(out, row->response);
+}
+
+bool request_decode(struct slice value, struct request_row *out)
+{
+    struct cursor c = open_row(value);
+    out->status = varint32(&c);
+    out->response = c.rest;
+    return !c.bad;
+}
+
+void delivery_encode(const struct delivery_row *row, struct buf *out)
+{
+    begin(out);
+    buf_add_varint(out, row->uid);
+    buf_add_varint(out, row->uidvalidity);
+}
+
+bool delivery_decode(struct slice value, struct delivery_row *out)
+{
+    struct cursor c = open_row(value);
+    out->uid = varint32(&c);
+    out->uidvalidity = varint32(&c);
+    return cursor_done(&c);
+}
