@@ -129,6 +129,11 @@ void charset_conv_push(struct charset_conv *c, struct slice bytes, struct buf *o
     }
 }
 
+bool charset_conv_is_whole(const struct charset_conv *c)
+{
+    return c->held_len == 0;
+}
+
 void charset_conv_finish(struct charset_conv *c, struct buf *out)
 {
     if (c->held_len > 0)

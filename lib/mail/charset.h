@@ -30,6 +30,8 @@ void charset_conv_free(struct charset_conv **c);
 /* Convert the next bytes and append valid UTF-8 (U+FFFD for what cannot be read). A character cut at the end
  * of the piece waits for the next one. */
 void charset_conv_push(struct charset_conv *c, struct slice bytes, struct buf *out);
+/* True if no character waits for its rest. */
+bool charset_conv_is_whole(const struct charset_conv *c);
 void charset_conv_finish(struct charset_conv *c, struct buf *out);
 
 /* Decode the encoded words of an unfolded or folded header value (RFC 2047, 2231 5) and raw 8-bit text;

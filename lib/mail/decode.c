@@ -31,8 +31,7 @@ void decoder_init(struct decoder *d, enum decode_kind kind, bool strict)
     *d = (struct decoder){ .kind = kind, .strict = strict };
 }
 
-/* --- base64 (RFC 2045 6.8) ---------------------------------------------------------------------------------
- */
+/* --- base64 (RFC 2045 6.8) ---------------------------------------------------------------------- */
 
 enum { B64_BAD = 0x40, B64_BLANK = 0x41, B64_PAD = 0x42 };
 
@@ -120,8 +119,7 @@ static void base64_push(struct decoder *d, struct slice in, struct buf *out)
     }
 }
 
-/* --- quoted-printable (RFC 2045 6.7) -----------------------------------------------------------------------
- */
+/* --- quoted-printable (RFC 2045 6.7) ---------------------------------------------------------------------- */
 
 /* What the carry holds. Blanks at the end of a line are no content, so they wait for what follows. */
 enum qp_state { QP_TEXT, QP_BLANKS, QP_EQUALS };
@@ -235,8 +233,7 @@ static void qp_push(struct decoder *d, struct slice in, struct buf *out)
     }
 }
 
-/* --- both --------------------------------------------------------------------------------------------------
- */
+/* --- both ---------------------------------------------------------------------- */
 
 void decoder_push(struct decoder *d, struct slice bytes, struct buf *out)
 {

@@ -4,8 +4,25 @@
 #include "lib/mail/summary_priv.h"
 #include "lib/mail/utf8.h"
 
-/* --- strings -----------------------------------------------------------------------------------------------
- */
+/* Most of what is written is a character or two, so these are inlined where buf's are calls. */
+static inline void put(struct buf *out, char c)
+{
+    if (out->len == out->cap)
+        buf_reserve(out, 1);
+    out->data[out->len++] = (uint8_t)c;
+}
+
+static inline void put_text(struct buf *out, const char *text, size_t len)
+{
+    if (out->cap - out->len < len)
+        buf_reserve(out, len);
+    memcpy(out->data + out->len, text, len);
+    out->len += len;
+}
+
+#define PUT_LIT(out, lit) put_text((out), "" lit, sizeof(lit) - 1)
+
+/* --- strings ---------------------------------------------------------------------- */
 
 enum quoting { QUOTE_AS_IS, QUOTE_ESCAPED, QUOTE_LITERAL };
 
@@ -38,13 +55,13 @@ static void add_quoted(struct buf *out, struct slice s)
 
 static void add_escaped(struct buf *out, struct slice s)
 {
-    buf_add_byte(out, '"');
+    put(out, '"');
     for (size_t i = 0; i < s.len; i++) {
         if (s.data[i] == '"' || s.data[i] == '\\')
-            buf_add_byte(out, '\\');
-        buf_add_byte(out, s.data[i]);
+            put(out, '\\');
+        put(out, s.data[i]);
     }
-    buf_add_byte(out, '"');
+    put(out, '"');
 }
 
 void imap_format_string(struct buf *out, struct slice s, bool utf8)
@@ -57,9 +74,9 @@ void imap_format_string(struct buf *out, struct slice s, bool utf8)
         add_escaped(out, s);
         break;
     case QUOTE_LITERAL:
-        buf_add_byte(out, '{');
+        put(out, '{');
         buf_add_u64(out, s.len);
-        buf_add_str(out, "}\r\n");
+        PUT_LIT(out, "}\r\n");
         buf_add_slice(out, s);
         break;
     }
@@ -68,7 +85,7 @@ void imap_format_string(struct buf *out, struct slice s, bool utf8)
 void imap_format_nstring(struct buf *out, struct slice s, bool utf8)
 {
     if (s.data == NULL)
-        buf_add_str(out, "NIL");
+        PUT_LIT(out, "NIL");
     else
         imap_format_string(out, s, utf8);
 }
@@ -98,28 +115,27 @@ static void copy_nstring(struct buf *out, struct cursor *c, bool utf8)
     add_nstring(out, summary_take_string(c), utf8);
 }
 
-/* --- envelope ----------------------------------------------------------------------------------------------
- */
+/* --- envelope ---------------------------------------------------------------------- */
 
 /* An encoded list of addresses; `fallback` is used if it is empty. */
 static void add_addrs(struct buf *out, struct slice list, struct slice fallback, bool utf8, bool *bad)
 {
     struct cursor c = cursor_of(list.len > 0 ? list : fallback);
     if (c.rest.len == 0) {
-        buf_add_str(out, "NIL");
+        PUT_LIT(out, "NIL");
         return;
     }
-    buf_add_byte(out, '(');
+    put(out, '(');
     while (c.rest.len > 0 && !c.bad) {
-        buf_add_byte(out, '(');
+        put(out, '(');
         for (int i = 0; i < 4; i++) {
             if (i > 0)
-                buf_add_byte(out, ' ');
+                put(out, ' ');
             copy_nstring(out, &c, utf8);
         }
-        buf_add_byte(out, ')');
+        put(out, ')');
     }
-    buf_add_byte(out, ')');
+    put(out, ')');
     *bad = *bad || c.bad;
 }
 
@@ -128,21 +144,21 @@ static bool add_envelope(struct buf *out, struct slice encoded, bool utf8)
 {
     struct cursor c = cursor_of(encoded);
     bool bad = false;
-    buf_add_byte(out, '(');
+    put(out, '(');
     copy_nstring(out, &c, utf8);
-    buf_add_byte(out, ' ');
+    put(out, ' ');
     copy_nstring(out, &c, utf8);
     struct slice from = cursor_varbytes(&c);
     for (int i = 0; i < 6; i++) {
         struct slice list = i == 0 ? from : cursor_varbytes(&c);
-        buf_add_byte(out, ' ');
+        put(out, ' ');
         add_addrs(out, list, i < 3 ? from : SLICE_NULL, utf8, &bad);
     }
-    buf_add_byte(out, ' ');
+    put(out, ' ');
     copy_nstring(out, &c, utf8);
-    buf_add_byte(out, ' ');
+    put(out, ' ');
     copy_nstring(out, &c, utf8);
-    buf_add_byte(out, ')');
+    put(out, ')');
     return !bad && cursor_done(&c);
 }
 
@@ -157,8 +173,7 @@ enum err imap_format_envelope(const struct summary *s, const struct imap_format 
     return ERR_CORRUPT;
 }
 
-/* --- body structure ----------------------------------------------------------------------------------------
- */
+/* --- body structure ---------------------------------------------------------------------- */
 
 struct structure {
     struct buf *out;
@@ -172,20 +187,20 @@ static void add_params(struct structure *st, struct slice list, bool default_cha
     if (default_charset && summary_param_get(list, "charset").data != NULL)
         default_charset = false;
     if (list.len == 0 && !default_charset) {
-        buf_add_str(st->out, "NIL");
+        PUT_LIT(st->out, "NIL");
         return;
     }
-    buf_add_byte(st->out, '(');
+    put(st->out, '(');
     while (c.rest.len > 0 && !c.bad) {
         copy_nstring(st->out, &c, st->utf8);
-        buf_add_byte(st->out, ' ');
+        put(st->out, ' ');
         copy_nstring(st->out, &c, st->utf8);
         if (c.rest.len > 0 || default_charset)
-            buf_add_byte(st->out, ' ');
+            put(st->out, ' ');
     }
     if (default_charset)
-        buf_add_str(st->out, "\"charset\" \"us-ascii\"");
-    buf_add_byte(st->out, ')');
+        PUT_LIT(st->out, "\"charset\" \"us-ascii\"");
+    put(st->out, ')');
     st->bad = st->bad || c.bad;
 }
 
@@ -193,37 +208,37 @@ static void add_languages(struct structure *st, struct slice list)
 {
     struct slice tag, rest = list;
     if (!summary_language_next(&rest, &tag)) {
-        buf_add_str(st->out, "NIL");
+        PUT_LIT(st->out, "NIL");
         return;
     }
     bool several = rest.len > 0;
     if (several)
-        buf_add_byte(st->out, '(');
+        put(st->out, '(');
     imap_format_string(st->out, tag, st->utf8);
     while (summary_language_next(&rest, &tag)) {
-        buf_add_byte(st->out, ' ');
+        put(st->out, ' ');
         imap_format_string(st->out, tag, st->utf8);
     }
     if (several)
-        buf_add_byte(st->out, ')');
+        put(st->out, ')');
 }
 
 /* " disposition language location" */
 static void add_extension(struct structure *st, const struct summary_part *part)
 {
-    buf_add_byte(st->out, ' ');
+    put(st->out, ' ');
     if (part->disposition.data == NULL) {
-        buf_add_str(st->out, "NIL");
+        PUT_LIT(st->out, "NIL");
     } else {
-        buf_add_byte(st->out, '(');
+        put(st->out, '(');
         imap_format_string(st->out, part->disposition, st->utf8);
-        buf_add_byte(st->out, ' ');
+        put(st->out, ' ');
         add_params(st, part->disposition_params, false);
-        buf_add_byte(st->out, ')');
+        put(st->out, ')');
     }
-    buf_add_byte(st->out, ' ');
+    put(st->out, ' ');
     add_languages(st, part->languages);
-    buf_add_byte(st->out, ' ');
+    put(st->out, ' ');
     imap_format_nstring(st->out, part->location, st->utf8);
 }
 
@@ -233,20 +248,20 @@ static void add_basic(struct structure *st, const struct summary_part *part)
     struct buf *out = st->out;
     bool text = slice_eq_nocase_str(part->type, "text");
     imap_format_string(out, part->type, st->utf8);
-    buf_add_byte(out, ' ');
+    put(out, ' ');
     imap_format_string(out, part->subtype, st->utf8);
-    buf_add_byte(out, ' ');
+    put(out, ' ');
     add_params(st, part->params, text);
-    buf_add_byte(out, ' ');
+    put(out, ' ');
     imap_format_nstring(out, part->id, st->utf8);
-    buf_add_byte(out, ' ');
+    put(out, ' ');
     imap_format_nstring(out, part->description, st->utf8);
-    buf_add_byte(out, ' ');
+    put(out, ' ');
     imap_format_string(out, part->encoding.data == NULL ? SLICE_LIT("7bit") : part->encoding, st->utf8);
-    buf_add_byte(out, ' ');
+    put(out, ' ');
     buf_add_u64(out, part->body_len);
     if (text) {
-        buf_add_byte(out, ' ');
+        put(out, ' ');
         buf_add_u64(out, part->body_lines);
     }
 }
@@ -261,27 +276,27 @@ static bool shows_message(const struct structure *st, const struct summary_part 
 static void end_single(struct structure *st, const struct summary_part *part)
 {
     if (shows_message(st, part)) {
-        buf_add_byte(st->out, ' ');
+        put(st->out, ' ');
         buf_add_u64(st->out, part->body_lines);
     }
     if (st->extended) {
-        buf_add_byte(st->out, ' ');
+        put(st->out, ' ');
         imap_format_nstring(st->out, part->md5, st->utf8);
         add_extension(st, part);
     }
-    buf_add_byte(st->out, ')');
+    put(st->out, ')');
 }
 
 static void end_multipart(struct structure *st, const struct summary_part *part)
 {
-    buf_add_byte(st->out, ' ');
+    put(st->out, ' ');
     imap_format_string(st->out, part->subtype, st->utf8);
     if (st->extended) {
-        buf_add_byte(st->out, ' ');
+        put(st->out, ' ');
         add_params(st, part->params, false);
         add_extension(st, part);
     }
-    buf_add_byte(st->out, ')');
+    put(st->out, ')');
 }
 
 /* A part whose children are being written. It is read again at its end: fiber stacks have no room for all of
@@ -295,16 +310,16 @@ enum { PENDING_MAX = MIME_DEPTH_MAX + 1 };
 
 static void begin_part(struct structure *st, const struct summary_part *part)
 {
-    buf_add_byte(st->out, '(');
+    put(st->out, '(');
     if (part->kind == MIME_MULTIPART)
         return;
     add_basic(st, part);
     if (part->kind == MIME_LEAF) {
         end_single(st, part);
     } else if (shows_message(st, part)) {
-        buf_add_byte(st->out, ' ');
+        put(st->out, ' ');
         st->bad = !add_envelope(st->out, part->envelope, st->utf8) || st->bad;
-        buf_add_byte(st->out, ' ');
+        put(st->out, ' ');
     }
 }
 

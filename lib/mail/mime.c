@@ -96,8 +96,7 @@ static uint64_t body_start(const struct mime_part *part)
     return part->header_offset + part->header_len;
 }
 
-/* --- parts -------------------------------------------------------------------------------------------------
- */
+/* --- parts ---------------------------------------------------------------------- */
 
 static bool is_full(const struct mime_scanner *m)
 {
@@ -231,8 +230,7 @@ static void close_above(struct mime_scanner *m, unsigned level, uint64_t end)
     }
 }
 
-/* --- lines -------------------------------------------------------------------------------------------------
- */
+/* --- lines ---------------------------------------------------------------------- */
 
 enum line_kind { LINE_UNDECIDED, LINE_PLAIN, LINE_EMPTY, LINE_DELIMITER };
 

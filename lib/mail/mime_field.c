@@ -17,8 +17,8 @@ struct piece {
 };
 
 struct pieces {
-    struct piece items[RAW_PARAMS_MAX];
-    size_t count;
+    struct piece *items;
+    size_t count, cap;
 };
 
 static bool is_blank(uint8_t c)
@@ -112,10 +112,19 @@ static void split_name(struct piece *piece)
     }
 }
 
+/* There are no more pieces than equals signs. */
+static size_t pieces_bound(struct slice s)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < s.len && count < RAW_PARAMS_MAX; i++)
+        count += s.data[i] == '=';
+    return count;
+}
+
 /* Mail forgets semicolons, so one is welcome before each piece but not asked for. */
 static void take_pieces(struct arena *arena, struct slice s, struct pieces *pieces)
 {
-    while (s.len > 0 && pieces->count < RAW_PARAMS_MAX) {
+    while (s.len > 0 && pieces->count < pieces->cap) {
         skip_cfws(&s);
         struct piece *piece = &pieces->items[pieces->count];
         *piece = (struct piece){ .name = take_token(&s, "=;(\"") };
@@ -256,7 +265,11 @@ static struct slice without_nul(struct arena *arena, struct slice s)
 static void parse_params(struct arena *arena, struct arena *scratch, struct slice s,
                          struct mime_params *params)
 {
-    struct pieces *pieces = ARENA_NEW(scratch, struct pieces);
+    struct pieces found = { .cap = pieces_bound(s) };
+    struct pieces *pieces = &found;
+    if (found.cap == 0)
+        return;
+    found.items = ARENA_ARRAY(scratch, struct piece, found.cap);
     take_pieces(scratch, s, pieces);
     params->items = ARENA_ARRAY(arena, struct mime_param, pieces->count);
     size_t bytes = 0;
@@ -341,7 +354,7 @@ static void parse_field(struct arena *arena, struct arena *scratch, struct slice
 {
     value = header_unfold(scratch, value);
     if (slice_eq_nocase_str(rest, "Type")) {
-        if (info->type.data == NULL && info->params.items == NULL)
+        if (!info->typed && info->params.items == NULL)
             parse_type(arena, scratch, value, info);
     } else if (slice_eq_nocase_str(rest, "Transfer-Encoding")) {
         if (info->encoding.data == NULL)

@@ -36,9 +36,21 @@ enum err summary_open(struct slice bytes, struct summary *out)
     return OK;
 }
 
+/* cursor_varint, with the short way for the one-byte numbers that most are. */
+static inline uint64_t take_number(struct cursor *c)
+{
+    if (!c->bad && c->rest.len > 0 && c->rest.data[0] < 0x80) {
+        uint64_t number = c->rest.data[0];
+        c->rest.data++;
+        c->rest.len--;
+        return number;
+    }
+    return cursor_varint(c);
+}
+
 struct nstring summary_take_string(struct cursor *c)
 {
-    uint64_t tag = cursor_varint(c);
+    uint64_t tag = take_number(c);
     if (tag == 0)
         return (struct nstring){ SLICE_NULL, true };
     uint64_t len = (tag - 1) >> 1;
@@ -46,11 +58,13 @@ struct nstring summary_take_string(struct cursor *c)
         c->bad = true;
         return (struct nstring){ SLICE_NULL, true };
     }
-    return (struct nstring){ cursor_bytes(c, (size_t)len), ((tag - 1) & 1) != 0 };
+    struct slice text = { c->rest.data, (size_t)len };
+    c->rest.data += len;
+    c->rest.len -= len;
+    return (struct nstring){ text, ((tag - 1) & 1) != 0 };
 }
 
-/* --- envelope ----------------------------------------------------------------------------------------------
- */
+/* --- envelope ---------------------------------------------------------------------- */
 
 enum err summary_envelope_decode(struct slice encoded, struct summary_envelope *out)
 {
@@ -88,8 +102,7 @@ bool summary_addr_next(struct slice *list, struct mail_addr *out)
     return !c.bad;
 }
 
-/* --- parts -------------------------------------------------------------------------------------------------
- */
+/* --- parts ---------------------------------------------------------------------- */
 
 enum err summary_parts_start(const struct summary *s, struct summary_parts *it)
 {
@@ -101,13 +114,13 @@ enum err summary_parts_start(const struct summary *s, struct summary_parts *it)
 
 static void take_place(struct summary_parts *it, struct summary_part *part)
 {
-    it->offset += cursor_varint(&it->at);
+    it->offset += take_number(&it->at);
     part->header_offset = it->offset;
-    part->header_len = cursor_varint(&it->at);
-    part->body_len = cursor_varint(&it->at);
-    part->body_lines = cursor_varint(&it->at);
+    part->header_len = take_number(&it->at);
+    part->body_len = take_number(&it->at);
+    part->body_lines = take_number(&it->at);
     if (part->kind == MIME_MULTIPART)
-        part->child_count = (uint32_t)cursor_varint(&it->at);
+        part->child_count = (uint32_t)take_number(&it->at);
     else
         part->child_count = part->kind == MIME_MESSAGE;
     /* Damage must not become an offset that wraps around. */
@@ -181,8 +194,7 @@ struct slice summary_param_get(struct slice list, const char *name)
     return SLICE_NULL;
 }
 
-/* --- header fields -----------------------------------------------------------------------------------------
- */
+/* --- header fields ---------------------------------------------------------------------- */
 
 /* Does the summary know all fields of this name (or that there is none)? */
 static bool knows_name(const struct summary *s, struct slice name)

@@ -38,8 +38,7 @@ struct summary_builder {
     bool in_preview, has_preview;
 };
 
-/* --- what headers give -------------------------------------------------------------------------------------
- */
+/* --- what headers give ---------------------------------------------------------------------- */
 
 static void keep_popular(struct summary_builder *b, int popular, const struct header_field *field)
 {
@@ -96,8 +95,7 @@ static void take_nested_header(struct summary_builder *b, uint32_t index, struct
     b->nested_items[b->nested_count++] = (struct nested){ index, from, b->nested.len - from };
 }
 
-/* --- the scanner's sink ------------------------------------------------------------------------------------
- */
+/* --- the scanner's sink ---------------------------------------------------------------------- */
 
 static bool on_header(void *ctx, uint32_t index, const struct mime_part *part, struct slice block)
 {
@@ -127,8 +125,7 @@ static bool on_body(void *ctx, uint32_t index, struct slice bytes)
     return preview_push(&b->preview, bytes);
 }
 
-/* --- the object --------------------------------------------------------------------------------------------
- */
+/* --- the object ---------------------------------------------------------------------- */
 
 struct summary_builder *summary_builder_new(size_t size_max)
 {

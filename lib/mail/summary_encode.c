@@ -20,8 +20,10 @@ void summary_put_string(struct buf *out, struct slice s)
         buf_add_byte(out, 0);
         return;
     }
+    buf_reserve(out, 10 + s.len);
     buf_add_varint(out, 1 + ((uint64_t)s.len << 1 | is_plain(s)));
-    buf_add_slice(out, s);
+    memcpy(out->data + out->len, s.data, s.len);
+    out->len += s.len;
 }
 
 /* A run of bytes is written after room for its length, which is then put in front of it. */

@@ -5,46 +5,53 @@
 /* What Thunderbird, Apple Mail, Outlook, mutt, K-9, mbsync and offlineimap ask for when they list a mailbox,
  * as far as it is short. The order is part of the encoding of summaries: append only, at most
  * POPULAR_COUNT_MAX. */
-static const char *const popular[] = {
-    "From",
-    "To",
-    "Cc",
-    "Bcc",
-    "Subject",
-    "Date",
-    "Message-ID",
-    "Priority",
-    "X-Priority",
-    "References",
-    "Newsgroups",
-    "In-Reply-To",
-    "Content-Type",
-    "Reply-To",
-    "Sender",
-    "List-Id",
-    "Importance",
-    "X-MSMail-Priority",
-    "Content-Transfer-Encoding",
-    "Content-Disposition",
-    "Content-Description",
-    "Content-Class",
-    "MIME-Version",
-    "Disposition-Notification-To",
-    "Lines",
-    "List-Post",
-    "List-Subscribe",
-    "List-Unsubscribe",
-    "Mail-Followup-To",
-    "X-Label",
-    "X-TUID",
-    "X-OfflineIMAP",
-    "X-Uniform-Type-Identifier",
-    "X-Universally-Unique-Identifier",
-    "X-Mailer",
-    "User-Agent",
-    "Resent-From",
-    "Resent-To",
-    "Auto-Submitted",
+#define NAME(text)            \
+    {                         \
+        text, sizeof text - 1 \
+    }
+static const struct {
+    const char *text;
+    size_t len;
+} popular[] = {
+    NAME("From"),
+    NAME("To"),
+    NAME("Cc"),
+    NAME("Bcc"),
+    NAME("Subject"),
+    NAME("Date"),
+    NAME("Message-ID"),
+    NAME("Priority"),
+    NAME("X-Priority"),
+    NAME("References"),
+    NAME("Newsgroups"),
+    NAME("In-Reply-To"),
+    NAME("Content-Type"),
+    NAME("Reply-To"),
+    NAME("Sender"),
+    NAME("List-Id"),
+    NAME("Importance"),
+    NAME("X-MSMail-Priority"),
+    NAME("Content-Transfer-Encoding"),
+    NAME("Content-Disposition"),
+    NAME("Content-Description"),
+    NAME("Content-Class"),
+    NAME("MIME-Version"),
+    NAME("Disposition-Notification-To"),
+    NAME("Lines"),
+    NAME("List-Post"),
+    NAME("List-Subscribe"),
+    NAME("List-Unsubscribe"),
+    NAME("Mail-Followup-To"),
+    NAME("X-Label"),
+    NAME("X-TUID"),
+    NAME("X-OfflineIMAP"),
+    NAME("X-Uniform-Type-Identifier"),
+    NAME("X-Universally-Unique-Identifier"),
+    NAME("X-Mailer"),
+    NAME("User-Agent"),
+    NAME("Resent-From"),
+    NAME("Resent-To"),
+    NAME("Auto-Submitted"),
 };
 
 enum { POPULAR_COUNT = sizeof popular / sizeof popular[0] };
@@ -53,8 +60,7 @@ _Static_assert(sizeof popular / sizeof popular[0] <= POPULAR_COUNT_MAX, "left_ou
 int summary_popular_find(struct slice name)
 {
     for (int i = 0; i < POPULAR_COUNT; i++) {
-        if (ascii_lower((uint8_t)popular[i][0]) == ascii_lower(name.data[0]) &&
-            slice_eq_nocase_str(name, popular[i]))
+        if (popular[i].len == name.len && slice_eq_nocase(name, slice_of(popular[i].text, popular[i].len)))
             return i;
     }
     return -1;

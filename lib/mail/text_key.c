@@ -58,8 +58,7 @@ void text_key_free(struct text_key **key)
     *key = NULL;
 }
 
-/* --- ASCII -------------------------------------------------------------------------------------------------
- */
+/* --- ASCII ---------------------------------------------------------------------- */
 
 typedef uint8_t lanes __attribute__((vector_size(16)));
 
@@ -118,8 +117,7 @@ bool text_find_ascii(const struct text_key *key, struct slice text)
     return false;
 }
 
-/* --- UTF-8 -------------------------------------------------------------------------------------------------
- */
+/* --- UTF-8 ---------------------------------------------------------------------- */
 
 bool text_find_folded(const struct text_key *key, struct slice text)
 {

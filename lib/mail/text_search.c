@@ -21,6 +21,7 @@ struct part_scan {
     const struct text_key *key;
     struct decoder decoder;
     struct charset_conv *conv; /* NULL: the decoded bytes are searched as they are */
+    bool ascii_superset;       /* of the charset: ASCII bytes need no conversion */
     struct buf decoded, text;
     bool found;
 };
@@ -79,6 +80,30 @@ static void search_in_place(struct part_scan *scan, struct slice bytes)
     }
 }
 
+/* ASCII cannot hold a key that is not ASCII, but its ends can belong to one. */
+static void pass_ascii(struct part_scan *scan, struct slice bytes)
+{
+    size_t keep = overlap_of(scan);
+    buf_add_slice(&scan->text, slice_sub(bytes, 0, keep));
+    search_text(scan, false);
+    if (bytes.len > keep) {
+        buf_clear(&scan->text);
+        buf_add_slice(&scan->text, slice_sub(bytes, bytes.len - keep, bytes.len));
+    }
+}
+
+/* Bytes without their transfer encoding. */
+static void convert(struct part_scan *scan, struct slice bytes)
+{
+    if (!scan->key->ascii && scan->ascii_superset && charset_conv_is_whole(scan->conv) &&
+        utf8_is_ascii(bytes)) {
+        pass_ascii(scan, bytes);
+        return;
+    }
+    charset_conv_push(scan->conv, bytes, &scan->text);
+    search_text(scan, false);
+}
+
 static void scan_push(struct part_scan *scan, struct slice bytes)
 {
     bool decodes = scan->decoder.kind == DECODE_BASE64 || scan->decoder.kind == DECODE_QUOTED_PRINTABLE;
@@ -89,14 +114,16 @@ static void scan_push(struct part_scan *scan, struct slice bytes)
     while (bytes.len > 0 && !scan->found) {
         struct slice piece = slice_sub(bytes, 0, PIECE_MAX);
         bytes = slice_sub(bytes, piece.len, bytes.len);
-        struct buf *to = scan->conv == NULL ? &scan->text : &scan->decoded;
-        if (decodes)
-            decoder_push(&scan->decoder, piece, to);
-        if (scan->conv != NULL) {
-            charset_conv_push(scan->conv, decodes ? buf_slice(to) : piece, &scan->text);
+        if (scan->conv == NULL) {
+            decoder_push(&scan->decoder, piece, &scan->text);
+            search_text(scan, false);
+        } else if (decodes) {
             buf_clear(&scan->decoded);
+            decoder_push(&scan->decoder, piece, &scan->decoded);
+            convert(scan, buf_slice(&scan->decoded));
+        } else {
+            convert(scan, piece);
         }
-        search_text(scan, false);
     }
 }
 
@@ -105,6 +132,7 @@ static void scan_finish(struct part_scan *scan)
     if (scan->found)
         return;
     struct buf *to = scan->conv == NULL ? &scan->text : &scan->decoded;
+    buf_clear(&scan->decoded);
     if (decoder_finish(&scan->decoder, to) != OK)
         return; /* not strict: cannot be */
     if (scan->conv != NULL) {
@@ -139,7 +167,8 @@ static enum err read_range(const struct text_source *source, uint64_t offset, ui
 /* Is conversion needed? ASCII keys are found in the bytes of most charsets; others need valid UTF-8. */
 static enum err choose_conversion(struct part_scan *scan, struct slice charset)
 {
-    if (scan->key->ascii && charset_is_ascii_superset(charset))
+    scan->ascii_superset = charset_is_ascii_superset(charset);
+    if (scan->key->ascii && scan->ascii_superset)
         return OK;
     mail_init();
     if (charset_conv_new(charset, &scan->conv) == OK)
