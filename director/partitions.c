@@ -49,10 +49,12 @@ static void ask_store(struct director *d, struct rpc_request *request, uint32_t 
     struct conf next;
     change->number = partition;
     change->asked = *asked;
-    change->answer = OK;
+    /* a read finds nothing to change, like a request for what is so already */
+    enum err judged = ERR_EXISTS;
     if (asked->change != TERN__CONF_CHANGE__CONF_READ)
-        change->answer = conf_change(current, asked, map_find_node(&d->map, asked->subject) != NULL, &next);
-    if (asked->change != TERN__CONF_CHANGE__CONF_READ && change->answer == OK) {
+        judged = conf_change(current, asked, map_find_node(&d->map, asked->subject) != NULL, &next);
+    change->answer = judged == ERR_EXISTS ? OK : judged;
+    if (judged == OK) {
         Tern__PartitionConf proto;
         conf_to_proto(&next, &proto);
         change_add_put(change, ROW_PARTITION, partition, SLICE_NULL, d->map.conf_mods[partition],
