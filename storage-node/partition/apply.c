@@ -178,14 +178,20 @@ static enum err cut_log(struct partition *p, struct partition_now now)
     return partition_step(p, &event, now);
 }
 
+static void show_time(struct partition *p)
+{
+    if (p->applying_time <= p->applied_time || p->stopped)
+        return;
+    p->applied_time = p->applying_time;
+    atomic_store_explicit(&p->pub->time_ms, p->applied_time, memory_order_relaxed);
+}
+
 /* The state is visible now: say so to whoever waits, then to the core. */
 static enum err finish(struct partition *p, struct partition_now now)
 {
     atomic_fetch_add_explicit(&p->stats->applied, p->applying.index - p->applied.index, memory_order_relaxed);
     p->applied = p->applying;
     atomic_store_explicit(&p->pub->applied, p->applied.index, memory_order_relaxed);
-    if (p->applying_time > atomic_load_explicit(&p->pub->time_ms, memory_order_relaxed))
-        atomic_store_explicit(&p->pub->time_ms, p->applying_time, memory_order_relaxed);
     log_ring_drop_front(&p->ring, p->applied.index);
     if (p->sweep_index != 0 && p->sweep_index <= p->applied.index) {
         p->sweep_index = 0;
@@ -229,10 +235,14 @@ enum err partition_apply(struct apply_round *round, struct partition *const *lis
 {
     while (any_committed(list, count)) {
         round->count = 0;
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
             list[i]->applying = list[i]->applied;
+            list[i]->applying_time = 0;
+        }
         TRY(fill(round, list, count));
         TRY(commit(round, list, count));
+        for (size_t i = 0; i < count; i++)
+            show_time(list[i]);
         for (size_t i = 0; i < round->count; i++)
             answer(&round->items[i]);
         for (size_t i = 0; i < count; i++) {

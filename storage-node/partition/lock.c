@@ -94,5 +94,5 @@ void partition_lock(struct partition *p, struct partition_now now, struct partit
             status = lock_table_take(&p->locks, req->account, token, now.mono_ms);
         tern__lock_request__free_unpacked(req, NULL);
     }
-    partition_request_end(request, status, p->entry_time);
+    partition_request_end(request, status, p->applied_time);
 }

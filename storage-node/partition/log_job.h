@@ -53,7 +53,6 @@ void log_job_fill(const struct log_job *job, struct kv_batch *batch);
 struct storage_faults {
     bool skip_sync;     /* the log is not synced before it counts as durable */
     bool split_applied; /* the applied index is not in the batch of what was applied */
-    bool answer_early;  /* a write is answered when it is proposed, not when it is applied */
     bool forget_bodies; /* the body is not written beside the entry */
     bool skip_replay;   /* entries above the applied index are not applied at start */
 };

@@ -115,8 +115,9 @@ static enum err find_runs(struct partition *p, uint64_t last, struct epoch_runs 
 static enum err load_time(struct partition *p, uint64_t last)
 {
     uint64_t epoch, time_ms = 0;
-    TRY(machine_time(p->kv, NULL, p->id, &p->entry_time));
-    atomic_store(&p->pub->time_ms, p->entry_time);
+    TRY(machine_time(p->kv, NULL, p->id, &p->applied_time));
+    atomic_store(&p->pub->time_ms, p->applied_time);
+    p->entry_time = p->applied_time;
     if (last > p->record.base_index)
         TRY(read_row(p, last, &epoch, &time_ms));
     if (time_ms > p->entry_time)

@@ -62,7 +62,7 @@ static void answer_gathered(struct partition *p, enum err status)
     p->gathered_count = 0;
     while (r != NULL) {
         struct partition_request *next = r->next;
-        partition_request_end(r, status, p->entry_time);
+        partition_request_end(r, status, p->applied_time);
         r = next;
     }
 }
@@ -117,13 +117,13 @@ static enum err why_not_served(const struct partition *p)
 static void serve_memory(struct partition *p, struct partition_now now, struct partition_request *request)
 {
     if (!partition_serves_reads(p, now))
-        partition_request_end(request, why_not_served(p), p->entry_time);
+        partition_request_end(request, why_not_served(p), p->applied_time);
     else if (request->method == METHOD_WATCH)
         partition_watch(p, now, request);
     else if (request->method == METHOD_LOCK)
         partition_lock(p, now, request);
     else
-        partition_request_end(request, ERR_UNSUPPORTED, p->entry_time);
+        partition_request_end(request, ERR_UNSUPPORTED, p->applied_time);
 }
 
 void partition_push(struct partition *p, struct partition_now now, struct partition_request *request)
@@ -131,9 +131,9 @@ void partition_push(struct partition *p, struct partition_now now, struct partit
     if (request->kind == METHOD_MEMORY) {
         serve_memory(p, now, request);
     } else if (request->kind != METHOD_WRITE) {
-        partition_request_end(request, ERR_UNSUPPORTED, p->entry_time);
+        partition_request_end(request, ERR_UNSUPPORTED, p->applied_time);
     } else if (p->stopped || p->gathered_count >= GATHERED_MAX) {
-        partition_request_end(request, p->stopped ? ERR_UNAVAILABLE : ERR_BUSY, p->entry_time);
+        partition_request_end(request, p->stopped ? ERR_UNAVAILABLE : ERR_BUSY, p->applied_time);
     } else {
         request->next = NULL;
         *p->gathered_tail = request;
@@ -147,7 +147,7 @@ void partition_answer_entry(struct partition *p, struct log_entry *e, enum err s
     struct partition_request *request = e->request;
     if (request == NULL)
         return;
-    struct partition_answer answer = { .status = status, .time_ms = p->entry_time, .response = response };
+    struct partition_answer answer = { .status = status, .time_ms = p->applied_time, .response = response };
     e->request = NULL;
     if (e->own_body.len == 0)
         e->body = SLICE_NULL; /* it was the request's */

@@ -25,7 +25,8 @@ struct partition {
     struct partition_applied applied; /* in the state that readers see */
     uint64_t applied_durable;         /* known to be on disk */
     uint64_t apply_to;                /* REPLICA_ACT_APPLY */
-    uint64_t entry_time;              /* newest entry's, applied or not */
+    uint64_t entry_time;              /* newest entry's, applied or not: the next one's is not below it */
+    uint64_t applied_time;            /* newest applied entry's: what callers are told */
     bool stopped;                     /* a damaged row (P9) */
 
     struct log_ring ring;

@@ -41,12 +41,6 @@ static struct log_entry *entry_of_request(struct partition *p, struct partition_
     memcpy(header.request_id, r->request_id, REQUEST_ID_SIZE);
     header.body_len = (uint32_t)r->body.len;
     struct log_entry *e = make_entry(p, &header, r->request);
-    if (p->faults != NULL && p->faults->answer_early) {
-        buf_add_slice(&e->own_body, r->body);
-        e->body = buf_slice(&e->own_body);
-        partition_request_end(r, OK, p->entry_time);
-        return e;
-    }
     e->body = r->body;
     e->request = r;
     return e;
@@ -76,7 +70,7 @@ static bool admit(struct partition *p, struct partition_request *r, struct parti
     if (err == OK)
         err = machine_check(r->method, r->request, r->body.len);
     if (err != OK)
-        partition_request_end(r, err, p->entry_time);
+        partition_request_end(r, err, p->applied_time);
     return err == OK;
 }
 

@@ -41,8 +41,10 @@ void reader_serve(struct kv *kv, struct partition_public *pub, struct partition_
         partition_request_end(request, pub == NULL ? ERR_NOT_PRIMARY : ERR_TIMEOUT, 0);
         return;
     }
-    struct kv_view *view = kv_view_new(kv);
+    /* The lease first, the state after it: the other way round a lease lost and won again in between would
+     * bless an old state. */
     answer.status = may_answer(pub, boot_ns);
+    struct kv_view *view = kv_view_new(kv);
     answer.time_ms = atomic_load(&pub->time_ms);
     if (answer.status == OK)
         answer.status =

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* R threads that answer METHOD_READ from a consistent view, so that a cold disk read delays no write and no
- * beat. The rule (R14): take the view after the request arrived, then check the lease once by reading the
- * clock. */
+ * beat. The rule (R14): after the request arrived check the lease once by reading the clock, then take the
+ * view. */
 #ifndef STORAGE_NODE_PARTITION_READER_H
 #define STORAGE_NODE_PARTITION_READER_H
 

@@ -164,7 +164,7 @@ static void answer_watch(struct partition *p, struct partition_request *request,
     response.modseq = modseq;
     packed.len = tern__watch_response__pack(
         &response, buf_reserve(&packed, tern__watch_response__get_packed_size(&response)));
-    struct partition_answer answer = { .status = OK, .time_ms = p->entry_time, .response = &packed };
+    struct partition_answer answer = { .status = OK, .time_ms = p->applied_time, .response = &packed };
     request->done(request, &answer);
     buf_fini(&packed);
 }
@@ -187,7 +187,7 @@ void partition_watch(struct partition *p, struct partition_now now, struct parti
 {
     Tern__WatchRequest *req = tern__watch_request__unpack(NULL, request->request.len, request->request.data);
     if (req == NULL) {
-        partition_request_end(request, ERR_INVALID, p->entry_time);
+        partition_request_end(request, ERR_INVALID, p->applied_time);
         return;
     }
     uint64_t modseq = 0;
@@ -207,7 +207,7 @@ void partition_watch(struct partition *p, struct partition_now now, struct parti
         w->modseq = modseq;
         answer_watch(p, request, modseq);
     } else {
-        partition_request_end(request, err != OK ? err : ERR_LIMIT, p->entry_time);
+        partition_request_end(request, err != OK ? err : ERR_LIMIT, p->applied_time);
     }
     tern__watch_request__free_unpacked(req, NULL);
 }

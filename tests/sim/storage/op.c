@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/storage/op.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/alloc.h"
+#include "lib/mail/flags.h"
+#include "proto/account.pb-c.h"
+#include "proto/message.pb-c.h"
+
+enum { SMALL_MAX = 600, LARGE_MAX = 40 * 1024, PICK_MAX = 5 };
+
+/* ---- messages */
+
+uint64_t message_size(uint64_t token)
+{
+    uint64_t r = token * UINT64_C(0x9e3779b97f4a7c15);
+    return 64 + (r >> 40) % ((r >> 32) % 16 == 0 ? LARGE_MAX : SMALL_MAX);
+}
+
+void message_bytes(uint64_t token, struct buf *out)
+{
+    uint64_t size = message_size(token), r = token;
+    buf_clear(out);
+    buf_addf(out, "Subject: token %llu\r\n\r\n", (unsigned long long)token);
+    while (out->len < size) {
+        r = r * UINT64_C(6364136223846793005) + 1;
+        buf_add_byte(out, (uint8_t)('a' + (r >> 33) % 26));
+    }
+}
+
+void message_summary(uint64_t token, struct buf *out)
+{
+    buf_clear(out);
+    buf_addf(out, "summary of %llu", (unsigned long long)token);
+}
+
+bool message_token(struct slice bytes, uint64_t *token_out)
+{
+    const char prefix[] = "Subject: token ";
+    if (!slice_starts(bytes, slice_str(prefix)))
+        return false;
+    struct slice rest = slice_sub(bytes, sizeof prefix - 1, bytes.len);
+    ptrdiff_t end = slice_find(rest, '\r');
+    return end > 0 && slice_parse_u64(slice_sub(rest, 0, (size_t)end), UINT64_MAX, token_out);
+}
+
+/* ---- making requests */
+
+static void random_id(struct op *op, uint8_t *id)
+{
+    struct world *w = op->c->w;
+    uint64_t time_ms = atomic_load(&w->parts[op->partition].pub.time_ms), r = world_rand(w);
+    for (int i = 0; i < 8; i++) {
+        id[i] = (uint8_t)(time_ms >> (56 - 8 * i));
+        id[8 + i] = (uint8_t)(r >> (8 * i));
+    }
+}
+
+static void pack(struct op *op, const ProtobufCMessage *message)
+{
+    buf_clear(&op->request);
+    size_t size = protobuf_c_message_get_packed_size(message);
+    op->request.len = protobuf_c_message_pack(message, buf_reserve(&op->request, size + 1));
+}
+
+static struct op *op_new(struct clients *c, enum op_kind kind, struct account *a)
+{
+    for (size_t i = 0; i < OPS_MAX; i++) {
+        if (c->ops[i] != NULL)
+            continue;
+        struct op *op = NEW(struct op);
+        op->c = c;
+        op->kind = kind;
+        op->targets[0] = a;
+        op->target_count = 1;
+        op->partition = a->partition;
+        random_id(op, op->request_id);
+        c->ops[i] = op;
+        return op;
+    }
+    return NULL;
+}
+
+void op_free(struct op *op)
+{
+    for (size_t i = 0; i < OPS_MAX; i++) {
+        if (op->c->ops[i] == op)
+            op->c->ops[i] = NULL;
+    }
+    buf_fini(&op->request);
+    buf_fini(&op->body);
+    buf_fini(&op->response);
+    uidset_fini(&op->uids);
+    free(op);
+}
+
+void op_begin_create(struct clients *c, struct account *a)
+{
+    struct op *op = op_new(c, OP_CREATE, a);
+    if (op == NULL)
+        return;
+    Tern__AccountCreateRequest request = TERN__ACCOUNT_CREATE_REQUEST__INIT;
+    Tern__Credential credential = TERN__CREDENTIAL__INIT;
+    request.address = a->address;
+    request.credential = &credential;
+    a->busy = true;
+    pack(op, &request.base);
+    op_send(op);
+}
+
+static void pick_targets(struct op *op)
+{
+    struct clients *c = op->c;
+    for (size_t i = 0; i < c->account_count && op->target_count < OP_TARGETS_MAX; i++) {
+        struct account *a = &c->accounts[i];
+        if (a != op->targets[0] && a->listed && a->partition == op->partition && world_chance(c->w, 400))
+            op->targets[op->target_count++] = a;
+    }
+    for (size_t i = 0; i < op->target_count; i++)
+        op->uid_floor[i] = op->targets[i]->boxes[0].uid_max;
+}
+
+void op_begin_deliver(struct clients *c, struct account *a)
+{
+    struct op *op = op_new(c, OP_DELIVER, a);
+    if (op == NULL)
+        return;
+    Tern__DeliverRequest request = TERN__DELIVER_REQUEST__INIT;
+    Tern__NewMessage message = TERN__NEW_MESSAGE__INIT;
+    Tern__DeliverTarget targets[OP_TARGETS_MAX], *list[OP_TARGETS_MAX];
+    struct buf summary = { 0 };
+    pick_targets(op);
+    random_id(op, op->named_id);
+    op->token = c->next_token++;
+    message_bytes(op->token, &op->body);
+    message_summary(op->token, &summary);
+    message.size = op->body.len;
+    message.summary = (ProtobufCBinaryData){ summary.len, summary.data };
+    for (size_t i = 0; i < op->target_count; i++) {
+        tern__deliver_target__init(&targets[i]);
+        targets[i].account = op->targets[i]->id;
+        list[i] = &targets[i];
+    }
+    request.delivery_id = (ProtobufCBinaryData){ REQUEST_ID_SIZE, op->named_id };
+    request.message = &message;
+    request.n_targets = op->target_count;
+    request.targets = list;
+    pack(op, &request.base);
+    buf_fini(&summary);
+    op_send(op);
+}
+
+/* Some of the mailbox's messages, and at times UIDs that are gone. */
+static void pick_uids(struct op *op)
+{
+    struct known_mailbox *box = &op->targets[0]->boxes[op->box];
+    struct world *w = op->c->w;
+    for (uint64_t i = 1 + world_below(w, PICK_MAX); i > 0 && box->count > 0; i--) {
+        const struct known *k = &box->messages[world_below(w, box->count)];
+        if (!k->gone || world_chance(w, 100))
+            uidset_add(&op->uids, k->uid);
+    }
+}
+
+static ProtobufCBinaryData encode_uids(const struct uidset *uids, struct buf *out)
+{
+    uidset_encode(uids, out);
+    return (ProtobufCBinaryData){ out->len, out->data };
+}
+
+static void make_append(struct op *op, bool uploaded)
+{
+    Tern__AppendRequest request = TERN__APPEND_REQUEST__INIT;
+    Tern__NewMessage message = TERN__NEW_MESSAGE__INIT, *list[] = { &message };
+    struct buf summary = { 0 };
+    message_summary(op->token, &summary);
+    message.size = message_size(op->token);
+    message.flags = op->flags;
+    if (uploaded)
+        message.upload_id = (ProtobufCBinaryData){ REQUEST_ID_SIZE, op->named_id };
+    else
+        message.summary = (ProtobufCBinaryData){ summary.len, summary.data };
+    request.account = op->targets[0]->id;
+    request.mailbox = op->targets[0]->boxes[op->box].id;
+    request.n_messages = 1;
+    request.messages = list;
+    pack(op, &request.base);
+    buf_clear(&op->body);
+    if (!uploaded)
+        message_bytes(op->token, &op->body);
+    buf_fini(&summary);
+}
+
+static void make_chunk(struct op *op)
+{
+    Tern__UploadChunkRequest request = TERN__UPLOAD_CHUNK_REQUEST__INIT;
+    struct buf whole = { 0 }, summary = { 0 };
+    message_bytes(op->token, &whole);
+    message_summary(op->token, &summary);
+    size_t from = whole.len * (size_t)op->chunk / OP_CHUNKS,
+           to = whole.len * (size_t)(op->chunk + 1) / OP_CHUNKS;
+    request.upload_id = (ProtobufCBinaryData){ REQUEST_ID_SIZE, op->named_id };
+    request.offset = from;
+    request.last = op->chunk == OP_CHUNKS - 1;
+    if (request.last)
+        request.summary = (ProtobufCBinaryData){ summary.len, summary.data };
+    pack(op, &request.base);
+    buf_clear(&op->body);
+    buf_add_slice(&op->body, slice_sub(buf_slice(&whole), from, to));
+    buf_fini(&whole);
+    buf_fini(&summary);
+}
+
+static void make_flags(struct op *op)
+{
+    Tern__StoreFlagsRequest request = TERN__STORE_FLAGS_REQUEST__INIT;
+    struct buf uids = { 0 };
+    request.account = op->targets[0]->id;
+    request.mailbox = op->targets[0]->boxes[op->box].id;
+    request.uids = encode_uids(&op->uids, &uids);
+    op->flags = (uint32_t)world_below(op->c->w, MAIL_FLAGS_ALL + 1);
+    op->mode = (int)world_below(op->c->w, 3);
+    request.mode = (Tern__StoreMode)op->mode;
+    request.flags = op->flags;
+    pack(op, &request.base);
+    buf_fini(&uids);
+}
+
+static void make_expunge(struct op *op)
+{
+    Tern__ExpungeRequest request = TERN__EXPUNGE_REQUEST__INIT;
+    struct buf uids = { 0 };
+    request.account = op->targets[0]->id;
+    request.mailbox = op->targets[0]->boxes[op->box].id;
+    request.uids = encode_uids(&op->uids, &uids);
+    pack(op, &request.base);
+    buf_fini(&uids);
+}
+
+static void make_copy(struct op *op)
+{
+    Tern__CopyRequest request = TERN__COPY_REQUEST__INIT;
+    struct buf uids = { 0 };
+    op->to_box = 1 - op->box;
+    op->move = world_chance(op->c->w, 400);
+    request.account = op->targets[0]->id;
+    request.from = op->targets[0]->boxes[op->box].id;
+    request.to = op->targets[0]->boxes[op->to_box].id;
+    request.uids = encode_uids(&op->uids, &uids);
+    request.move = op->move;
+    pack(op, &request.base);
+    buf_fini(&uids);
+}
+
+void op_begin_actor(struct clients *c, struct account *a)
+{
+    static const enum op_kind kinds[] = { OP_APPEND, OP_UPLOAD,  OP_FLAGS, OP_FLAGS,
+                                          OP_FLAGS,  OP_EXPUNGE, OP_COPY };
+    enum op_kind kind = kinds[world_below(c->w, sizeof kinds / sizeof kinds[0])];
+    struct op *op = op_new(c, kind, a);
+    if (op == NULL)
+        return;
+    op->box = (int)world_below(c->w, MAILBOXES);
+    if (kind == OP_APPEND || kind == OP_UPLOAD) {
+        op->token = c->next_token++;
+        op->flags = (uint32_t)world_below(c->w, MAIL_FLAGS_ALL + 1);
+        random_id(op, op->named_id);
+    } else {
+        pick_uids(op);
+        if (uidset_is_empty(&op->uids)) {
+            op_free(op);
+            return;
+        }
+    }
+    a->busy = true;
+    if (kind == OP_APPEND)
+        make_append(op, false);
+    else if (kind == OP_UPLOAD)
+        make_chunk(op);
+    else if (kind == OP_FLAGS)
+        make_flags(op);
+    else if (kind == OP_EXPUNGE)
+        make_expunge(op);
+    else
+        make_copy(op);
+    op->uid_floor[0] = a->boxes[kind == OP_COPY ? op->to_box : op->box].uid_max;
+    op->modseq_floor = a->boxes[op->box].modseq_max;
+    op_send(op);
+}
+
+bool op_continue(struct op *op)
+{
+    if (op->kind != OP_UPLOAD || op->status != OK)
+        return false;
+    random_id(op, op->request_id);
+    op->renamed = false;
+    op->done = false;
+    buf_clear(&op->response);
+    if (++op->chunk < OP_CHUNKS) {
+        make_chunk(op);
+    } else {
+        op->kind = OP_APPEND;
+        make_append(op, true);
+    }
+    op_send(op);
+    return true;
+}
+
+/* ---- sending */
+
+struct attempt {
+    struct partition_request base; /* first */
+    struct op *op;
+    uint8_t request_id[REQUEST_ID_SIZE];
+    struct buf request, body; /* the op may have moved on when the node looks at them */
+};
+
+static uint32_t method_of(const struct op *op)
+{
+    static const uint32_t methods[] = {
+        [OP_CREATE] = METHOD_ACCOUNT_CREATE,
+        [OP_DELIVER] = METHOD_DELIVER,
+        [OP_UPLOAD] = METHOD_UPLOAD_CHUNK,
+        [OP_APPEND] = METHOD_APPEND,
+        [OP_FLAGS] = METHOD_STORE_FLAGS,
+        [OP_EXPUNGE] = METHOD_EXPUNGE,
+        [OP_COPY] = METHOD_COPY,
+    };
+    return methods[op->kind];
+}
+
+static bool is_no_answer(enum err status)
+{
+    return err_class(status) == ERR_CLASS_TEMPORARY || err_class(status) == ERR_CLASS_ROUTING ||
+           err_class(status) == ERR_CLASS_IN_DOUBT;
+}
+
+static void take_answer(struct attempt *attempt, const struct partition_answer *answer)
+{
+    struct op *op = attempt->op;
+    struct world *w = op->c->w;
+    struct slice response = answer->response == NULL ? SLICE_NULL : buf_slice(answer->response);
+    bool same_id = memcmp(attempt->request_id, op->request_id, REQUEST_ID_SIZE) == 0;
+    if (!w->crashing && answer->status == ERR_EXPIRED && same_id && !op->done && op->attempts == 1) {
+        /* Nothing happened: our idea of the partition's time was too old. */
+        random_id(op, op->request_id);
+        return;
+    }
+    if (w->crashing || is_no_answer(answer->status) || (!same_id && op->kind != OP_DELIVER))
+        return;
+    if (!op->done) {
+        op->done = true;
+        op->status = answer->status;
+        buf_add_slice(&op->response, response);
+    } else if (same_id && !op->renamed &&
+               (op->status != answer->status || !slice_eq(buf_slice(&op->response), response))) {
+        world_fail(w, "a repeated request got another answer (P2): method %s", method_name(method_of(op)));
+    }
+}
+
+static void on_done(struct partition_request *request, const struct partition_answer *answer)
+{
+    struct attempt *attempt = (struct attempt *)request;
+    take_answer(attempt, answer);
+    attempt->op->attempts--;
+    buf_fini(&attempt->request);
+    buf_fini(&attempt->body);
+    free(attempt);
+}
+
+void op_send(struct op *op)
+{
+    struct world *w = op->c->w;
+    struct attempt *attempt = NEW(struct attempt);
+    attempt->op = op;
+    memcpy(attempt->request_id, op->request_id, REQUEST_ID_SIZE);
+    buf_add_slice(&attempt->request, buf_slice(&op->request));
+    buf_add_slice(&attempt->body, buf_slice(&op->body));
+    struct partition_request *r = &attempt->base;
+    r->partition = op->partition;
+    r->method = method_of(op);
+    r->kind = METHOD_WRITE;
+    memcpy(r->request_id, op->request_id, REQUEST_ID_SIZE);
+    r->deadline_mono_ms = w->boot_ns / 1000000 + 10 + world_below(w, 3000);
+    r->request = buf_slice(&attempt->request);
+    r->body = buf_slice(&attempt->body);
+    r->done = on_done;
+    op->attempts++;
+    op->retry_at_ns = w->boot_ns + (50 + world_below(w, 2000)) * 1000000;
+    world_push(w, r);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One thing a user asks for, repeated under the same request id until it is answered. */
+#ifndef TESTS_SIM_STORAGE_OP_H
+#define TESTS_SIM_STORAGE_OP_H
+
+#include "lib/mail/uidset.h"
+#include "tests/sim/storage/client.h"
+
+enum { OP_TARGETS_MAX = 3, OP_CHUNKS = 2 };
+
+enum op_kind { OP_CREATE, OP_DELIVER, OP_UPLOAD, OP_APPEND, OP_FLAGS, OP_EXPUNGE, OP_COPY };
+
+struct op {
+    struct clients *c;
+    enum op_kind kind;
+    struct account *targets[OP_TARGETS_MAX]; /* the actor's account is the first */
+    size_t target_count;
+    uint32_t partition;
+    uint8_t request_id[REQUEST_ID_SIZE];
+    uint8_t named_id[REQUEST_ID_SIZE]; /* delivery or upload */
+    bool renamed;                      /* repeated under another request id: answers need not be equal */
+    struct buf request, body;
+    uint64_t retry_at_ns;
+    uint32_t attempts; /* in the node */
+    bool done;
+    enum err status; /* the first answer */
+    struct buf response;
+
+    uint64_t token;
+    int box, to_box;
+    int chunk; /* OP_UPLOAD: the next one */
+    uint32_t flags;
+    int mode; /* enum of StoreFlags */
+    bool move;
+    struct uidset uids;
+    uint32_t uid_floor[OP_TARGETS_MAX];
+    uint64_t modseq_floor;
+};
+
+/* Begin something random. */
+void op_begin_create(struct clients *c, struct account *a);
+void op_begin_deliver(struct clients *c, struct account *a);
+void op_begin_actor(struct clients *c, struct account *a);
+/* Send it (again). */
+void op_send(struct op *op);
+/* The first answer, for the model. */
+void op_evaluate(struct op *op);
+/* The next chunk of an upload, or the append behind the last. True if there was one (the op goes on). */
+bool op_continue(struct op *op);
+void op_free(struct op *op);
+
+/* The bytes of a message. */
+void message_bytes(uint64_t token, struct buf *out);
+uint64_t message_size(uint64_t token);
+void message_summary(uint64_t token, struct buf *out);
+/* The token of a message read back; false if it is none of ours. */
+bool message_token(struct slice bytes, uint64_t *token_out);
+
+#endif
