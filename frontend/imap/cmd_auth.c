@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* STARTTLS, AUTHENTICATE, LOGIN, ENABLE. */
-#include <openssl/evp.h>
-
 #include "frontend/codec/imap_write.h"
 #include "frontend/imap/command.h"
 #include "frontend/imap/metrics.h"
+#include "lib/base/base64.h"
 #include "lib/base/log.h"
 
 bool imap_plaintext_allowed(const struct imap_session *s)
@@ -84,12 +83,7 @@ enum err imap_cmd_login(struct imap_session *s, struct imap_command *cmd)
 static void write_challenge(struct imap_session *s, struct slice challenge)
 {
     buf_add_str(&s->out, "+ ");
-    if (challenge.len > 0) {
-        size_t size = 4 * ((challenge.len + 2) / 3);
-        uint8_t *at = buf_reserve(&s->out, size + 1); /* EVP_EncodeBlock adds a NUL */
-
-        s->out.len += (size_t)EVP_EncodeBlock(at, challenge.data, (int)challenge.len);
-    }
+    base64_encode(challenge, &s->out);
     buf_add_str(&s->out, "\r\n");
 }
 

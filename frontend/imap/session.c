@@ -253,7 +253,7 @@ static enum wait_end wait_input(struct imap_session *s, enum err *err_out)
         *err_out = ERR_CLOSED;
         return WAIT_FAILED;
     }
-    if (is_idle && !s->idle.active) {
+    if (is_idle && !s->idle.active && !s->input_due) {
         uint64_t linger_ms = loop_deadline_ms(IMAP_LINGER_MS);
 
         *err_out = stream_fill(s->stream, linger_ms < deadline_ms ? linger_ms : deadline_ms);
@@ -262,7 +262,7 @@ static enum wait_end wait_input(struct imap_session *s, enum err *err_out)
         if (*err_out != ERR_TIMEOUT)
             return WAIT_FAILED;
     }
-    if (is_idle && loop_now_ms() < deadline_ms) {
+    if (is_idle && !s->input_due && loop_now_ms() < deadline_ms) {
         if (s->idle.changed)
             return WAIT_INPUT;
         buf_fini(&s->out);
@@ -270,6 +270,7 @@ static enum wait_end wait_input(struct imap_session *s, enum err *err_out)
         stream_park(s->stream, deadline_ms, session_wake, s);
         return WAIT_PARKED;
     }
+    s->input_due = false;
     *err_out = stream_fill(s->stream, deadline_ms);
     return *err_out == OK ? WAIT_INPUT : WAIT_FAILED;
 }
@@ -323,6 +324,7 @@ static void session_wake(struct stream *stream, enum stream_wake why, void *arg)
 {
     struct imap_session *s = arg;
 
+    s->input_due = why != STREAM_WAKE_UNPARK;
     if (fiber_spawn(stream_loop(stream), "imap", session_run, s) == OK)
         return;
     /* The bound on fibers is met. Waiting for its turn would need a queue of sessions; the client comes

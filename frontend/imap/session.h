@@ -52,7 +52,7 @@ struct imap_session {
     enum imap_state state;
     uint32_t enabled; /* of enum imap_enable */
     bool broken;      /* the client cannot be written to, or is out of step: close without a word */
-    bool logging_in;  /* a SASL exchange is under way */
+    bool input_due;   /* the stream woke for input, or its end, which has not been read yet */
     unsigned bad_count;
     unsigned auth_failures;
     uint64_t deadline_ms;         /* of the next command */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lib/store made of memory, for tests of sessions: linked in its place. One account ("alice@example.test",
+ * password "secret"), no yields, and small pages so that paging is exercised. Text keys of SEARCH match
+ * nothing. */
+#ifndef TESTS_UNIT_FRONTEND_IMAP_FAKE_STORE_H
+#define TESTS_UNIT_FRONTEND_IMAP_FAKE_STORE_H
+
+#include "lib/store/message.h"
+
+/* Begin anew: INBOX, Drafts, Sent, Trash with their marks. */
+void fake_store_reset(void);
+void fake_store_free(void);
+struct store *fake_store(void);
+
+/* What another session or a delivery does. Names must exist. */
+uint32_t fake_deliver(const char *mailbox, const char *message);
+void fake_flag(const char *mailbox, uint32_t uid, uint32_t flags);
+void fake_expunge(const char *mailbox, uint32_t uid);
+uint32_t fake_flags_of(const char *mailbox, uint32_t uid);
+/* Let the next write fail with this error. */
+void fake_fail_next_write(enum err err);
+/* How often bodies were read piece by piece, and FETCH pages were asked for with a body. */
+unsigned fake_body_reads(void);
+
+/* Rows a page, 3 at first; messages larger than this stay out of pages. */
+void fake_set_page(uint32_t rows, uint64_t body_bytes_max);
+
+#endif
