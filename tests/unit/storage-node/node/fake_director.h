@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A director with just enough in it for one storage node: it names the node, gives it every partition, and
+ * executes Promote. */
+#ifndef TESTS_UNIT_STORAGE_NODE_NODE_FAKE_DIRECTOR_H
+#define TESTS_UNIT_STORAGE_NODE_NODE_FAKE_DIRECTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct fake_director;
+
+/* Serves on a free loopback port; `zmq` is the caller's context. */
+struct fake_director *fake_director_start(void *zmq, uint32_t partition_count);
+void fake_director_stop(struct fake_director **d);
+const char *fake_director_endpoint(const struct fake_director *d);
+/* Promotions executed so far. */
+uint32_t fake_director_promotions(struct fake_director *d);
+/* Copies the endpoint that the node's newest hello named ("" before). */
+void fake_director_node_endpoint(struct fake_director *d, char *out, size_t size);
+
+#endif

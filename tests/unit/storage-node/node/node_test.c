@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A whole node in this process: real RocksDB, real threads, real sockets, a director that is just enough. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <zmq.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/rand.h"
+#include "lib/fiber/fiber.h"
+#include "lib/rpc/client.h"
+#include "lib/rpc/endpoint.h"
+#include "proto/account.pb-c.h"
+#include "proto/cluster.pb-c.h"
+#include "proto/mailbox.pb-c.h"
+#include "proto/message.pb-c.h"
+#include "proto/methods.h"
+#include "storage-node/node.h"
+#include "tests/unit/storage-node/node/fake_director.h"
+
+enum { PARTITIONS = 8, WAIT_MS = 20 * 1000, STEP_MS = 20, CALL_MS = 5000 };
+
+struct fixture {
+    void *zmq;
+    char folder[64];
+    struct node_config config;
+    struct fake_director *director;
+    struct node *node;
+    struct loop *loop;
+    struct rpc_client *client;
+    struct rpc_peer *peer;
+    void (*body)(struct fixture *f);
+    uint64_t time_seen;
+    uint64_t notices, notice_modseq;
+};
+
+/* ---- calls */
+
+static enum err call(struct fixture *f, uint32_t method, uint32_t partition, const ProtobufCMessage *request,
+                     struct slice body, struct rpc_call *out)
+{
+    uint8_t id[REQUEST_ID_SIZE];
+    *out = (struct rpc_call){
+        .method = method, .partition = partition, .deadline_ms = CALL_MS, .request = request, .body = body
+    };
+    rand_bytes(id, sizeof id);
+    for (int i = 0; i < 8; i++)
+        id[i] = (uint8_t)(f->time_seen >> (56 - 8 * i));
+    out->request_id = id;
+    enum err err = rpc_call(f->peer, out);
+    if (out->time_ms > f->time_seen)
+        f->time_seen = out->time_ms;
+    return err != OK ? err : out->status;
+}
+
+/* The same until the node serves: after a start it waits for its director, and a first request id may be too
+ * old. */
+static enum err call_until(struct fixture *f, uint32_t method, uint32_t partition,
+                           const ProtobufCMessage *request, struct slice body, struct rpc_call *out)
+{
+    enum err err = ERR_UNAVAILABLE;
+    for (int waited = 0; waited < WAIT_MS; waited += STEP_MS) {
+        err = call(f, method, partition, request, body, out);
+        if (err != ERR_UNAVAILABLE && err != ERR_NOT_PRIMARY && err != ERR_EXPIRED && err != ERR_TIMEOUT)
+            return err;
+        rpc_call_fini(out);
+        fiber_sleep_ms(STEP_MS);
+    }
+    return err;
+}
+
+static uint64_t create_account(struct fixture *f, uint32_t partition, const char *address)
+{
+    Tern__AccountCreateRequest request = TERN__ACCOUNT_CREATE_REQUEST__INIT;
+    Tern__Credential credential = TERN__CREDENTIAL__INIT;
+    struct rpc_call c;
+    request.address = (char *)address;
+    request.credential = &credential;
+    assert_int_equal(call_until(f, METHOD_ACCOUNT_CREATE, partition, &request.base, SLICE_NULL, &c), OK);
+    Tern__AccountCreateResponse *r =
+        tern__account_create_response__unpack(NULL, c.response.len, c.response.data);
+    uint64_t id = r->account->id;
+    tern__account_create_response__free_unpacked(r, NULL);
+    rpc_call_fini(&c);
+    return id;
+}
+
+static uint32_t deliver(struct fixture *f, uint32_t partition, uint64_t account, struct slice bytes)
+{
+    Tern__DeliverRequest request = TERN__DELIVER_REQUEST__INIT;
+    Tern__NewMessage message = TERN__NEW_MESSAGE__INIT;
+    Tern__DeliverTarget target = TERN__DELIVER_TARGET__INIT, *targets[] = { &target };
+    uint8_t id[REQUEST_ID_SIZE], summary[] = "summary";
+    struct rpc_call c;
+    rand_bytes(id, sizeof id);
+    for (int i = 0; i < 8; i++)
+        id[i] = (uint8_t)(f->time_seen >> (56 - 8 * i));
+    request.delivery_id = (ProtobufCBinaryData){ sizeof id, id };
+    message.size = bytes.len;
+    message.summary = (ProtobufCBinaryData){ sizeof summary, summary };
+    target.account = account;
+    request.message = &message;
+    request.n_targets = 1;
+    request.targets = targets;
+    assert_int_equal(call_until(f, METHOD_DELIVER, partition, &request.base, bytes, &c), OK);
+    Tern__DeliverResponse *r = tern__deliver_response__unpack(NULL, c.response.len, c.response.data);
+    assert_int_equal(r->results[0]->status, OK);
+    uint32_t uid = r->results[0]->uid;
+    tern__deliver_response__free_unpacked(r, NULL);
+    rpc_call_fini(&c);
+    return uid;
+}
+
+static uint64_t inbox_of(struct fixture *f, uint32_t partition, uint64_t account, uint32_t *messages_out,
+                         uint64_t *modseq_out)
+{
+    Tern__MailboxOpenRequest request = TERN__MAILBOX_OPEN_REQUEST__INIT;
+    struct rpc_call c;
+    request.account = account;
+    request.name = (char *)"INBOX";
+    assert_int_equal(call_until(f, METHOD_MAILBOX_OPEN, partition, &request.base, SLICE_NULL, &c), OK);
+    Tern__MailboxOpenResponse *r = tern__mailbox_open_response__unpack(NULL, c.response.len, c.response.data);
+    uint64_t id = r->mailbox->id;
+    *messages_out = r->mailbox->messages;
+    *modseq_out = r->mailbox->modseq;
+    tern__mailbox_open_response__free_unpacked(r, NULL);
+    rpc_call_fini(&c);
+    return id;
+}
+
+/* ---- a node and its caller */
+
+static void on_notice(uint32_t method, uint32_t partition, struct slice packed, void *arg)
+{
+    struct fixture *f = arg;
+    Tern__WatchNotice *n = tern__watch_notice__unpack(NULL, packed.len, packed.data);
+    assert_int_equal(method, METHOD_WATCH_NOTICE);
+    assert_non_null(n);
+    f->notices++;
+    f->notice_modseq = n->modseq;
+    tern__watch_notice__free_unpacked(n, NULL);
+}
+
+static void start_node(struct fixture *f)
+{
+    assert_int_equal(node_start(&f->config, &f->node), OK);
+}
+
+static void caller_fiber(void *arg)
+{
+    struct fixture *f = arg;
+    char endpoint[RPC_ENDPOINT_MAX] = "";
+    for (int waited = 0; endpoint[0] == '\0' && waited < WAIT_MS; waited += STEP_MS) {
+        fiber_sleep_ms(STEP_MS);
+        fake_director_node_endpoint(f->director, endpoint, sizeof endpoint);
+    }
+    f->peer = rpc_client_peer(f->client, endpoint);
+    f->body(f);
+    loop_stop(f->loop);
+}
+
+/* Run `body` in a fiber that calls the node. */
+static void with_caller(struct fixture *f, void (*body)(struct fixture *f))
+{
+    f->body = body;
+    assert_int_equal(loop_new(&f->loop), OK);
+    f->client = rpc_client_new(f->loop, f->zmq, on_notice, f);
+    assert_int_equal(fiber_spawn(f->loop, "caller", caller_fiber, f), OK);
+    loop_run(f->loop);
+    rpc_client_free(&f->client);
+    loop_free(&f->loop);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = NEW(struct fixture);
+    struct buf text = { 0 }, errors = { 0 };
+    snprintf(f->folder, sizeof f->folder, "/tmp/tern-node-test-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    f->zmq = zmq_ctx_new();
+    f->director = fake_director_start(f->zmq, PARTITIONS);
+    buf_addf(&text,
+             "data = \"%s/data\"; listen = \"tcp://127.0.0.1:0\"; directors = [ \"%s\" ]; user = \"\"; "
+             "http_listen = \"\"; "
+             "disk_reserve = 0; memory_limit = \"64M\"; wal_size_max = \"16M\";",
+             f->folder, fake_director_endpoint(f->director));
+    assert_int_equal(config_load_text(&node_config_table, "test", buf_slice(&text), &f->config, &errors), OK);
+    buf_fini(&text);
+    buf_fini(&errors);
+    start_node(f);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    char *command = xasprintf("rm -rf %s", f->folder);
+    node_stop(&f->node);
+    fake_director_stop(&f->director);
+    zmq_ctx_term(f->zmq);
+    config_fini(&node_config_table, &f->config);
+    int rc = system(command);
+    free(command);
+    free(f);
+    return rc;
+}
+
+/* ---- tests */
+
+static void deliver_and_read(struct fixture *f)
+{
+    uint32_t messages;
+    uint64_t modseq, account = create_account(f, 3, "alice@example.test");
+    assert_int_equal(deliver(f, 3, account, SLICE_LIT("Subject: one\r\n\r\nfirst\r\n")), 1);
+    assert_int_equal(deliver(f, 3, account, SLICE_LIT("Subject: two\r\n\r\nsecond\r\n")), 2);
+    uint64_t inbox = inbox_of(f, 3, account, &messages, &modseq);
+    assert_int_equal(messages, 2);
+    Tern__BodyRequest request = TERN__BODY_REQUEST__INIT;
+    struct rpc_call c;
+    request.account = account;
+    request.mailbox = inbox;
+    request.uid = 2;
+    request.length = 1000;
+    assert_int_equal(call(f, METHOD_BODY, 3, &request.base, SLICE_NULL, &c), OK);
+    assert_true(slice_eq_str(c.response_body, "Subject: two\r\n\r\nsecond\r\n"));
+    rpc_call_fini(&c);
+}
+
+static void test_delivers_and_reads(void **state)
+{
+    with_caller(*state, deliver_and_read);
+}
+
+static uint64_t survivor;
+
+static void before_restart(struct fixture *f)
+{
+    survivor = create_account(f, 5, "bob@example.test");
+    for (uint32_t i = 1; i <= 20; i++)
+        assert_int_equal(deliver(f, 5, survivor, SLICE_LIT("Subject: x\r\n\r\ny\r\n")), i);
+}
+
+static void after_restart(struct fixture *f)
+{
+    uint32_t messages;
+    uint64_t modseq;
+    inbox_of(f, 5, survivor, &messages, &modseq);
+    assert_int_equal(messages, 20);
+    assert_int_equal(deliver(f, 5, survivor, SLICE_LIT("Subject: x\r\n\r\ny\r\n")), 21);
+}
+
+static void test_restart_promotes_itself_and_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    with_caller(f, before_restart);
+    assert_int_equal(fake_director_promotions(f->director), 0);
+    node_stop(&f->node);
+    start_node(f);
+    usleep(300 * 1000); /* the new endpoint comes with the first hello */
+    with_caller(f, after_restart);
+    assert_true(fake_director_promotions(f->director) >= 1);
+}
+
+static void watch_and_deliver(struct fixture *f)
+{
+    uint32_t messages;
+    uint64_t modseq, account = create_account(f, 1, "carol@example.test");
+    uint64_t inbox = inbox_of(f, 1, account, &messages, &modseq);
+    Tern__WatchRequest request = TERN__WATCH_REQUEST__INIT;
+    struct rpc_call c;
+    request.watch = 77;
+    request.account = account;
+    request.mailbox = inbox;
+    assert_int_equal(call(f, METHOD_WATCH, 1, &request.base, SLICE_NULL, &c), OK);
+    Tern__WatchResponse *r = tern__watch_response__unpack(NULL, c.response.len, c.response.data);
+    assert_int_equal(r->modseq, modseq);
+    tern__watch_response__free_unpacked(r, NULL);
+    rpc_call_fini(&c);
+    deliver(f, 1, account, SLICE_LIT("Subject: z\r\n\r\nz\r\n"));
+    for (int i = 0; i < 100 && f->notices == 0; i++)
+        fiber_sleep_ms(5);
+    assert_int_equal(f->notices, 1);
+    assert_true(f->notice_modseq > modseq);
+    request.end = true;
+    assert_int_equal(call(f, METHOD_WATCH, 1, &request.base, SLICE_NULL, &c), OK);
+    rpc_call_fini(&c);
+    deliver(f, 1, account, SLICE_LIT("Subject: z\r\n\r\nz\r\n"));
+    fiber_sleep_ms(50);
+    assert_int_equal(f->notices, 1);
+}
+
+static void test_watch_hears_of_a_delivery(void **state)
+{
+    with_caller(*state, watch_and_deliver);
+}
+
+static enum err lock(struct fixture *f, uint64_t account, const char *token, bool release)
+{
+    Tern__LockRequest request = TERN__LOCK_REQUEST__INIT;
+    struct rpc_call c;
+    request.account = account;
+    request.token = (ProtobufCBinaryData){ strlen(token), (uint8_t *)token };
+    request.release = release;
+    enum err err = call_until(f, METHOD_LOCK, 2, &request.base, SLICE_NULL, &c);
+    rpc_call_fini(&c);
+    return err;
+}
+
+static void take_locks(struct fixture *f)
+{
+    assert_int_equal(lock(f, 9, "one", false), OK);
+    assert_int_equal(lock(f, 9, "two", false), ERR_IN_USE);
+    assert_int_equal(lock(f, 9, "one", false), OK);
+    assert_int_equal(lock(f, 9, "two", true), OK);
+    assert_int_equal(lock(f, 9, "two", false), ERR_IN_USE);
+    assert_int_equal(lock(f, 9, "one", true), OK);
+    assert_int_equal(lock(f, 9, "two", false), OK);
+}
+
+static void test_lock_excludes(void **state)
+{
+    with_caller(*state, take_locks);
+}
+
+static void ask_nonsense(struct fixture *f)
+{
+    struct rpc_call c;
+    Tern__MapRequest request = TERN__MAP_REQUEST__INIT;
+    create_account(f, 0, "dave@example.test"); /* it serves */
+    assert_int_equal(call(f, 999, 0, &request.base, SLICE_NULL, &c), ERR_UNSUPPORTED);
+    rpc_call_fini(&c);
+    assert_int_equal(call(f, METHOD_DOMAIN_ADD, 0, &request.base, SLICE_NULL, &c), ERR_UNSUPPORTED);
+    rpc_call_fini(&c);
+    assert_int_equal(call(f, METHOD_DELIVER, 0, &request.base, SLICE_LIT("x"), &c), ERR_INVALID);
+    rpc_call_fini(&c);
+    assert_int_equal(call(f, METHOD_MAILBOX_LIST, PARTITIONS + 1, &request.base, SLICE_NULL, &c),
+                     ERR_NOT_PRIMARY);
+    rpc_call_fini(&c);
+    assert_int_equal(call(f, METHOD_DELIVER, 1u << 30, &request.base, SLICE_LIT("x"), &c), ERR_INVALID);
+    rpc_call_fini(&c);
+    uint8_t *big = xcalloc(1, BODY_CHUNK_MAX + 1);
+    assert_int_equal(call(f, METHOD_DELIVER, 0, &request.base, slice_of(big, BODY_CHUNK_MAX + 1), &c),
+                     ERR_TOO_BIG);
+    rpc_call_fini(&c);
+    free(big);
+}
+
+static void test_refuses_nonsense(void **state)
+{
+    with_caller(*state, ask_nonsense);
+}
+
+static void serve_without_director(struct fixture *f)
+{
+    uint64_t account = create_account(f, 4, "erin@example.test");
+    fake_director_stop(&f->director);
+    fiber_sleep_ms(1200); /* a hello fails meanwhile */
+    assert_int_equal(deliver(f, 4, account, SLICE_LIT("Subject: a\r\n\r\na\r\n")), 1);
+    Tern__MapRequest request = TERN__MAP_REQUEST__INIT;
+    struct rpc_call c;
+    assert_int_equal(call(f, METHOD_MAP, 0, &request.base, SLICE_NULL, &c), OK);
+    Tern__MapResponse *r = tern__map_response__unpack(NULL, c.response.len, c.response.data);
+    assert_int_equal(r->map->n_partitions, PARTITIONS);
+    tern__map_response__free_unpacked(r, NULL);
+    rpc_call_fini(&c);
+}
+
+static void test_goes_on_without_director(void **state)
+{
+    with_caller(*state, serve_without_director);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_delivers_and_reads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_restart_promotes_itself_and_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_watch_hears_of_a_delivery, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lock_excludes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_refuses_nonsense, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_goes_on_without_director, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
