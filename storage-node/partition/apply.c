@@ -166,7 +166,7 @@ static void answer(struct apply_item *item)
 
 static enum err cut_log(struct partition *p, struct partition_now now)
 {
-    if (p->applied.index - p->mark < LOG_KEEP_COUNT && p->mark_bytes < LOG_KEEP_BYTES)
+    if (p->applied.index - p->mark < p->keep_count && p->mark_bytes < p->keep_bytes)
         return OK;
     uint64_t to = p->mark < p->applied_durable ? p->mark : p->applied_durable;
     p->mark = p->applied.index;

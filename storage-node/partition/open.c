@@ -132,6 +132,7 @@ enum err partition_load(struct partition *p, uint64_t nonce, struct partition_no
     uint64_t last = 0;
     enum err err;
     TRY(load_record(p, &event.start.record));
+    p->recorded = event.start.record;
     TRY(load_applied(p));
     TRY(find_last(p, &last));
     TRY(load_time(p, last));

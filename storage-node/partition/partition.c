@@ -30,6 +30,8 @@ static struct partition *make(const struct partition_options *options, struct pa
     p->pub = options->pub;
     p->stats = options->stats;
     p->faults = options->faults;
+    p->keep_count = options->log_keep_count != 0 ? options->log_keep_count : LOG_KEEP_COUNT;
+    p->keep_bytes = options->log_keep_bytes != 0 ? options->log_keep_bytes : LOG_KEEP_BYTES;
     p->gathered_tail = &p->gathered_first;
     p->proposal = NEW_ARRAY(struct replica_entry, PROPOSE_COUNT_MAX);
     p->next_tick = REPLICA_NEVER;

@@ -42,6 +42,8 @@ enum {
     LOG_KEEP_COUNT = 1024, /* entries kept behind the applied index for members that come back ... */
     LOG_KEEP_BYTES = 2 * 1024 * 1024, /* ... or bytes; between one and two times as much is kept */
     SWEEP_INTERVAL_MS = 60 * 1000,
+    RECORD_COMMIT_LAG =
+        256, /* entries by which the commit index on disk may lag while nothing else of the record changes */
 };
 
 struct partition;
@@ -110,6 +112,8 @@ struct partition_options {
     struct partition_public *pub;
     struct partition_stats *stats;
     uint64_t nonce;                      /* random */
+    uint32_t log_keep_count;             /* 0: LOG_KEEP_COUNT */
+    uint32_t log_keep_bytes;             /* 0: LOG_KEEP_BYTES */
     const struct storage_faults *faults; /* NULL */
 };
 

@@ -21,7 +21,8 @@ struct partition {
     struct replica_actions actions;
     uint64_t next_tick;
 
-    struct partition_record record;   /* as in the newest job that was submitted */
+    struct partition_record record;   /* as in the newest job that stored it */
+    bool recorded;                    /* such a job was submitted, or the record was on disk at start */
     struct partition_applied applied; /* in the state that readers see */
     uint64_t applied_durable;         /* known to be on disk */
     uint64_t apply_to;                /* REPLICA_ACT_APPLY */
@@ -40,6 +41,7 @@ struct partition {
     /* Cutting the log's front: when LOG_KEEP_* came behind `mark`, it is cut there and the mark moves to the
      * applied index. */
     uint64_t mark, mark_bytes;
+    uint32_t keep_count, keep_bytes;
 
     uint64_t next_sweep_ns; /* CLOCK_BOOTTIME */
     uint64_t sweep_index;   /* of a sweep not yet applied; 0: none */

@@ -33,6 +33,7 @@ static void put_record(struct partition *p, struct log_job *job)
 {
     record_key(p->id, &p->key);
     record_encode(&p->record, &p->value);
+    p->recorded = true;
     log_job_put_copy(job, KV_META, buf_slice(&p->key), buf_slice(&p->value));
 }
 
@@ -92,9 +93,12 @@ static void do_write(struct partition *p, const struct replica_action *a, struct
         log_entry_ref(e); /* the event's maker keeps and drops its own */
         append_entry(p, job, e);
     }
-    p->record.dep = a->write.dep;
-    p->record.commit = a->write.commit;
-    put_record(p, job);
+    if (!p->recorded || a->write.dep != p->record.dep ||
+        a->write.commit >= p->record.commit + RECORD_COMMIT_LAG) {
+        p->record.dep = a->write.dep;
+        p->record.commit = a->write.commit;
+        put_record(p, job);
+    }
     submit(p, job);
 }
 
@@ -109,6 +113,7 @@ static void do_wipe(struct partition *p, const struct replica_action *a)
     applied_key(p->id, &p->key);
     log_job_delete(job, KV_META, buf_slice(&p->key));
     p->record = (struct partition_record){ .dep = a->wipe.dep };
+    p->recorded = false;
     if (a->wipe.keep_record) {
         put_record(p, job);
     } else {

@@ -34,7 +34,7 @@ static const struct {
 enum { BREAK_COUNT = sizeof breaks / sizeof breaks[0] };
 
 struct totals {
-    uint64_t runs, crashes, acked, repeated, reads, reads_refused, commits;
+    uint64_t runs, crashes, acked, repeated, reads, reads_refused, commits, cut;
 };
 
 /* Hours pass while nobody asks for anything: what is remembered for a while is swept. */
@@ -46,6 +46,19 @@ static void long_pause(struct world *w, struct clients *c)
     world_advance(w, LONG_PAUSE_MS);
     world_settle(w);
     w->calm = false;
+}
+
+static uint64_t cut_entries(const struct world *w)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < WORLD_PARTITIONS; i++) {
+        struct replica_info info;
+        if (w->parts[i].p == NULL)
+            continue;
+        partition_info(w->parts[i].p, &info);
+        sum += info.base;
+    }
+    return sum;
 }
 
 /* The failure's text goes to `failure_out`; true if the run was good. */
@@ -82,6 +95,7 @@ static bool run(uint64_t seed, const struct storage_faults *faults, bool trace, 
     totals->reads += c.reads;
     totals->reads_refused += c.reads_refused;
     totals->commits += w.commits;
+    totals->cut += cut_entries(&w);
     memcpy(failure_out, w.failure, sizeof w.failure);
     bool good = !w.failed;
     world_fini(&w);
@@ -94,8 +108,8 @@ static void print_totals(const struct totals *t)
     printf("%llu runs, %llu crashes, %llu acknowledged, %llu repeated, %llu batches, %llu reads (%llu "
            "refused)\n",
            (unsigned long long)t->runs, (unsigned long long)t->crashes, (unsigned long long)t->acked,
-           (unsigned long long)t->repeated, (unsigned long long)t->commits, (unsigned long long)t->reads,
-           (unsigned long long)t->reads_refused);
+           (unsigned long long)t->repeated, (unsigned long long)t->commits, (unsigned long long)t->cut,
+           (unsigned long long)t->reads, (unsigned long long)t->reads_refused);
 }
 
 static int run_seeds(uint64_t from, uint64_t to, const struct storage_faults *faults, bool trace)

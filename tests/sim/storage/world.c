@@ -176,6 +176,7 @@ static void boot(struct world *w)
             .pub = &wp->pub,
             .stats = &w->stats,
             .nonce = world_rand(w),
+            .log_keep_count = w->log_keep,
             .faults = w->faults,
         };
         wp->pub = (struct partition_public){ 0 };
@@ -235,6 +236,7 @@ void world_init(struct world *w, uint64_t seed, const struct storage_faults *fau
         .rand = seed, .faults = faults, .boot_ns = UINT64_C(1000000000000), .real_ms = UINT64_C(1700000000000)
     };
     current = w;
+    w->log_keep = 1 + (uint32_t)world_below(w, 60);
     w->kv = kv_open_mem();
     w->batch = kv_batch_new(w->kv);
     w->host = (struct partition_host){ w, on_submit, on_notify, on_ask, &peer_transport_none };
