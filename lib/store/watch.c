@@ -186,7 +186,7 @@ void watches_on_notice(struct store *store, struct slice packed)
         return;
     struct topic_key key = { notice->account, notice->mailbox };
     struct topic *topic;
-    if (notice->watch == store->watches->id) {
+    if (store->watches != NULL && notice->watch == store->watches->id) {
         HASH_FIND(hh, store->watches->topics, &key, sizeof key, topic);
         if (topic != NULL)
             tell(topic, notice->modseq);
@@ -197,6 +197,8 @@ void watches_on_notice(struct store *store, struct slice packed)
 void watches_on_map(struct store *store)
 {
     struct topic *topic, *next;
+    if (store->watches == NULL) /* a last map or notice may come while the store is being freed */
+        return;
     HASH_ITER (hh, store->watches->topics, topic, next) {
         if (topic->primary_epoch != epoch_of(store, topic->home) && !topic->busy)
             enqueue(store->watches, topic);
