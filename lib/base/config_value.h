@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values of configuration keys: text to number, bounds, storing in the struct. Used by config.c only. */
+/* Values of configuration keys: text to number, bounds, storing in the struct. Used by config.c; the
+ * two parsers also where people type such values elsewhere. */
 #ifndef LIB_BASE_CONFIG_VALUE_H
 #define LIB_BASE_CONFIG_VALUE_H
 
