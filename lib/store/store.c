@@ -64,8 +64,8 @@ void store_free(struct store **store)
     struct store *s = *store;
     if (s == NULL)
         return;
+    map_stop(s); /* first: it tells the watches of a new map */
     watches_stop(s);
-    map_stop(s);
     rpc_client_free(&s->rpc);
     for (size_t i = 0; i < s->director_count; i++)
         free(s->directors[i]);

@@ -22,7 +22,8 @@
 enum {
     WORKERS_MAX = 16, /* registrations under way */
     TICK_MS = 1000,
-    RETRY_MS = 1000, /* after a registration that failed */
+    RETRY_MS = 1000,    /* after a registration that failed */
+    STOP_CHECK_MS = 10, /* while workers end */
 };
 
 struct topic_key {
@@ -171,6 +172,8 @@ void watches_stop(struct store *store)
     struct watches *all = store->watches;
     struct topic *topic, *next;
     timer_stop(&all->tick);
+    while (all->workers > 0 && fiber_self() != NULL)
+        fiber_sleep_ms(STOP_CHECK_MS);
     HASH_ITER (hh, all->topics, topic, next) {
         assert(LIST_EMPTY(&topic->watches));
         forget(all, topic);
