@@ -50,6 +50,12 @@ static enum err load_bytes(struct fetch *f, const struct message_row *message, s
         err = body_reader_copy(&reader, 0, message->size, &f->part);
     }
     body_reader_end(&reader);
+    if (err == ERR_NOT_FOUND) {
+        /* Its bytes are gone (a learner replays an entry whose message is expunged later): a row without
+         * them. */
+        row->parts &= ~(uint32_t)(ROW_HEADER | ROW_BODY);
+        return OK;
+    }
     row->header = slice_sub(buf_slice(&f->part), 0, header_len);
     row->body = slice_sub(buf_slice(&f->part), header_len, f->part.len);
     return err;

@@ -245,7 +245,6 @@ static enum err apply_request(struct apply *a, struct slice request)
     err = find_first_answer(a);
     if (err != ERR_NOT_FOUND)
         return err;
-    kv_txn_mark(a->state.txn);
     err = perform(a, request);
     if (err != OK && !is_refusal(err))
         return err;
@@ -253,10 +252,23 @@ static enum err apply_request(struct apply *a, struct slice request)
         kv_txn_rollback_to_mark(a->state.txn);
         machine_result_clear(a->out);
         a->body_taken = false;
+        TRY(advance_clock(a));
     }
     a->out->status = err;
     if (err != OK || !a->unremembered)
         remember_answer(a);
+    return OK;
+}
+
+static enum err apply_entry(struct apply *a, struct slice request)
+{
+    TRY(advance_clock(a));
+    if (a->header->method == ENTRY_SWEEP)
+        TRY(apply_sweep(a));
+    else if (a->header->method != ENTRY_BARRIER)
+        TRY(apply_request(a, request));
+    if (a->header->body_len > 0 && !a->body_taken)
+        apply_free_body(a, a->index);
     return OK;
 }
 
@@ -274,14 +286,11 @@ enum err machine_apply(struct kv_txn *txn, uint32_t partition, uint64_t index, s
         .out = out,
         .value = &out->row,
     };
-    TRY(advance_clock(&a));
-    if (header.method == ENTRY_SWEEP)
-        TRY(apply_sweep(&a));
-    else if (header.method != ENTRY_BARRIER)
-        TRY(apply_request(&a, request));
-    if (header.body_len > 0 && !a.body_taken)
-        apply_free_body(&a, index);
-    return OK;
+    kv_txn_mark(txn);
+    enum err err = apply_entry(&a, request);
+    if (err != OK) /* nothing of a half-applied entry stays among the rows of other partitions */
+        kv_txn_rollback_to_mark(txn);
+    return err;
 }
 
 /* ---- looking at a request */

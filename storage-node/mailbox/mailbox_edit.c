@@ -187,39 +187,49 @@ enum err message_remove(struct apply *a, struct mailbox_edit *m, uint32_t uid,
 
 /* ---- what has vanished */
 
+/* List the oldest VANISHED rows, `count` of them, and raise the floor to them; keys as varbytes. */
+static enum err list_oldest(struct apply *a, struct mailbox_edit *m, uint32_t count, struct buf *keys)
+{
+    struct key from, behind;
+    /* Below the floor there are none: no need to walk over what was deleted there. */
+    key_of_modseq(&from, a->state.partition, m->account->id, KEY_VANISHED, m->row.id, m->row.vanished_floor,
+                  0);
+    key_of_mailbox(&behind, a->state.partition, m->account->id, KEY_VANISHED, m->row.id);
+    key_behind(&behind);
+    struct kv_iter *it = state_iter(&a->state, &from, &behind);
+    enum err err = OK;
+    bool on_row = kv_iter_seek(it, key_slice(&from));
+    for (; on_row && count > 0 && err == OK; on_row = kv_iter_next(it), count--) {
+        enum key_kind kind;
+        struct cursor rest;
+        bool good = key_read(kv_iter_key(it), &kind, &rest);
+        cursor_be64(&rest);
+        m->row.vanished_floor = cursor_be64(&rest);
+        if (!good || rest.bad)
+            err = state_corrupt_row(&a->state, kv_iter_key(it));
+        buf_add_varbytes(keys, kv_iter_key(it));
+    }
+    if (err == OK)
+        err = kv_iter_err(it);
+    kv_iter_free(&it);
+    return err == OK && count > 0 ? ERR_CORRUPT : err;
+}
+
 /* Forget the oldest VANISHED rows beyond the bound; whoever asks for changes since before the floor is told
  * so. */
 static enum err forget_oldest(struct apply *a, struct mailbox_edit *m)
 {
     if (m->row.vanished_count <= VANISHED_MAX)
         return OK;
-    struct key prefix;
-    key_of_mailbox(&prefix, a->state.partition, m->account->id, KEY_VANISHED, m->row.id);
     uint32_t excess = m->row.vanished_count - VANISHED_MAX;
-    struct key *doomed = arena_alloc_array(a->state.arena, excess, sizeof *doomed);
-    uint32_t count = 0;
-    enum err err = OK;
-    struct kv_iter *it = state_iter_prefix(&a->state, &prefix);
-    for (bool on_row = kv_iter_seek(it, key_slice(&prefix)); on_row && count < excess;
-         on_row = kv_iter_next(it)) {
-        doomed[count].len = 0;
-        key_text(&doomed[count++], kv_iter_key(it));
-        enum key_kind kind;
-        struct cursor rest;
-        if (!key_read(kv_iter_key(it), &kind, &rest))
-            break;
-        cursor_be64(&rest);
-        m->row.vanished_floor = cursor_be64(&rest);
-    }
-    err = kv_iter_err(it);
-    kv_iter_free(&it);
-    TRY(err);
-    if (count < excess)
-        return ERR_CORRUPT;
-    for (uint32_t i = 0; i < count; i++)
-        apply_delete(a, &doomed[i]);
-    m->row.vanished_count -= count;
-    return OK;
+    struct buf keys = { 0 };
+    enum err err = list_oldest(a, m, excess, &keys);
+    struct cursor c = cursor_of(buf_slice(&keys));
+    while (err == OK && c.rest.len > 0)
+        kv_txn_delete(a->state.txn, KV_STATE, cursor_varbytes(&c));
+    buf_fini(&keys);
+    m->row.vanished_count -= excess;
+    return err;
 }
 
 static enum err store_vanished(struct apply *a, struct mailbox_edit *m)
