@@ -5,6 +5,7 @@
 #include <gmime/gmime.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistr.h>
 
 #include "lib/base/alloc.h"
 
@@ -52,7 +53,8 @@ bool charset_is_ascii_superset(struct slice name)
 enum { INCOMPLETE_MAX = 16, OUT_CHUNK = 4096 };
 
 struct charset_conv {
-    iconv_t iconv;
+    bool utf8;       /* nothing to convert, only to check: glibc's converter lets too large codes pass */
+    iconv_t iconv;   /* if not utf8 */
     size_t held_len; /* of a character cut at the end of the last piece */
     uint8_t held[INCOMPLETE_MAX];
 };
@@ -61,13 +63,19 @@ enum err charset_conv_new(struct slice name, struct charset_conv **out)
 {
     if (name.len > CHARSET_NAME_MAX || (name.len > 0 && memchr(name.data, '\0', name.len) != NULL))
         return ERR_UNSUPPORTED;
-    char *text = charset_is_utf8(name) ? xstrdup("utf-8") : slice_dup(name);
-    iconv_t iconv = g_mime_iconv_open("utf-8", text);
-    free(text);
-    if (iconv == (iconv_t)-1)
-        return ERR_UNSUPPORTED;
+    iconv_t converter = (iconv_t)-1;
+    bool utf8 = charset_is_utf8(name);
+    if (!utf8) {
+        mail_init();
+        char *text = slice_dup(name);
+        converter = g_mime_iconv_open("utf-8", text);
+        free(text);
+        if (converter == (iconv_t)-1)
+            return ERR_UNSUPPORTED;
+    }
     struct charset_conv *c = NEW(struct charset_conv);
-    c->iconv = iconv;
+    c->utf8 = utf8;
+    c->iconv = converter;
     *out = c;
     return OK;
 }
@@ -76,7 +84,8 @@ void charset_conv_free(struct charset_conv **c)
 {
     if (*c == NULL)
         return;
-    g_mime_iconv_close((*c)->iconv);
+    if (!(*c)->utf8)
+        g_mime_iconv_close((*c)->iconv);
     free(*c);
     *c = NULL;
 }
@@ -86,24 +95,53 @@ static void add_replacement(struct buf *out)
     buf_add_str(out, "\xef\xbf\xbd");
 }
 
-/* Convert as much as goes; what is left of `in` afterwards is the beginning of a character. */
-static void convert(struct charset_conv *c, struct slice *in, struct buf *out)
+/* Copy what is valid; what is left of `in` afterwards is the beginning of a character. */
+static void copy_valid(struct slice *in, struct buf *out)
 {
     while (in->len > 0) {
-        char *from = (char *)in->data;
-        size_t from_left = in->len, to_left = OUT_CHUNK;
-        char *to = (char *)buf_reserve(out, OUT_CHUNK);
-        size_t result = iconv(c->iconv, &from, &from_left, &to, &to_left);
-        int why = errno;
-        out->len += OUT_CHUNK - to_left;
-        *in = slice_of(from, from_left);
-        if (result != (size_t)-1 || why == E2BIG)
-            continue;
-        if (why == EINVAL && in->len <= INCOMPLETE_MAX)
+        const uint8_t *bad = u8_check(in->data, in->len);
+        size_t valid = bad == NULL ? in->len : (size_t)(bad - in->data);
+        buf_add(out, in->data, valid);
+        *in = slice_sub(*in, valid, in->len);
+        ucs4_t code;
+        if (bad == NULL || u8_mbtoucr(&code, in->data, in->len) == -2)
             return;
         add_replacement(out);
         *in = slice_sub(*in, 1, in->len);
     }
+}
+
+static void convert_iconv(struct charset_conv *c, struct slice *in, struct buf *out)
+{
+    struct buf made = { 0 };
+    while (in->len > 0) {
+        char *from = (char *)in->data;
+        size_t from_left = in->len, to_left = OUT_CHUNK;
+        char *to = (char *)buf_reserve(&made, OUT_CHUNK);
+        size_t result = iconv(c->iconv, &from, &from_left, &to, &to_left);
+        int why = errno;
+        made.len += OUT_CHUNK - to_left;
+        *in = slice_of(from, from_left);
+        if (result != (size_t)-1 || why == E2BIG)
+            continue;
+        if (why == EINVAL && in->len <= INCOMPLETE_MAX)
+            break;
+        add_replacement(&made);
+        *in = slice_sub(*in, 1, in->len);
+    }
+    /* Whole characters come out of iconv, but not all of them are Unicode's. */
+    struct slice rest = buf_slice(&made);
+    copy_valid(&rest, out);
+    buf_fini(&made);
+}
+
+/* Convert as much as goes; what is left of `in` afterwards is the beginning of a character. */
+static void convert(struct charset_conv *c, struct slice *in, struct buf *out)
+{
+    if (c->utf8)
+        copy_valid(in, out);
+    else
+        convert_iconv(c, in, out);
 }
 
 void charset_conv_push(struct charset_conv *c, struct slice bytes, struct buf *out)

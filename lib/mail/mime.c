@@ -25,9 +25,16 @@ enum scan_state {
     SCAN_DELIMITER, /* behind a delimiter, up to the end of that line */
 };
 
+/* The first eight bytes of a boundary as a number, so that the lines that begin with "--" for other reasons
+ * cost little even under a hundred open multiparts. */
+struct boundary_head {
+    uint64_t bytes, mask;
+};
+
 struct open_part {
     uint32_t index;
     struct slice boundary; /* empty: a message, or a multipart whose last delimiter is past */
+    struct boundary_head head;
 };
 
 struct mime_scanner {
@@ -127,10 +134,21 @@ static void begin_part(struct mime_scanner *m, uint32_t parent)
     buf_clear(&m->header);
 }
 
+static struct boundary_head head_of(struct slice s)
+{
+    struct boundary_head head = { 0 };
+    size_t len = s.len < sizeof head.bytes ? s.len : sizeof head.bytes;
+    if (len > 0) {
+        memcpy(&head.bytes, s.data, len);
+        memset(&head.mask, 0xff, len);
+    }
+    return head;
+}
+
 static void push_open(struct mime_scanner *m, uint32_t index, struct slice boundary)
 {
     assert(m->open_count <= MIME_DEPTH_MAX);
-    m->open[m->open_count++] = (struct open_part){ index, boundary };
+    m->open[m->open_count++] = (struct open_part){ index, boundary, head_of(boundary) };
     if (boundary.len > 0)
         m->boundary_count++;
 }
@@ -239,7 +257,11 @@ enum line_kind { LINE_UNDECIDED, LINE_PLAIN, LINE_EMPTY, LINE_DELIMITER };
 static int find_boundary(const struct mime_scanner *m, struct slice text)
 {
     int best = -1;
+    uint64_t bytes = head_of(text).bytes;
     for (int i = (int)m->open_count - 1; i >= 0; i--) {
+        struct boundary_head head = m->open[i].head;
+        if ((bytes & head.mask) != head.bytes)
+            continue;
         struct slice boundary = m->open[i].boundary;
         if (boundary.len > 0 && slice_starts(text, boundary) &&
             (best < 0 || boundary.len > m->open[best].boundary.len))

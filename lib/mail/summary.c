@@ -196,8 +196,7 @@ struct slice summary_param_get(struct slice list, const char *name)
 
 /* --- header fields ---------------------------------------------------------------------- */
 
-/* Does the summary know all fields of this name (or that there is none)? */
-static bool knows_name(const struct summary *s, struct slice name)
+bool summary_knows_field(const struct summary *s, struct slice name)
 {
     if (name.len == 0)
         return true;
@@ -217,7 +216,7 @@ static bool knows_name(const struct summary *s, struct slice name)
 bool summary_header_fields(const struct summary *s, const struct slice *names, size_t count, struct buf *out)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!knows_name(s, names[i]))
+        if (!summary_knows_field(s, names[i]))
             return false;
     }
     header_filter(s->headers, names, count, false, out);

@@ -113,6 +113,9 @@ bool summary_language_next(struct slice *list, struct slice *out);
 /* The value of a parameter in an encoded list (name without case), or SLICE_NULL. */
 struct slice summary_param_get(struct slice list, const char *name);
 
+/* Does `headers` hold all fields of this name (or is there none at all)? Then SEARCH needs no header either.
+ */
+bool summary_knows_field(const struct summary *s, struct slice name);
 /* Answer HEADER.FIELDS (names) of the whole message from the summary: append the fields as written and an
  * empty line. False, with nothing appended, if the header itself has to be read for it. */
 bool summary_header_fields(const struct summary *s, const struct slice *names, size_t count, struct buf *out);

@@ -62,6 +62,8 @@ static void header_fields_are_answered(void **state)
     struct summary s = summarise(slice_str(mail), &encoded);
     assert_true(answers(&s, "SUBJECT to", "To: bob@example.test\r\nSubject: one\r\n two\r\n\r\n"));
     assert_true(answers(&s, "Cc", "\r\n"));
+    assert_true(summary_knows_field(&s, slice_str("subject")));
+    assert_false(summary_knows_field(&s, slice_str("X-Spam")));
     assert_true(answers(&s, "X-Nobody-Has-This Cc", "\r\n"));
     assert_false(answers(&s, "Subject X-SPAM", ""));
     assert_false(answers(&s, "return-path", ""));
