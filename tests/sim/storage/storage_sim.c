@@ -105,11 +105,10 @@ static bool run(uint64_t seed, const struct storage_faults *faults, bool trace, 
 
 static void print_totals(const struct totals *t)
 {
-    printf("%llu runs, %llu crashes, %llu acknowledged, %llu repeated, %llu batches, %llu reads (%llu "
-           "refused)\n",
-           (unsigned long long)t->runs, (unsigned long long)t->crashes, (unsigned long long)t->acked,
-           (unsigned long long)t->repeated, (unsigned long long)t->commits, (unsigned long long)t->cut,
-           (unsigned long long)t->reads, (unsigned long long)t->reads_refused);
+    printf("%llu runs, %llu crashes, %llu acknowledged, %llu repeated, ", (unsigned long long)t->runs,
+           (unsigned long long)t->crashes, (unsigned long long)t->acked, (unsigned long long)t->repeated);
+    printf("%llu batches, %llu log entries cut, %llu reads (%llu refused)\n", (unsigned long long)t->commits,
+           (unsigned long long)t->cut, (unsigned long long)t->reads, (unsigned long long)t->reads_refused);
 }
 
 static int run_seeds(uint64_t from, uint64_t to, const struct storage_faults *faults, bool trace)
