@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+# Ports, and the configuration file of each process. Sourced. The keys are explained in deploy/config.
+
+# The port with a name ("storage-1-rpc"): the one it had, else a free one below the ephemeral ports and not a front-end's.
+port_of() {
+    local port
+    port=$(sed -n "s/^$1 //p" "$DIR/ports" 2>/dev/null)
+    if [ -z "$port" ]; then
+        port=$(python3 - "$DIR/ports" "$DIR $1" "$PORT_BASE" <<'END'
+import socket, sys, zlib
+file, seed, base = sys.argv[1], sys.argv[2], int(sys.argv[3])
+try:
+    taken = {int(line.split()[1]) for line in open(file)}
+except FileNotFoundError:
+    taken = set()
+taken |= {base + 1000 * i + p for i in range(28) for p in (525, 587, 465, 143, 993, 110, 995)}
+for step in range(12000):
+    port = 20000 + (zlib.crc32(seed.encode()) + step) % 12000
+    if port in taken:
+        continue
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+    print(port)
+    break
+END
+        )
+        [ -n "$port" ] || fail "no free port for $1"
+        echo "$1 $port" >>"$DIR/ports"
+    fi
+    echo "$port"
+}
+
+# service_port FRONTEND OFFSET
+service_port() {
+    echo $((PORT_BASE + 1000 * ($1 - 1) + $2))
+}
+
+config_common() {
+    cat <<END
+user = "";
+drain_timeout = "3s";
+http_listen = "127.0.0.1:$(port_of "$1-$2-http")";
+END
+}
+
+config_director() {
+    cat <<END
+listen = "tcp://127.0.0.1:$(port_of "director-$1-rpc")";
+data = "$DIR/data/director-$1";
+coordination = "embedded";
+partitions = $PARTITIONS;
+copies = 1;
+initial_nodes = $INITIAL_NODES;
+END
+}
+
+config_directors() {
+    local n list=""
+    for ((n = 1; n <= DIRECTORS; n++)); do
+        list="$list${list:+, }\"tcp://127.0.0.1:$(port_of "director-$n-rpc")\""
+    done
+    echo "directors = [ $list ];"
+}
+
+config_storage() {
+    config_directors
+    cat <<END
+name = "storage-$1";
+zone = "zone-$1";
+data = "$DIR/data/storage-$1";
+listen = "tcp://127.0.0.1:$(port_of "storage-$1-rpc")";
+memory_limit = "256M";
+END
+}
+
+config_frontend() {
+    config_directors
+    cat <<END
+hostname = "mail.example.test";
+listen: {
+    smtp = [ "127.0.0.1:$(service_port "$1" 525)" ];
+    submission = [ "127.0.0.1:$(service_port "$1" 587)" ];
+    submissions = [ "127.0.0.1:$(service_port "$1" 465)" ];
+    imap = [ "127.0.0.1:$(service_port "$1" 143)" ];
+    imaps = [ "127.0.0.1:$(service_port "$1" 993)" ];
+    pop3 = [ "127.0.0.1:$(service_port "$1" 110)" ];
+    pop3s = [ "127.0.0.1:$(service_port "$1" 995)" ];
+};
+tls: {
+    certificate = "$DIR/tls/server.pem";
+    key = "$DIR/tls/server.key";
+};
+allow_plaintext_auth = $([ "$PLAINTEXT" = 1 ] && echo true || echo false);
+trusted_nets = [ "127.0.0.0/8", "::1/128" ];
+END
+}
+
+# Writes DIR/conf/ROLE-N.conf. A process that runs with another configuration is ended: `up` starts it again.
+config_write() {
+    local file=$DIR/conf/$1-$2.conf
+    { config_common "$1" "$2" && "config_$1" "$2"; } >"$file.new" || return 1
+    if cmp -s "$file.new" "$file"; then
+        rm -f "$file.new"
+        return 0
+    fi
+    mv "$file.new" "$file"
+    if daemon_pid "$1" "$2" >/dev/null; then
+        daemon_term "$1" "$2"
+        daemon_gone "$1" "$2" 6 || daemon_kill "$1" "$2"
+    fi
+}
