@@ -24,11 +24,11 @@ settings_parse() {
         esac
         case $1 in
         --dir) [ -n "$2" ] || refuse "--dir needs a folder"; DIR=$2 ;;
-        --storage) settings_number "$@" 1 64; GIVEN_STORAGE=$2 ;;
-        --directors) settings_number "$@" 1 7; GIVEN_DIRECTORS=$2 ;;
-        --frontends) settings_number "$@" 1 28; GIVEN_FRONTENDS=$2 ;;
-        --partitions) settings_number "$@" 1 16384; GIVEN_PARTITIONS=$2 ;;
-        --port-base) settings_number "$@" 0 30000; GIVEN_PORT_BASE=$2 ;;
+        --storage) settings_number "$1" "$2" 1 64; GIVEN_STORAGE=$2 ;;
+        --directors) settings_number "$1" "$2" 1 7; GIVEN_DIRECTORS=$2 ;;
+        --frontends) settings_number "$1" "$2" 1 28; GIVEN_FRONTENDS=$2 ;;
+        --partitions) settings_number "$1" "$2" 1 16384; GIVEN_PARTITIONS=$2 ;;
+        --port-base) settings_number "$1" "$2" 0 30000; GIVEN_PORT_BASE=$2 ;;
         --coordination) GIVEN_COORDINATION=$2 ;;
         *) refuse "no such option: $1" ;;
         esac
