@@ -51,10 +51,13 @@ static void tell_row(struct imap_session *s, const struct imap_telling *how, con
             uidset_add(fresh, row->uid);
         return;
     }
-    if (how->silent != NULL && row->modseq <= how->silent_modseq && uidset_contains(how->silent, row->uid))
-        tell_modseq(s, row, seq);
-    else
+    bool silent =
+        how->silent != NULL && row->modseq <= how->silent_modseq && uidset_contains(how->silent, row->uid);
+
+    if (!silent)
         imap_changes_write_flags(s, row, seq, how->with_uid);
+    else if (!how->silent_is_told)
+        tell_modseq(s, row, seq);
 }
 
 /* What has vanished: of the view into `gone`, and out of what is new. */

@@ -10,7 +10,8 @@ struct imap_telling {
     bool may_expunge;            /* EXPUNGE may be said now (RFC 9051 7.5.1) */
     bool with_uid;               /* FETCH responses carry the UID: the command was a UID one */
     const struct uidset *silent; /* NULL, or messages ... */
-    uint64_t silent_modseq;      /* ... whose changes up to here the client made itself with .SILENT */
+    uint64_t silent_modseq;      /* ... whose changes up to here the client made itself with .SILENT ... */
+    bool silent_is_told;         /* ... or has been told in full */
 };
 
 /* Ask for what happened since the view's modseq and write it to s->out: FLAGS and PERMANENTFLAGS if keywords

@@ -173,6 +173,7 @@ static enum err fetch_uids(struct imap_fetching *f, const struct uidset *uids)
         f->cmd->is_fresh = false;
     f->cmd->silent = &f->marked;
     f->cmd->silent_modseq = f->marked_modseq;
+    f->cmd->silent_is_told = true;
     if (f->unknown_cte)
         return imap_reply_no(f->cmd, "UNKNOWN-CTE", "A part cannot be decoded");
     /* RFC 5530: the client still counts messages that are gone. */

@@ -118,6 +118,7 @@ static void tell_changes(struct imap_session *s, const struct imap_command *cmd)
         .with_uid = cmd->uid,
         .silent = cmd->silent,
         .silent_modseq = cmd->silent_modseq,
+        .silent_is_told = cmd->silent_is_told,
     };
     enum err err;
 

@@ -45,9 +45,11 @@ struct imap_command {
     const char *text; /* NULL for "NAME completed" */
 
     bool is_fresh; /* the store has just said that nothing new happened: no need to ask */
-    const struct uidset
-        *silent; /* STORE .SILENT: changes of these up to silent_modseq are the client's own */
+    /* Changes of these messages up to silent_modseq are the client's own: made by STORE .SILENT, or told in
+     * its FETCH rows already. */
+    const struct uidset *silent;
     uint64_t silent_modseq;
+    bool silent_is_told;
 };
 
 struct imap_rule {
