@@ -103,8 +103,8 @@ static void commit_to(struct replica *r, uint64_t received) /* R8 */
 
 void rep_member_on_append(struct replica *r, const struct replica_msg *msg)
 {
-    if (msg->epoch < r->ep) { /* R2 */
-        rep_member_refuse(r, msg->peer, msg->append.prev_index);
+    if (msg->epoch < r->ep) { /* R2; prev 0: says nothing of where the logs join */
+        rep_member_refuse(r, msg->peer, 0);
         return;
     }
     if (r->started && msg->epoch == r->ep) {

@@ -220,14 +220,14 @@ void rep_peer_on_refuse(struct replica *r, const struct replica_msg *msg)
     struct rep_peer *peer = rep_peer_find(r, msg->peer);
     if (!r->started || msg->epoch != r->ep || peer == NULL)
         return;
+    bool snapshot = peer->mode == REP_PEER_SNAPSHOT;
+    if (snapshot ? msg->refuse.nonce == peer->snap_nonce : msg->refuse.prev == 0)
+        return; /* answered by the snapshot already; or no Append of this epoch was refused */
     if (msg->refuse.last < peer->ack) {
         if (peer->kind != REP_PEER_LEARNER) /* older than its Ack */
             return;
         peer->ack = 0; /* or it has begun again with nothing, as only a learner may (R24) */
     }
-    bool snapshot = peer->mode == REP_PEER_SNAPSHOT;
-    if (snapshot && msg->refuse.nonce == peer->snap_nonce)
-        return;
     peer->retry_ns = r->cfg.retry_ns;
     uint64_t base = r->log.base;
     uint64_t joined = msg->refuse.commit > peer->ack ? msg->refuse.commit : peer->ack;

@@ -152,7 +152,7 @@ struct replica_msg {
         } ack;
         struct {
             uint64_t commit, last; /* the receiver's */
-            uint64_t prev;         /* of the Append that is refused */
+            uint64_t prev;         /* of the Append that does not join; 0 if another message is refused */
             uint64_t nonce;        /* allows one snapshot (R24) */
         } refuse;
         struct {

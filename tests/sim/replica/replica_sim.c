@@ -247,6 +247,9 @@ static bool may_lose_disk(struct sim *s, int n)
 {
     const struct replica_conf *conf = vc_conf(&s->vc);
     struct replica_node id = s->vc.nodes[n].id;
+    for (size_t i = 0; i < s->vc.pool_count; i++)
+        if (s->vc.pool[i]->kind == VM_ASK && s->vc.pool[i]->from == n)
+            return false; /* it may yet be made primary */
     for (uint8_t i = 0; i < conf->member_count; i++)
         if (!replica_node_eq(s->vc.nodes[conf->members[i].id - 1].id, conf->members[i]))
             return false; /* one is lost already */
