@@ -7,12 +7,20 @@
 #include "lib/ops/signals.h"
 #include "storage-node/node.h"
 
+static void check(const void *conf, struct buf *errors)
+{
+    const struct node_config *config = conf;
+    if (config->directors.count == 0)
+        buf_add_str(errors, "directors: name at least one\n");
+}
+
 static const struct program program = {
     .name = "tern-storage-node",
     .summary = "keeps the mail of Tern's partitions",
     .config_file = "/etc/tern/storage-node.conf",
     .table = &node_config_table,
     .common_offset = offsetof(struct node_config, common),
+    .check = check,
 };
 
 static sem_t drain;
@@ -29,9 +37,7 @@ int main(int argc, char **argv)
     struct signals_handlers handlers = { .on_drain = on_drain };
     program_init(&program, argc, argv, &config);
     sem_init(&drain, 0, 0);
-    enum err err = config.directors.count == 0 ? ERR_INVALID : signals_start(&handlers);
-    if (config.directors.count == 0)
-        log_error("node", "directors: name at least one");
+    enum err err = signals_start(&handlers);
     if (err == OK)
         err = node_start(&config, &node);
     if (err == OK) {

@@ -11,6 +11,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/metrics.h"
 #include "lib/ops/http.h"
 #include "lib/ops/privileges.h"
 #include "lib/rpc/server.h"
@@ -21,8 +22,7 @@
 #include "storage-node/rpc/dispatch.h"
 
 enum {
-    DIRECTOR_SILENCE_MAX_MS = 10 * 1000, /* not ready (but serving) beyond it */
-    OPEN_FILES_SHARE = 2,                /* of the process's files, 1/2 is the database's */
+    OPEN_FILES_SHARE = 2, /* of the process's files, 1/2 is the database's */
     BACKGROUND_THREADS = 2,
     HOST_NAME_MAX_BYTES = 256,
     DRAIN_POLL_US = 5000,
@@ -68,13 +68,13 @@ static enum err bind_requests(struct node *n)
     return rpc_server_start(&options, &n->server);
 }
 
+/* That no director answers is no reason: mail flows without one, and a node that took itself out of service
+ * for it would turn the directors' outage into everybody's. */
 static void not_ready(struct buf *reasons, void *arg)
 {
     struct node *n = arg;
     if (n->control == NULL || atomic_load(&n->workers) == NULL)
         buf_add_str(reasons, "no director has accepted this node yet\n");
-    else if (control_silence_ms(n->control) > DIRECTOR_SILENCE_MAX_MS)
-        buf_add_str(reasons, "no director answers\n");
     if (map_holder_version(n->map) == 0)
         buf_add_str(reasons, "no map yet\n");
     if (atomic_load(&n->workers) != NULL)
@@ -110,6 +110,11 @@ static enum err open_database(struct node *n)
 
 /* ---- what the control thread calls */
 
+static double director_silence(void *arg)
+{
+    return (double)control_silence_ms(arg) / 1000;
+}
+
 static struct worker_pool *on_identity(void *arg, uint32_t node_id)
 {
     struct node *n = arg;
@@ -132,6 +137,8 @@ static struct worker_pool *on_identity(void *arg, uint32_t node_id)
     };
     struct worker_pool *workers = worker_pool_start(&options);
     node_figures_register(&n->figures, n->kv, workers, n->readers, n->dispatch);
+    metrics_gauge_func("tern_director_silence_seconds", "since a director last answered", NULL,
+                       director_silence, n->control);
     dispatch_open(n->dispatch, workers, n->readers);
     atomic_store(&n->workers, workers);
     return workers;

@@ -357,6 +357,31 @@ static void test_refuses_nonsense(void **state)
     with_caller(*state, ask_nonsense);
 }
 
+static void fill_the_disk(struct fixture *f)
+{
+    uint32_t messages;
+    uint64_t modseq, account = create_account(f, 6, "frank@example.test");
+    deliver(f, 6, account, SLICE_LIT("Subject: a\r\n\r\na\r\n"));
+    f->config.disk_reserve = UINT64_MAX; /* the disk has less than this from now on; looked at every hello */
+    fiber_sleep_ms(2 * HELLO_INTERVAL_MS);
+    Tern__AccountCreateRequest request = TERN__ACCOUNT_CREATE_REQUEST__INIT;
+    Tern__AliasDeleteRequest deletion = TERN__ALIAS_DELETE_REQUEST__INIT;
+    struct rpc_call c;
+    request.address = (char *)"grace@example.test";
+    assert_int_equal(call(f, METHOD_ACCOUNT_CREATE, 6, &request.base, SLICE_NULL, &c), ERR_NO_SPACE);
+    rpc_call_fini(&c);
+    inbox_of(f, 6, account, &messages, &modseq); /* reads go on, and so do deletions */
+    assert_int_equal(messages, 1);
+    deletion.address = (char *)"nobody@example.test";
+    assert_int_equal(call(f, METHOD_ALIAS_DELETE, 6, &deletion.base, SLICE_NULL, &c), ERR_NOT_FOUND);
+    rpc_call_fini(&c);
+}
+
+static void test_full_disk_refuses_new_mail_only(void **state)
+{
+    with_caller(*state, fill_the_disk);
+}
+
 static void serve_without_director(struct fixture *f)
 {
     uint64_t account = create_account(f, 4, "erin@example.test");
@@ -385,6 +410,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_watch_hears_of_a_delivery, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock_excludes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refuses_nonsense, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_full_disk_refuses_new_mail_only, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_goes_on_without_director, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
