@@ -100,8 +100,8 @@ class Connection:
         self.sock.settimeout(TIMEOUT)
         try:
             self.sock.sendall(data)
-        except OSError as error:
-            raise Mismatch(f"cannot send: {error}")
+        except OSError:
+            pass  # the server hung up meanwhile: what is expected next tells whether it should have
 
     def close(self):
         self.sock.close()
