@@ -87,6 +87,8 @@ static ProtobufCMessage *unpack(const struct method_row *method, struct slice re
 static void pack(const ProtobufCMessage *message, struct buf *out)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
+    if (size == 0)
+        return;
     out->len += protobuf_c_message_pack(message, buf_reserve(out, size));
 }
 

@@ -275,6 +275,10 @@ bool segment_decode(struct slice value, struct segment_row *out)
         return false;
     memcpy(out->exists, exists.data, exists.len);
     memcpy(out->unseen, unseen.data, unseen.len);
+    for (size_t i = 0; i < unseen.len; i++) {
+        if ((out->unseen[i] & ~out->exists[i]) != 0)
+            return false;
+    }
     return true;
 }
 
