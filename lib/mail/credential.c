@@ -10,15 +10,55 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uninorm.h>
+#include <unistr.h>
 
 #include "lib/base/alloc.h"
 
-/* SASLprep (RFC 4013) as far as it matters between client and server: NFKC. A password that is not valid
- * UTF-8 stays as it is. */
-static struct slice prepare(struct slice password, uint8_t **owned_out)
+/* RFC 4013 2.1: non-ASCII spaces (RFC 3454 C.1.2) become a space ... */
+static bool is_odd_space(ucs4_t c)
+{
+    return c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200b) || c == 0x202f || c == 0x205f ||
+           c == 0x3000;
+}
+
+/* ... and what is commonly mapped to nothing (B.1) goes. */
+static bool is_ignorable(ucs4_t c)
+{
+    return c == 0xad || c == 0x34f || c == 0x1806 || (c >= 0x180b && c <= 0x180d) || c == 0x200c ||
+           c == 0x200d || c == 0x2060 || (c >= 0xfe00 && c <= 0xfe0f) || c == 0xfeff;
+}
+
+/* The mapping, never longer than its source; false if the source is not UTF-8. */
+static bool map_characters(struct slice password, uint8_t *out, size_t *len_out)
 {
     size_t len = 0;
-    *owned_out = u8_normalize(UNINORM_NFKC, password.data, password.len, NULL, &len);
+    for (size_t at = 0; at < password.len;) {
+        ucs4_t c;
+        int size = u8_mbtoucr(&c, password.data + at, password.len - at);
+        if (size < 0)
+            return false;
+        if (is_odd_space(c)) {
+            out[len++] = ' ';
+        } else if (!is_ignorable(c)) {
+            memcpy(out + len, password.data + at, (size_t)size);
+            len += (size_t)size;
+        }
+        at += (size_t)size;
+    }
+    *len_out = len;
+    return true;
+}
+
+/* SASLprep (RFC 4013) without its prohibitions: mapping and NFKC, what clients do before they make their
+ * keys. A password that is not valid UTF-8 stays as it is. */
+static struct slice prepare(struct slice password, uint8_t **owned_out)
+{
+    size_t mapped_len = 0, len = 0;
+    uint8_t *mapped = xmalloc(password.len + 1);
+    bool valid = map_characters(password, mapped, &mapped_len);
+    *owned_out = valid ? u8_normalize(UNINORM_NFKC, mapped, mapped_len, NULL, &len) : NULL;
+    OPENSSL_cleanse(mapped, password.len + 1);
+    free(mapped);
     return *owned_out == NULL ? password : slice_of(*owned_out, len);
 }
 
@@ -46,6 +86,10 @@ enum err scram_make_keys(struct slice password, struct slice salt, uint32_t iter
     uint8_t salted[CREDENTIAL_KEY_SIZE], client_key[CREDENTIAL_KEY_SIZE];
     uint8_t *owned;
     struct slice prepared = prepare(password, &owned);
+    if (prepared.len == 0) { /* of nothing but characters that are mapped to nothing */
+        discard(owned, 0);
+        return ERR_INVALID;
+    }
     bool ok = PKCS5_PBKDF2_HMAC((const char *)prepared.data, (int)prepared.len, salt.data, (int)salt.len,
                                 (int)iterations, EVP_sha256(), sizeof salted, salted) == 1;
     ok = ok && hmac(salted, "Client Key", client_key) && hmac(salted, "Server Key", out->server_key);
