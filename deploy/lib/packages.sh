@@ -6,7 +6,7 @@ PACKAGES_BUILD="build-essential cmake ninja-build pkg-config protobuf-compiler p
     libcrypt-dev libargon2-dev libmicrohttpd-dev libboost-context-dev libxxhash-dev libidn2-dev libunistring-dev uthash-dev"
 # What deploy/local.sh itself uses: certificates, the demonstration mail, processes by pid.
 PACKAGES_RUN="openssl curl procps python3"
-PACKAGES_TEST="libcmocka-dev clang-format python3-pytest spin strace swaks isync offlineimap3 fetchmail msmtp mutt tmux
+PACKAGES_TEST="libcmocka-dev clang-format python3-pytest spin strace swaks libnet-ssleay-perl isync offlineimap3 fetchmail msmtp mutt tmux
     libpython3.11-testsuite"
 # Beside Tern in tests/bench.
 PACKAGES_BENCH="dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix python3-matplotlib"

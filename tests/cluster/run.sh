@@ -14,9 +14,10 @@ for argument in "$@"; do
     [ -e "${argument%%::*}" ] && targets=() # the arguments name what to run
 done
 
-report=$(mktemp)
-trap 'rm -f "$report"' EXIT
-/usr/bin/python3 -B -m pytest -p no:cacheprovider "--build=$build" -q --tb=short -rf "${targets[@]}" "$@" 2>&1 | tee "$report"
+work=$(mktemp -d)
+report=$work/report
+trap 'rm -rf "$work"' EXIT
+/usr/bin/python3 -B -m pytest -p no:cacheprovider --basetemp "$work/tests" "--build=$build" -q --tb=short -rf "${targets[@]}" "$@" 2>&1 | tee "$report"
 status=${PIPESTATUS[0]}
 
 # pytest's last line: "2 failed, 30 passed, 1 error in 4.5s".
