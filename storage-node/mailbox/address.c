@@ -98,7 +98,7 @@ enum err read_address_list(struct read_ctx *r, const Tern__AddressListRequest *r
         struct slice address = slice_sub(key, prefix.len, key.len);
         if (slice_eq_str(address, request->after) || !is_of_domain(address, request->domain))
             continue;
-        if (response.n_rows == limit) {
+        if (response.n_rows == limit || r->state.arena->used_total > FETCH_PAGE_MAX) {
             response.more = true;
             break;
         }

@@ -344,6 +344,8 @@ enum err machine_read(struct kv *kv, const struct kv_view *view, uint32_t partit
     enum err err = message == NULL ? ERR_INVALID : method->check(message, 0);
     if (err == OK)
         err = method->read(&r, message);
+    if (response->len > MACHINE_READ_MAX || body->len > MACHINE_READ_MAX)
+        err = ERR_LIMIT;
     if (err != OK) {
         buf_clear(response);
         buf_clear(body);

@@ -15,7 +15,11 @@
 #include "proto/methods.h"
 #include "storage-node/kv/kv.h"
 
-enum { MACHINE_VERSION = 1 }; /* the highest state-machine version this program speaks */
+enum {
+    MACHINE_VERSION = 1, /* the highest state-machine version this program speaks */
+    MACHINE_READ_MAX =
+        7 * 512 * 1024, /* bytes of an answer's response or body: below what a frame may have */
+};
 
 struct entry_header {
     uint8_t version;  /* state-machine version the entry is to be applied with */

@@ -144,12 +144,11 @@ static enum err fill_mailboxes(struct listing *l, Tern__MailboxListResponse *res
     struct arena *arena = l->r->state.arena;
     TRY(load_all(l));
     response->mailboxes = ARENA_ARRAY(arena, Tern__Mailbox *, l->count);
-    struct keywords_row *keywords = ARENA_NEW(arena, struct keywords_row);
+    static const struct keywords_row no_keywords; /* whoever wants them opens the mailbox */
     for (size_t i = 0; i < l->count; i++) {
         struct listed *item = &l->items[i];
         TRY(make_name(l, item, 1));
-        TRY(state_keywords(&l->r->state, l->account, item->row.id, keywords));
-        response->mailboxes[i] = mailbox_message(arena, &item->row, item->full_name, keywords);
+        response->mailboxes[i] = mailbox_message(arena, &item->row, item->full_name, &no_keywords);
     }
     response->n_mailboxes = l->count;
     qsort(response->mailboxes, l->count, sizeof *response->mailboxes, compare_name);

@@ -284,6 +284,28 @@ static void test_rocksdb_damaged_log_is_corrupt(void **state)
     free(copy);
 }
 
+/* A torn tail is what a power cut leaves: all before it counts. */
+static void test_rocksdb_torn_tail(void **state)
+{
+    struct kv_fixture *f = *state;
+    put(f->kv, KV_STATE, "first", "1");
+    put(f->kv, KV_STATE, "last", "2");
+    assert_int_equal(kv_sync(f->kv), OK);
+    char *copy = xasprintf("%s/copy", f->path);
+    char *command = xasprintf("mkdir '%s' && cp '%s'/[0-9A-Z]* '%s' && truncate -s -3 '%s'/*.log", copy,
+                              f->path, copy, copy);
+    assert_int_equal(system(command), 0);
+    struct kv_options options = fixture_options(f);
+    options.path = copy;
+    struct kv *torn = NULL;
+    assert_int_equal(kv_open_rocksdb(&options, &torn), OK);
+    expect(torn, NULL, KV_STATE, "first", "1");
+    expect(torn, NULL, KV_STATE, "last", NULL);
+    kv_close(&torn);
+    free(command);
+    free(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +319,7 @@ int main(void)
         ON_BOTH(test_random_writes),
         ON_BOTH(test_threads),
         cmocka_unit_test_setup_teardown(test_rocksdb_reopens, setup_rocks, teardown),
+        cmocka_unit_test_setup_teardown(test_rocksdb_torn_tail, setup_rocks, teardown),
         cmocka_unit_test_setup_teardown(test_rocksdb_damaged_log_is_corrupt, setup_rocks, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
