@@ -82,7 +82,9 @@ void partition_answer_entry(struct partition *p, struct log_entry *e, enum err s
 /* Publish role, epoch and primary for the other threads. */
 void partition_publish(struct partition *p);
 
-/* May memory-only requests be served now: primary, active, lease good? */
+/* May memory-only requests be served now: primary, active, lease good at the turn's time? (Their answers are
+ * hints and courtesies: a watch is renewed, a lock excludes sessions only. Reads of mail check the clock
+ * itself.) */
 bool partition_serves_reads(const struct partition *p, struct partition_now now);
 
 /* watch.c, lock.c: METHOD_MEMORY */
