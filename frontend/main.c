@@ -190,7 +190,8 @@ static void close_lane(void *arg)
         loop_stop(lane->context.loop);
 }
 
-static void drain(void)
+/* True if no session is left. */
+static bool drain(void)
 {
     log_info("frontend", "draining connections=%zu", listeners_connections(listeners));
     atomic_store(&draining, true);
@@ -202,6 +203,7 @@ static void drain(void)
     listeners_abort(listeners);
     wait_for_sessions(ABORT_WAIT_MS);
     log_info("frontend", "drained cut=%zu", cut);
+    return listeners_connections(listeners) == 0;
 }
 
 static void close_lanes(void)
@@ -246,8 +248,8 @@ int main(int argc, char **argv)
 
     while (sem_wait(&drain_wanted) != 0)
         continue;
-    drain();
-    close_lanes();
+    if (drain())
+        close_lanes();
     http_stop(&http);
     /* Whatever did not end in time holds nothing that matters. */
     _exit(0);

@@ -173,6 +173,7 @@ static void recent_fiber(void *arg)
     enum err err = run_empty(r->store, r->account, METHOD_RECENT_ADVANCE, &request.base);
     if (err != OK) /* only means that some messages are \Recent once more */
         log_debug("store", "recent not advanced: %s", err_name(err));
+    r->store->background--;
     free(r);
 }
 
@@ -181,6 +182,8 @@ void store_recent_advance(struct store *store, struct account_ref account, uint6
 {
     struct recent *r = NEW(struct recent);
     *r = (struct recent){ .store = store, .account = account, .mailbox = mailbox, .uid = recent_uid };
-    if (fiber_spawn(store->loop, "recent", recent_fiber, r) != OK)
+    if (fiber_spawn(store->loop, "recent", recent_fiber, r) == OK)
+        store->background++;
+    else
         free(r);
 }

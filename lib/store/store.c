@@ -8,6 +8,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "lib/fiber/fiber.h"
 #include "lib/store/message.h"
 #include "lib/store/store_priv.h"
 
@@ -15,6 +16,8 @@ _Static_assert((int)STORE_BODY_READ_MAX == (int)FETCH_PAGE_MAX && (int)STORE_COP
                    (int)STORE_APPEND_MAX == (int)APPEND_MESSAGES_MAX &&
                    (int)STORE_LOCK_EXPIRY_MS == (int)LOCK_EXPIRY_MS,
                "what callers are told must be what the nodes hold to");
+
+enum { STOP_CHECK_MS = 10 }; /* while the last calls end */
 
 static void on_notice(uint32_t method, uint32_t partition, struct slice packed, void *arg)
 {
@@ -66,6 +69,8 @@ void store_free(struct store **store)
         return;
     map_stop(s); /* first: it tells the watches of a new map */
     watches_stop(s);
+    while (s->background > 0 && fiber_self() != NULL)
+        fiber_sleep_ms(STOP_CHECK_MS);
     rpc_client_free(&s->rpc);
     for (size_t i = 0; i < s->director_count; i++)
         free(s->directors[i]);

@@ -32,6 +32,7 @@ struct store {
 
     uint64_t time_seen_ms; /* newest partition time any node has told us */
     struct watches *watches;
+    unsigned background; /* fibers that nobody waits for but store_free */
 };
 
 /* ---- the map (map.c) */
