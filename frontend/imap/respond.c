@@ -74,7 +74,10 @@ void imap_respond_error(struct imap_session *s, struct imap_command *cmd, enum e
                          "It is not known whether the last command took effect, connect again");
         return;
     case ERR_CLASS_SYSTEM:
-        respond_system(s, cmd, err);
+        if (err == ERR_NO_SPACE) /* the storage node has logged it once (P9) */
+            imap_reply_no(cmd, "UNAVAILABLE", "The server's disk is full, try again later");
+        else
+            respond_system(s, cmd, err);
         return;
     }
 }

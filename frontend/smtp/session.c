@@ -109,6 +109,10 @@ void smtp_reply_err(struct smtp_session *s, enum err err, const char *what)
     case ERR_CLASS_SYSTEM:
         break;
     }
+    if (err == ERR_NO_SPACE) { /* the storage node has logged it once (P9) */
+        smtp_reply(s, 452, "4.3.1", "%s: insufficient system storage, try again later", what);
+        return;
+    }
     struct log_ref ref = log_fault("smtp", "%s: %s", what, err_name(err));
     smtp_reply(s, 451, "4.3.0", "%s: local error, reference %s", what, ref.text);
 }

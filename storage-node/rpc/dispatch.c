@@ -6,6 +6,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "lib/rpc/endpoint.h"
 #include "storage-node/rpc/dispatch_figures.h"
 
@@ -200,7 +201,13 @@ void dispatch_drain(struct dispatch *d)
 
 void dispatch_set_disk_low(struct dispatch *d, bool low)
 {
-    atomic_store(&d->disk_low, low);
+    if (atomic_exchange(&d->disk_low, low) == low)
+        return;
+    if (low)
+        log_warn("node",
+                 "the disk is nearly full (disk_reserve): new mail is refused, reading and deleting go on");
+    else
+        log_info("node", "the disk has room again: new mail is taken");
 }
 
 void dispatch_set_stalled(struct dispatch *d, bool stalled)
