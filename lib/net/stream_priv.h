@@ -34,6 +34,7 @@ struct stream {
     int fd;
     uint8_t poll_events; /* what `poll` watches; may be more than somebody waits for */
     bool may_read;       /* the socket may have input: try before waiting */
+    bool ack_owed; /* bytes came since we last sent: the kernel may be holding their acknowledgement back */
     bool input_cancelled, aborted;
     bool poll_failed; /* the kernel cannot watch this fd */
     struct stream_wait waits[STREAM_SIDES];

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
@@ -76,6 +79,7 @@ static enum io_result plain_read(struct stream *s, void *dst, size_t size, size_
     if (n > 0) {
         s->may_read = (size_t)n == size; /* a short read emptied the socket: wait before the next one */
         s->bytes_in += (uint64_t)n;
+        s->ack_owed = true;
         *len_out = (size_t)n;
         return IO_OK;
     }
@@ -111,6 +115,18 @@ static enum io_result try_fill(struct stream *s)
     return result;
 }
 
+/* We need more from the peer and have nothing to say. A peer with Nagle's algorithm on (Python's imaplib
+ * sends a literal and its CRLF separately) sends the rest only when the first part is acknowledged, which the
+ * kernel delays by 40 ms in the hope that we answer. */
+static void acknowledge_now(struct stream *s)
+{
+    int on = 1;
+    if (s->ack_owed)
+        setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &on,
+                   sizeof on); /* fails on other sockets than TCP: no harm */
+    s->ack_owed = false;
+}
+
 enum err stream_fill(struct stream *s, uint64_t deadline_ms)
 {
     assert(s->park.fn == NULL && s->waits[STREAM_READER].fiber == NULL);
@@ -128,6 +144,7 @@ enum err stream_fill(struct stream *s, uint64_t deadline_ms)
             return s->read_fail = ERR_CLOSED;
         stream_free_input_if_empty(s);
         stream_free_output_if_empty(s);
+        acknowledge_now(s);
         TRY(stream_wait_io(s, STREAM_READER, result, deadline_ms));
     }
 }

@@ -59,6 +59,7 @@ static int bio_read(BIO *bio, char *dst, int size)
     if (n > 0) {
         s->may_read = n == size;
         s->bytes_in += (uint64_t)n;
+        s->ack_owed = true;
     } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         s->may_read = false;
         BIO_set_retry_read(bio);
@@ -71,10 +72,12 @@ static int bio_write(BIO *bio, const char *src, int size)
     struct stream *s = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     ssize_t n = send(s->fd, src, (size_t)size, MSG_NOSIGNAL);
-    if (n > 0)
+    if (n > 0) {
         s->bytes_out += (uint64_t)n;
-    else if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        s->ack_owed = false;
+    } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         BIO_set_retry_write(bio);
+    }
     return (int)n;
 }
 

@@ -34,6 +34,7 @@ static enum io_result plain_write(struct stream *s, struct slice first, struct s
     ssize_t n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
     if (n >= 0) {
         s->bytes_out += (uint64_t)n;
+        s->ack_owed = false;
         *len_out = (size_t)n;
         return IO_OK;
     }
