@@ -150,6 +150,8 @@ class Process:
             raise AssertionError(self.name + " did not end within %.0f s of SIGTERM" % STOP_TIMEOUT)
 
     def log(self):
+        if not os.path.exists(self.log_path):
+            return ""
         with open(self.log_path, errors="replace") as log:
             return log.read()
 
