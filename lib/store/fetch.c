@@ -9,7 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/store/message_priv.h"
 
-enum { PAGE_BYTES_DEFAULT = 512 * 1024 };
+enum { PAGE_BYTES_DEFAULT = FETCH_PAGE_MAX };
 
 struct fetch {
     struct store *store;
@@ -101,7 +101,12 @@ enum err fetch_next(struct fetch *f, struct fetch_page *page_out)
         page_call_free(&p);
         return err;
     }
-    if (page_out->next_uid > 1) {
+    if (page_out->next_uid != 0) {
+        /* A page that does not advance would go round for ever. */
+        if (page_out->next_uid <= uidset_min(&f->uids)) {
+            fetch_page_fini(page_out);
+            return ERR_PROTOCOL;
+        }
         uidset_remove_range(&f->uids, 1, page_out->next_uid - 1);
         if (!uidset_is_empty(&f->uids))
             f->next = begin_page(f);

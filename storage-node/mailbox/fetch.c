@@ -29,35 +29,51 @@ static size_t room(const struct fetch *f)
     return f->r->body->len < f->page ? f->page - f->r->body->len : 0;
 }
 
-/* Header and body of one message into f->part; a part too large for any page stays out. */
-static enum err load_bytes(struct fetch *f, const struct message_row *message, struct row *row)
+/* `size` bytes at the front of a message: where they lie if the message is one chunk, else gathered in
+ * f->part. A part too large for any page stays out. */
+static enum err load_part(struct fetch *f, struct body_reader *reader, uint64_t size, unsigned part,
+                          struct row *row, struct slice *out)
+{
+    struct slice piece;
+    if (size > f->page)
+        return OK;
+    row->parts |= part;
+    if (size == 0)
+        return OK;
+    TRY(body_reader_at(reader, 0, size, &piece));
+    /* Of a message in several chunks only one is at hand at a time. */
+    if (reader->chunk.size == reader->row.size) {
+        *out = piece;
+        return OK;
+    }
+    size_t from = f->part.len;
+    buf_reserve(&f->part, 2 * f->page); /* header and body: what is in it already must not move */
+    TRY(body_reader_copy(reader, 0, size, &f->part));
+    *out = slice_sub(buf_slice(&f->part), from, f->part.len);
+    return OK;
+}
+
+/* Header and body of one message into `row`, borrowed from `reader` and f->part. */
+static enum err load_bytes(struct fetch *f, const struct message_row *message, struct body_reader *reader,
+                           struct row *row)
 {
     bool want_header = (f->request->items & TERN__FETCH_ITEM__FETCH_HEADER) != 0;
     bool want_body = (f->request->items & TERN__FETCH_ITEM__FETCH_BODY) != 0;
     buf_clear(&f->part);
-    struct body_reader reader;
-    enum err err = body_reader_begin(&f->r->state, message->body, &reader);
+    enum err err = body_reader_begin(&f->r->state, message->body, reader);
     uint64_t header_size = 0;
     if (err == OK && want_header)
-        err = body_reader_header_size(&reader, row->summary, &header_size);
-    if (err == OK && want_header && header_size <= f->page) {
-        row->parts |= ROW_HEADER;
-        err = body_reader_copy(&reader, 0, header_size, &f->part);
-    }
-    size_t header_len = f->part.len;
-    if (err == OK && want_body && message->size <= f->page) {
-        row->parts |= ROW_BODY;
-        err = body_reader_copy(&reader, 0, message->size, &f->part);
-    }
-    body_reader_end(&reader);
+        err = body_reader_header_size(reader, row->summary, &header_size);
+    if (err == OK && want_header)
+        err = load_part(f, reader, header_size, ROW_HEADER, row, &row->header);
+    if (err == OK && want_body)
+        err = load_part(f, reader, message->size, ROW_BODY, row, &row->body);
     if (err == ERR_NOT_FOUND) {
         /* Its bytes are gone (a learner replays an entry whose message is expunged later): a row without
          * them. */
         row->parts &= ~(uint32_t)(ROW_HEADER | ROW_BODY);
         return OK;
     }
-    row->header = slice_sub(buf_slice(&f->part), 0, header_len);
-    row->body = slice_sub(buf_slice(&f->part), header_len, f->part.len);
     return err;
 }
 
@@ -88,12 +104,16 @@ static enum err add_row(struct fetch *f, uint32_t uid, bool *full_out)
         if (!summary_row_decode(value, &row.summary))
             return ERR_CORRUPT;
     }
-    if ((f->request->items & (TERN__FETCH_ITEM__FETCH_HEADER | TERN__FETCH_ITEM__FETCH_BODY)) != 0)
-        TRY(load_bytes(f, &message, &row));
     if ((f->request->items & TERN__FETCH_ITEM__FETCH_SUMMARY) != 0)
         row.parts |= ROW_SUMMARY;
-    row_encode(&row, f->r->body);
-    return OK;
+    struct body_reader reader = { 0 };
+    enum err err = OK;
+    if ((f->request->items & (TERN__FETCH_ITEM__FETCH_HEADER | TERN__FETCH_ITEM__FETCH_BODY)) != 0)
+        err = load_bytes(f, &message, &reader, &row);
+    if (err == OK)
+        row_encode(&row, f->r->body);
+    body_reader_end(&reader);
+    return err;
 }
 
 /* Which of the asked messages there are, and have changed since. */
@@ -151,6 +171,8 @@ enum err read_fetch(struct read_ctx *r, const Tern__FetchRequest *request)
     f->r = r;
     f->request = request;
     f->page = read_page_size(request->max_bytes);
+    if ((request->items & TERN__FETCH_ITEM__FETCH_BODY) != 0)
+        buf_reserve(r->body, f->page); /* it will be full: spare it the growing */
     struct uidset uids = { 0 };
     enum err err = find_uids(f, &mailbox, &uids);
     if (err == OK && !uidset_is_empty(&uids)) {
