@@ -167,6 +167,13 @@ static void ack_installed(struct replica *r, struct replica_node to)
     rep_member_ack(r);
 }
 
+/* A chunk of the very snapshot that was completed, not of a later one that a late Refuse called for. */
+static bool is_done(const struct replica *r, const struct replica_msg *msg)
+{
+    return r->done_term != 0 && msg->chunk.term == r->done_term && msg->chunk.nonce == r->done_nonce &&
+           msg->chunk.index == r->inst.index;
+}
+
 void rep_snap_on_chunk(struct replica *r, const struct replica_msg *msg)
 {
     if (msg->epoch < r->ep) { /* R2 */
@@ -181,7 +188,7 @@ void rep_snap_on_chunk(struct replica *r, const struct replica_msg *msg)
     r->heard_at = r->now;
     if (r->inst.active) {
         on_chunk_installing(r, msg);
-    } else if (msg->chunk.term == r->done_term && msg->chunk.nonce == r->done_nonce && r->done_term != 0) {
+    } else if (is_done(r, msg)) {
         ack_installed(r, msg->peer); /* the Ack that ended it was lost, or was of an older epoch */
     } else if (may_begin(r, msg)) {
         begin(r, msg);

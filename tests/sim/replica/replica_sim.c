@@ -2,7 +2,7 @@
 /* Random schedules on a virtual cluster of one partition. A seed decides everything, so a failing seed
  * repeats.
  *
- *   replica_sim --seed N [--trace]         one run
+ *   replica_sim --seed N [--trace]         one run (--messages: with all but the beats)
  *   replica_sim --seeds A:B                runs A..B-1
  *   replica_sim --break RULE --seeds A:B   breaks a rule (R3 R4 R6 R7 R8 R12b R14 R16 R21 R24 R25); exit
  * status 0 if some run notices (by an invariant; being stuck does not count) replica_sim --smoke what the
@@ -519,6 +519,8 @@ static void trace_node(struct vc *vc, int n)
              info.commit, info.applied, vc->nodes[n].disk.count);
 }
 
+static bool trace_messages;
+
 enum verdict { WELL, STUCK, BROKEN };
 
 static enum verdict run(uint64_t seed, const struct breaks *breaks, bool trace, bool quiet)
@@ -526,6 +528,7 @@ static enum verdict run(uint64_t seed, const struct breaks *breaks, bool trace, 
     static struct sim s;
     setup(&s, seed, breaks);
     s.vc.trace = trace;
+    s.vc.trace_messages = trace && trace_messages;
     bool well = false;
     while (s.vc.violation[0] == '\0' && !well && s.vc.now < s.end) {
         uint64_t at = soonest(&s);
@@ -623,6 +626,8 @@ int main(int argc, char **argv)
             return smoke() ? 0 : 1;
         if (strcmp(argv[i], "--trace") == 0) {
             trace = true;
+        } else if (strcmp(argv[i], "--messages") == 0) {
+            trace = trace_messages = true;
         } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
             from = strtoull(argv[++i], NULL, 10);
             to = from + 1;
@@ -633,8 +638,8 @@ int main(int argc, char **argv)
         } else if (strcmp(argv[i], "--break") == 0 && i + 1 < argc) {
             rule = find_rule(argv[++i]);
         } else {
-            fprintf(stderr,
-                    "usage: replica_sim [--smoke] [--seed N | --seeds A:B] [--break RULE] [--trace]\n");
+            fprintf(stderr, "usage: replica_sim [--smoke] [--seed N | --seeds A:B] [--break RULE] [--trace | "
+                            "--messages]\n");
             return 2;
         }
     }

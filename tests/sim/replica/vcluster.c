@@ -576,8 +576,30 @@ void vc_learn(struct vc *vc, int n, uint64_t epoch)
     step(vc, n, &ev);
 }
 
+static void trace_msg(struct vc *vc, const struct vmsg *m)
+{
+    const struct replica_msg *x = &m->msg;
+    if (x->type == REPLICA_MSG_APPEND)
+        vc_trace(vc, "%d>%d append(%lu, %lu.%lu, %u, commit %lu)", m->from + 1, m->to + 1, x->epoch,
+                 x->append.prev_epoch, x->append.prev_index, x->append.count, x->append.commit);
+    else if (x->type == REPLICA_MSG_ACK)
+        vc_trace(vc, "%d>%d ack(%lu, %lu)", m->from + 1, m->to + 1, x->epoch, x->ack.match);
+    else if (x->type == REPLICA_MSG_REFUSE)
+        vc_trace(vc, "%d>%d refuse(%lu, commit %lu, last %lu, prev %lu, nonce %lu)", m->from + 1, m->to + 1,
+                 x->epoch, x->refuse.commit, x->refuse.last, x->refuse.prev, x->refuse.nonce);
+    else if (x->type == REPLICA_MSG_CHUNK)
+        vc_trace(vc, "%d>%d chunk(%lu, term %lu, nonce %lu, seq %lu%s, index %lu)", m->from + 1, m->to + 1,
+                 x->epoch, x->chunk.term, x->chunk.nonce, x->chunk.seq, x->chunk.last ? " last" : "",
+                 x->chunk.index);
+    else if (x->type == REPLICA_MSG_CHUNK_ACK)
+        vc_trace(vc, "%d>%d chunk-ack(%lu, nonce %lu, seq %lu)", m->from + 1, m->to + 1, x->epoch,
+                 x->chunk_ack.nonce, x->chunk_ack.seq);
+}
+
 static void deliver_peer(struct vc *vc, struct vmsg *m)
 {
+    if (vc->trace_messages)
+        trace_msg(vc, m);
     struct replica_event ev = { .type = REPLICA_EV_MSG, .msg = m->msg };
     if (m->msg.type == REPLICA_MSG_APPEND)
         ev.msg.append.entries = m->entries;

@@ -86,7 +86,7 @@ struct vc {
     uint64_t answers, reads;
 
     char violation[256]; /* the first broken invariant; empty if none */
-    bool trace;
+    bool trace, trace_messages;
 };
 
 /* `members` is a bit mask of the first configuration; node 0 is primary. Nodes are down. */
