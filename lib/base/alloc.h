@@ -13,7 +13,7 @@ void *xmemdup(const void *src, size_t size); /* size 0 gives a valid, freeable p
 char *xstrdup(const char *s);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-#define NEW(type) ((type *)xcalloc(1, sizeof(type)))
+#define NEW(type)              ((type *)xcalloc(1, sizeof(type)))
 #define NEW_ARRAY(type, count) ((type *)xcalloc((count), sizeof(type)))
 
 #endif

@@ -22,7 +22,7 @@ char *arena_strdup(struct arena *a, struct slice s); /* NUL-terminated */
 struct slice arena_slice(struct arena *a, struct slice s);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-#define ARENA_NEW(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
+#define ARENA_NEW(arena, type)          ((type *)arena_alloc((arena), sizeof(type)))
 #define ARENA_ARRAY(arena, type, count) ((type *)arena_alloc_array((arena), (count), sizeof(type)))
 void *arena_alloc_array(struct arena *a, size_t count, size_t size);
 

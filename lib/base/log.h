@@ -11,15 +11,16 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERRO
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
-void log_write(enum log_level level, const char *area, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void log_write(enum log_level level, const char *area, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
-#define log_debug(area, ...)                              \
-    do {                                                  \
-        if (log_get_level() <= LOG_LEVEL_DEBUG)           \
+#define log_debug(area, ...)                               \
+    do {                                                   \
+        if (log_get_level() <= LOG_LEVEL_DEBUG)            \
             log_write(LOG_LEVEL_DEBUG, area, __VA_ARGS__); \
     } while (0)
-#define log_info(area, ...) log_write(LOG_LEVEL_INFO, area, __VA_ARGS__)
-#define log_warn(area, ...) log_write(LOG_LEVEL_WARN, area, __VA_ARGS__)
+#define log_info(area, ...)  log_write(LOG_LEVEL_INFO, area, __VA_ARGS__)
+#define log_warn(area, ...)  log_write(LOG_LEVEL_WARN, area, __VA_ARGS__)
 #define log_error(area, ...) log_write(LOG_LEVEL_ERROR, area, __VA_ARGS__)
 
 /* Log and end the process with status 1 (a configuration or disk fault nobody may guess around). */

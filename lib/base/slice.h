@@ -13,7 +13,7 @@ struct slice {
     size_t len;
 };
 
-#define SLICE_NULL ((struct slice){ NULL, 0 })
+#define SLICE_NULL     ((struct slice){ NULL, 0 })
 #define SLICE_LIT(lit) ((struct slice){ (const uint8_t *)("" lit), sizeof(lit) - 1 })
 /* For printf's "%.*s". */
 #define SLICE_FMT(s) (int)(s).len, (const char *)(s).data

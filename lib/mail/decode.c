@@ -119,7 +119,8 @@ static void base64_push(struct decoder *d, struct slice in, struct buf *out)
     }
 }
 
-/* --- quoted-printable (RFC 2045 6.7) ---------------------------------------------------------------------- */
+/* --- quoted-printable (RFC 2045 6.7) ----------------------------------------------------------------------
+ */
 
 /* What the carry holds. Blanks at the end of a line are no content, so they wait for what follows. */
 enum qp_state { QP_TEXT, QP_BLANKS, QP_EQUALS };

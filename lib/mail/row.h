@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One message's row in a FETCH or CHANGES answer: what travels from the storage node's reader to the session, back to back in one body frame. */
+/* One message's row in a FETCH or CHANGES answer: what travels from the storage node's reader to the session,
+ * back to back in one body frame. */
 #ifndef LIB_MAIL_ROW_H
 #define LIB_MAIL_ROW_H
 
@@ -12,13 +13,13 @@ enum { ROW_SUMMARY = 1, ROW_HEADER = 2, ROW_BODY = 4 };
 struct row {
     uint32_t uid;
     uint64_t modseq;
-    uint32_t flags;             /* lib/mail/flags.h */
-    uint64_t keywords;          /* mask over the mailbox's keyword table */
+    uint32_t flags;    /* lib/mail/flags.h */
+    uint64_t keywords; /* mask over the mailbox's keyword table */
     uint64_t internaldate_ms;
-    int32_t internaldate_zone;  /* minutes east of UTC */
+    int32_t internaldate_zone; /* minutes east of UTC */
     uint64_t size;
-    uint64_t body_id;           /* the partition's name of the body: equal for copies; EMAILID is made of it */
-    uint32_t parts;             /* ROW_* that follow */
+    uint64_t body_id; /* the partition's name of the body: equal for copies; EMAILID is made of it */
+    uint32_t parts;   /* ROW_* that follow */
     struct slice summary, header, body;
 };
 
@@ -30,7 +31,8 @@ struct row_email_id {
 struct row_email_id row_email_id(uint64_t body_id);
 
 void row_encode(const struct row *row, struct buf *out);
-/* Read the next row; slices borrow from what the cursor reads. ERR_NOT_FOUND at the end, ERR_PROTOCOL if malformed. */
+/* Read the next row; slices borrow from what the cursor reads. ERR_NOT_FOUND at the end, ERR_PROTOCOL if
+ * malformed. */
 MUST_CHECK enum err row_next(struct cursor *c, struct row *out);
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ordered key-value storage: one database a node, with a few families. Two implementations behind the same functions: RocksDB, and memory
- * (for tests and the simulator: it can lose what was not synced, and fail on demand). kv knows neither mail nor replication.
+/* Ordered key-value storage: one database a node, with a few families. Two implementations behind the same
+ * functions: RocksDB, and memory (for tests and the simulator: it can lose what was not synced, and fail on
+ * demand). kv knows neither mail nor replication.
  *
- * Keys order as bytes. A failed write, sync or checksum is never hidden: functions return ERR_IO, ERR_NO_SPACE or ERR_CORRUPT, and the
- * caller stops (P9). Thread-safe but for batches, transactions, iterators and views, each of which belongs to one thread at a time. */
+ * Keys order as bytes. A failed write, sync or checksum is never hidden: functions return ERR_IO,
+ * ERR_NO_SPACE or ERR_CORRUPT, and the caller stops (P9). Thread-safe but for batches, transactions,
+ * iterators and views, each of which belongs to one thread at a time. */
 #ifndef STORAGE_NODE_KV_KV_H
 #define STORAGE_NODE_KV_KV_H
 
@@ -26,9 +28,9 @@ struct kv_batch;
 struct kv_txn;
 
 struct kv_options {
-    const char *path;       /* folder of the database, made if missing */
-    size_t memory_limit;    /* bytes: block cache, blob cache and write buffers together */
-    size_t wal_size_max;    /* bytes of write-ahead log kept before a flush is forced (start time hangs on it) */
+    const char *path;    /* folder of the database, made if missing */
+    size_t memory_limit; /* bytes: block cache, blob cache and write buffers together */
+    size_t wal_size_max; /* bytes of write-ahead log kept before a flush is forced (start time hangs on it) */
     int files_open_max;
     int background_threads;
 };
@@ -39,8 +41,8 @@ MUST_CHECK enum err kv_open_rocksdb(const struct kv_options *options, struct kv 
 struct kv *kv_open_mem(void);
 void kv_close(struct kv **kv); /* all views, iterators and batches are gone before */
 
-/* A value that stays valid until it is released (pinned in the block cache or copied; one read through a transaction at most until that
- * is committed or freed). Zero-initialised is empty. */
+/* A value that stays valid until it is released (pinned in the block cache or copied; one read through a
+ * transaction at most until that is committed or freed). Zero-initialised is empty. */
 struct kv_value {
     struct slice bytes;
     void *pin;
@@ -48,22 +50,26 @@ struct kv_value {
 };
 void kv_value_release(struct kv_value *v);
 
-/* ---- reading. A view is a consistent state: of the moment it was made. A NULL view reads the newest state. */
+/* ---- reading. A view is a consistent state: of the moment it was made. A NULL view reads the newest state.
+ */
 struct kv_view *kv_view_new(struct kv *kv);
 void kv_view_free(struct kv_view **view);
 /* ERR_NOT_FOUND if absent. */
-MUST_CHECK enum err kv_get(struct kv *kv, const struct kv_view *view, enum kv_family family, struct slice key, struct kv_value *out);
+MUST_CHECK enum err kv_get(struct kv *kv, const struct kv_view *view, enum kv_family family, struct slice key,
+                           struct kv_value *out);
 
 /* Walk keys in [lower, upper) (an empty upper: no bound; bounds are copied). Not positioned at first. */
-struct kv_iter *kv_iter_new(struct kv *kv, const struct kv_view *view, enum kv_family family, struct slice lower, struct slice upper);
+struct kv_iter *kv_iter_new(struct kv *kv, const struct kv_view *view, enum kv_family family,
+                            struct slice lower, struct slice upper);
 void kv_iter_free(struct kv_iter **it);
-/* Each returns true if the iterator now stands on a row; false at the end or on an error (see kv_iter_err). */
+/* Each returns true if the iterator now stands on a row; false at the end or on an error (see kv_iter_err).
+ */
 bool kv_iter_seek(struct kv_iter *it, struct slice key);      /* first row at or after key */
 bool kv_iter_seek_prev(struct kv_iter *it, struct slice key); /* last row at or before key */
 bool kv_iter_seek_last(struct kv_iter *it);
 bool kv_iter_next(struct kv_iter *it);
 bool kv_iter_prev(struct kv_iter *it);
-struct slice kv_iter_key(const struct kv_iter *it);   /* valid until the iterator moves */
+struct slice kv_iter_key(const struct kv_iter *it); /* valid until the iterator moves */
 struct slice kv_iter_value(const struct kv_iter *it);
 MUST_CHECK enum err kv_iter_err(const struct kv_iter *it); /* OK, or why the walk ended early */
 
@@ -73,21 +79,25 @@ void kv_batch_free(struct kv_batch **b);
 void kv_batch_clear(struct kv_batch *b);
 void kv_batch_put(struct kv_batch *b, enum kv_family family, struct slice key, struct slice value);
 void kv_batch_delete(struct kv_batch *b, enum kv_family family, struct slice key);
-void kv_batch_delete_range(struct kv_batch *b, enum kv_family family, struct slice from, struct slice to); /* [from, to) */
+void kv_batch_delete_range(struct kv_batch *b, enum kv_family family, struct slice from,
+                           struct slice to); /* [from, to) */
 size_t kv_batch_bytes(const struct kv_batch *b);
 size_t kv_batch_count(const struct kv_batch *b);
 /* Visible to every later read on return; on disk only after a later kv_sync. */
 MUST_CHECK enum err kv_write(struct kv *kv, struct kv_batch *b);
-/* Everything written before the call is on stable storage (fsync of the write-ahead log) on return. Other threads go on writing meanwhile. */
+/* Everything written before the call is on stable storage (fsync of the write-ahead log) on return. Other
+ * threads go on writing meanwhile. */
 MUST_CHECK enum err kv_sync(struct kv *kv);
 
-/* ---- writing what depends on what is there (apply). A transaction reads through its own pending writes; nothing is visible outside before
- * kv_txn_commit, which applies all or nothing like kv_write. There is no conflict check: the caller is the only writer of those keys. */
+/* ---- writing what depends on what is there (apply). A transaction reads through its own pending writes;
+ * nothing is visible outside before kv_txn_commit, which applies all or nothing like kv_write. There is no
+ * conflict check: the caller is the only writer of those keys. */
 struct kv_txn *kv_txn_new(struct kv *kv);
 void kv_txn_free(struct kv_txn **t); /* drops what was not committed */
 void kv_txn_put(struct kv_txn *t, enum kv_family family, struct slice key, struct slice value);
 void kv_txn_delete(struct kv_txn *t, enum kv_family family, struct slice key);
-MUST_CHECK enum err kv_txn_get(struct kv_txn *t, enum kv_family family, struct slice key, struct kv_value *out);
+MUST_CHECK enum err kv_txn_get(struct kv_txn *t, enum kv_family family, struct slice key,
+                               struct kv_value *out);
 /* As kv_iter_new, over the pending writes too. No put or delete while the iterator is open. */
 struct kv_iter *kv_txn_iter(struct kv_txn *t, enum kv_family family, struct slice lower, struct slice upper);
 size_t kv_txn_count(const struct kv_txn *t);
@@ -106,7 +116,8 @@ struct kv_stats {
 void kv_get_stats(struct kv *kv, struct kv_stats *out);
 
 /* ---- memory only, for tests and the simulator. */
-/* What a power cut leaves: everything not synced is gone, but for a prefix of it in write order of at most `keep` batches. */
+/* What a power cut leaves: everything not synced is gone, but for a prefix of it in write order of at most
+ * `keep` batches. */
 void kv_mem_crash(struct kv *kv, size_t keep);
 /* The n-th next kv_write, kv_txn_commit or kv_sync returns `err` and does nothing (0: never). */
 void kv_mem_fail_after(struct kv *kv, size_t n, enum err err);

@@ -30,7 +30,7 @@ struct world {
     uint64_t rand;
     const struct storage_faults *faults;
     bool trace;
-    uint32_t log_keep;        /* entries kept in front of the log */
+    uint32_t log_keep; /* entries kept in front of the log */
     struct kv *kv;
     struct kv_batch *batch;
     struct apply_round *round;
