@@ -79,7 +79,9 @@ static void finish_call(struct rpc_call *call, const Tern__ResponseHeader *h, zm
     call->status = h->status < ERR_COUNT ? (enum err)h->status : ERR_PROTOCOL;
     call->time_ms = h->time_ms;
     call->peer_map_version = h->map_version;
-    copy_text(call->primary_hint, sizeof call->primary_hint, h->primary_hint);
+    /* An endpoint that was cut off would name some other place. */
+    if (h->primary_hint != NULL && strlen(h->primary_hint) < sizeof call->primary_hint)
+        copy_text(call->primary_hint, sizeof call->primary_hint, h->primary_hint);
     copy_text(call->detail, sizeof call->detail, h->detail);
     zmq_msg_init(&call->response_msg);
     zmq_msg_move(&call->response_msg, payload);
@@ -99,9 +101,7 @@ static void finish_call(struct rpc_call *call, const Tern__ResponseHeader *h, zm
 static void dispatch(struct rpc_client *client, zmq_msg_t *header, zmq_msg_t *payload, zmq_msg_t *body)
 {
     Tern__ResponseHeader *h = NULL;
-    if (zmq_msg_size(header) <= FRAME_HEADER_MAX)
-        h = tern__response_header__unpack(NULL, zmq_msg_size(header), zmq_msg_data(header));
-    if (h == NULL || h->version != RPC_VERSION) {
+    if (frame_decode_response(frame_slice(header), &h) != OK) {
         log_warn("rpc", "malformed answer dropped");
     } else if (h->call == 0) {
         if (client->on_notice != NULL)
@@ -248,10 +248,11 @@ void rpc_client_free(struct rpc_client **client)
     while (c->peers != NULL) {
         struct rpc_peer *peer = c->peers;
         c->peers = peer->next;
-        zmq_close(peer->socket);
-        /* libuv still holds the handle until its loop turns once more. */
+        /* libuv holds the handle until its loop turns once more, and lets go of the descriptor now: before
+         * ZeroMQ closes it. */
         peer->poll.data = peer;
         uv_close((uv_handle_t *)&peer->poll, on_closed);
+        zmq_close(peer->socket);
     }
     free(c);
     *client = NULL;
@@ -275,29 +276,40 @@ static void pack_header(zmq_msg_t *msg, const struct rpc_call *call)
     frame_pack(msg, &h.base);
 }
 
+/* Give all frames to ZeroMQ, which takes a message whole or not at all: only the first frame meets a full
+ * queue. Should a later one fail (the connection is being torn down), ZeroMQ takes back the earlier ones and
+ * drops what comes until the message ends, so the rest must be given all the same. Frees the frames. */
+static bool send_frames(void *socket, zmq_msg_t *frames, int count)
+{
+    bool sent = true;
+    for (int i = 0; i < count; i++) {
+        if (zmq_msg_send(&frames[i], socket, ZMQ_DONTWAIT | (i + 1 < count ? ZMQ_SNDMORE : 0)) >= 0)
+            continue;
+        sent = false;
+        if (i == 0)
+            break;
+    }
+    for (int i = 0; i < count; i++)
+        zmq_msg_close(&frames[i]);
+    return sent;
+}
+
 enum err rpc_submit(struct rpc_peer *peer, struct rpc_call *call)
 {
     struct rpc_client *client = peer->client;
-    zmq_msg_t header, payload;
+    zmq_msg_t frames[3];
+    int count = 0;
     assert(!call->submitted);
     if (client->call_count >= RPC_CALLS_MAX)
         return ERR_BUSY;
     call->id = ++client->last_id;
     call->client = client;
     call->deadline_mono_ms = clock_mono_ms() + call->deadline_ms;
-    pack_header(&header, call);
-    if (zmq_msg_send(&header, peer->socket, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) {
-        zmq_msg_close(&header);
-        return ERR_BUSY;
-    }
-    frame_pack(&payload, call->request);
-    bool has_body = call->body.len > 0;
-    /* After the first frame ZeroMQ takes the rest of the message without blocking. */
-    if (zmq_msg_send(&payload, peer->socket, ZMQ_DONTWAIT | (has_body ? ZMQ_SNDMORE : 0)) < 0) {
-        zmq_msg_close(&payload);
-        return ERR_BUSY;
-    }
-    if (has_body && zmq_send(peer->socket, call->body.data, call->body.len, ZMQ_DONTWAIT) < 0)
+    pack_header(&frames[count++], call);
+    frame_pack(&frames[count++], call->request);
+    if (call->body.len > 0)
+        frame_copy(&frames[count++], call->body);
+    if (!send_frames(peer->socket, frames, count))
         return ERR_BUSY;
     call->submitted = true;
     table_add(client, call);
@@ -309,7 +321,7 @@ enum err rpc_wait(struct rpc_call *call)
     assert(call->submitted);
     call->waiter = fiber_self();
     while (!call->done) {
-        if (fiber_suspend_until(call->deadline_mono_ms) == ERR_TIMEOUT && !call->done) {
+        if ((call->abandoned || fiber_suspend_until(call->deadline_mono_ms) == ERR_TIMEOUT) && !call->done) {
             table_take(call->client, call->id);
             call->submitted = false;
             call->waiter = NULL;
@@ -318,6 +330,13 @@ enum err rpc_wait(struct rpc_call *call)
     }
     call->waiter = NULL;
     return OK;
+}
+
+void rpc_call_abandon(struct rpc_call *call)
+{
+    call->abandoned = true;
+    if (call->waiter != NULL)
+        fiber_wake(call->waiter);
 }
 
 enum err rpc_call(struct rpc_peer *peer, struct rpc_call *call)

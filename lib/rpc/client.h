@@ -10,6 +10,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/fiber/loop.h"
+#include "lib/rpc/endpoint.h"
 
 struct rpc_client;
 struct rpc_peer;
@@ -44,12 +45,12 @@ struct rpc_call {
     struct slice response; /* packed response */
     struct slice response_body;
     uint64_t time_ms, peer_map_version;
-    char primary_hint[64];
+    char primary_hint[RPC_ENDPOINT_MAX];
     char detail[128];
 
     /* private */
     zmq_msg_t response_msg, body_msg;
-    bool have_response, have_body, done, submitted;
+    bool have_response, have_body, done, submitted, abandoned;
     uint64_t id;
     uint64_t deadline_mono_ms;
     struct fiber *waiter;
@@ -63,6 +64,9 @@ MUST_CHECK enum err rpc_submit(struct rpc_peer *peer, struct rpc_call *call);
 /* Wait for the answer. OK: see call->status. ERR_TIMEOUT: no answer within the deadline, the peer may have
  * acted. Yields. */
 MUST_CHECK enum err rpc_wait(struct rpc_call *call);
+/* Make rpc_wait, now or when it comes, return ERR_TIMEOUT if there is no answer yet: nobody expects one any
+ * more. Does not yield. */
+void rpc_call_abandon(struct rpc_call *call);
 /* Both. Yields. */
 MUST_CHECK enum err rpc_call(struct rpc_peer *peer, struct rpc_call *call);
 /* Give up if not answered, free what the answer holds. The struct may be used again after being zeroed. */

@@ -16,7 +16,6 @@
 #include "lib/base/log.h"
 #include "lib/rpc/endpoint.h"
 #include "lib/rpc/frame.h"
-#include "proto/rpc.pb-c.h"
 
 enum {
     RECEIVE_BATCH = 256, /* messages taken in before replies get their turn */
@@ -156,24 +155,18 @@ void rpc_notify(struct rpc_server *server, const struct rpc_peer_id *peer, uint3
 
 static bool take_header(struct rpc_request *req, zmq_msg_t *header_msg)
 {
-    if (zmq_msg_size(header_msg) > FRAME_HEADER_MAX)
+    struct frame_request h;
+    if (frame_decode_request(frame_slice(header_msg), &h) != OK)
         return false;
-    Tern__RequestHeader *h =
-        tern__request_header__unpack(NULL, zmq_msg_size(header_msg), zmq_msg_data(header_msg));
-    if (h == NULL)
-        return false;
-    bool ok = h->version == RPC_VERSION && h->call != 0;
-    req->call = h->call;
-    req->method = h->method;
-    req->partition = h->partition;
-    req->map_version = h->map_version;
-    uint32_t wait_ms = h->deadline_ms > DEADLINE_MS_MAX ? DEADLINE_MS_MAX : h->deadline_ms;
+    req->call = h.call;
+    req->method = h.method;
+    req->partition = h.partition;
+    req->map_version = h.map_version;
+    uint32_t wait_ms = h.deadline_ms > DEADLINE_MS_MAX ? DEADLINE_MS_MAX : h.deadline_ms;
     req->deadline_mono_ms = clock_mono_ms() + wait_ms;
-    req->has_request_id = h->request_id.len == sizeof req->request_id;
-    if (req->has_request_id)
-        memcpy(req->request_id, h->request_id.data, sizeof req->request_id);
-    tern__request_header__free_unpacked(h, NULL);
-    return ok;
+    req->has_request_id = h.has_request_id;
+    memcpy(req->request_id, h.request_id, sizeof req->request_id);
+    return true;
 }
 
 /* Throw away what is left of a multipart message. */
@@ -286,6 +279,19 @@ static void *run(void *arg)
 
 /* ---- life */
 
+/* With IPv6 on, ZeroMQ names IPv4 addresses "[::ffff:127.0.0.1]"; others want to read and bind them. */
+static void plain_ipv4(char *endpoint)
+{
+    static const char mapped[] = "tcp://[::ffff:";
+    char *end = strchr(endpoint, ']');
+    if (strncmp(endpoint, mapped, strlen(mapped)) != 0 || end == NULL || strchr(endpoint, '.') == NULL)
+        return;
+    char *address = endpoint + strlen(mapped);
+    size_t len = (size_t)(end - address);
+    memmove(endpoint + strlen("tcp://"), address, len);
+    memmove(endpoint + strlen("tcp://") + len, end + 1, strlen(end + 1) + 1);
+}
+
 static enum err bind_socket(struct rpc_server *server)
 {
     const char *endpoint = server->options.endpoint;
@@ -300,6 +306,7 @@ static enum err bind_socket(struct rpc_server *server)
     }
     size_t size = sizeof server->endpoint;
     zmq_getsockopt(server->socket, ZMQ_LAST_ENDPOINT, server->endpoint, &size);
+    plain_ipv4(server->endpoint);
     return OK;
 }
 
