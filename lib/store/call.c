@@ -2,14 +2,15 @@
 /* One request to a partition, until it has a final answer.
  *
  * Each try goes to the primary that the map names (or that the last NOT_PRIMARY hinted at). What its end
- * means: an answer of the caller's or the system's class   final NOT_PRIMARY, STALE_MAP nothing happened:
- * fetch the map, go to the hint or wait for a change UNAVAILABLE, BUSY, TIMEOUT as answers nothing happened:
- * try again a little later EXPIRED                                           nothing happened, our idea of
- * time was old: a new id, unless an earlier try is in doubt IN_DOUBT, or no answer at all it may have
- * happened: again with the same request id, which has no second effect When the deadline ends this, a write
- * that may have happened is IN_DOUBT; anything else did not happen. */
+ * means:
+ * - an answer of the caller's or the system's class is final;
+ * - NOT_PRIMARY, STALE_MAP: nothing happened. Fetch the map, go to the hint or wait for a change;
+ * - UNAVAILABLE, BUSY, TIMEOUT as answers: nothing happened. Try again a little later;
+ * - EXPIRED: nothing happened, our idea of time was old. A new id, unless an earlier try is in doubt;
+ * - IN_DOUBT, or no answer (in time, or before a map named another primary): it may have happened. Again with
+ *   the same request id, which has no second effect.
+ * When the deadline ends this, a write that may have happened is IN_DOUBT; anything else did not happen. */
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/clock.h"
@@ -22,6 +23,7 @@ enum {
     TRY_MS = 5000,         /* one try's patience */
     BACKOFF_MS = 50,       /* after "not now" */
     REROUTE_WAIT_MS = 100, /* for a newer map after NOT_PRIMARY */
+    HINTS_MAX = 3,         /* hints of one call that are followed at once */
 };
 
 static void make_request_id(struct call *call)
@@ -40,9 +42,9 @@ static uint64_t time_left(const struct call *call)
 
 static enum err send_try(struct call *call, const char *hint)
 {
-    char endpoint[256];
+    char *endpoint = call->endpoint;
     if (hint[0] != '\0')
-        snprintf(endpoint, sizeof endpoint, "%s", hint);
+        memcpy(endpoint, hint, RPC_ENDPOINT_MAX);
     else
         TRY(map_primary(call->store, call->partition, endpoint));
     struct rpc_peer *peer = rpc_client_peer(call->store->rpc, endpoint);
@@ -58,7 +60,30 @@ static enum err send_try(struct call *call, const char *hint)
         .request = call->request,
         .body = call->body,
     };
-    return rpc_submit(peer, &call->rpc);
+    enum err err = rpc_submit(peer, &call->rpc);
+    if (err == OK) {
+        LIST_INSERT_HEAD(&call->store->calls, call, entry);
+        call->listed = true;
+    }
+    return err;
+}
+
+static void unlist(struct call *call)
+{
+    if (call->listed)
+        LIST_REMOVE(call, entry);
+    call->listed = false;
+}
+
+/* A primary that was replaced will not answer, and if it did nobody should wait for it. */
+void calls_on_map(struct store *store)
+{
+    struct call *call;
+    char endpoint[RPC_ENDPOINT_MAX];
+    LIST_FOREACH (call, &store->calls, entry) {
+        if (map_primary(store, call->partition, endpoint) == OK && strcmp(endpoint, call->endpoint) != 0)
+            rpc_call_abandon(&call->rpc);
+    }
 }
 
 void call_begin(struct store *store, struct call *call)
@@ -94,21 +119,24 @@ static void wait_for_map(struct call *call)
 }
 
 /* What to do after a try that ended with `err`: true if it is final. May yield. */
-static bool try_is_final(struct call *call, enum err err, char hint[static 64])
+static bool try_is_final(struct call *call, enum err err, char hint[static RPC_ENDPOINT_MAX])
 {
     hint[0] = '\0';
     switch (err) {
     case ERR_NOT_PRIMARY:
     case ERR_STALE_MAP:
-        if (call->rpc.primary_hint[0] != '\0')
-            memcpy(hint, call->rpc.primary_hint, sizeof call->rpc.primary_hint);
         map_want(call->store, 0);
-        if (hint[0] == '\0')
+        /* Nodes that hint at each other know no better than we do. */
+        if (call->rpc.primary_hint[0] != '\0' && call->hints_followed++ < HINTS_MAX)
+            memcpy(hint, call->rpc.primary_hint, sizeof call->rpc.primary_hint);
+        else
             wait_for_map(call);
         return false;
     case ERR_EXPIRED:
         if (call->maybe_done || !call->is_write)
             return true;
+        if (call->expired_count++ > 0) /* the first answer told us the time; the next ones should not come */
+            fiber_sleep_ms(BACKOFF_MS);
         make_request_id(call);
         return false;
     case ERR_UNAVAILABLE:
@@ -126,6 +154,7 @@ static bool try_is_final(struct call *call, enum err err, char hint[static 64])
 static enum err wait_try(struct call *call)
 {
     enum err err = rpc_wait(&call->rpc);
+    unlist(call);
     if (err == OK) {
         learn(call);
         err = call->rpc.status;
@@ -140,7 +169,7 @@ static enum err wait_try(struct call *call)
 enum err call_end(struct call *call)
 {
     enum err err = call->begin_err;
-    char hint[64] = "";
+    char hint[RPC_ENDPOINT_MAX] = "";
     bool tried = false;
     for (;;) {
         if (tried)
@@ -189,6 +218,7 @@ struct slice call_body(const struct call *call)
 
 void call_fini(struct call *call)
 {
+    unlist(call);
     if (call->begun)
         rpc_call_fini(&call->rpc);
     call->begun = false;

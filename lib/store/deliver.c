@@ -14,7 +14,7 @@ static void describe_append(const struct append_message *m, bool inline_body, st
                             Tern__NewMessage *out)
 {
     tern__new_message__init(out);
-    upload_describe(m->upload, inline_body, out);
+    upload_describe(m->upload, &m->upload->parts[0], inline_body, out);
     out->flags = m->flags;
     out->keywords = texts_write(m->keywords, m->keyword_count, arena);
     out->n_keywords = m->keyword_count;
@@ -86,6 +86,7 @@ struct partition_delivery {
     struct call call;
     Tern__DeliverRequest request;
     Tern__NewMessage message;
+    size_t nth;      /* group of its partition: each uses up a copy of the upload */
     size_t *targets; /* indexes into the caller's array */
     size_t target_count;
     enum err err;
@@ -98,12 +99,13 @@ static void fail_targets(const struct partition_delivery *d, struct delivery_tar
         targets[d->targets[i]].status = err;
 }
 
-static void begin_delivery(struct store *store, struct upload *u, struct delivery_id *id,
-                           struct partition_delivery *d, struct delivery_target *targets, struct arena *arena)
+static void begin_delivery(struct store *store, struct upload *u, const struct upload_part *part,
+                           struct delivery_id *id, struct partition_delivery *d,
+                           struct delivery_target *targets, struct arena *arena)
 {
     tern__deliver_request__init(&d->request);
     tern__new_message__init(&d->message);
-    upload_describe(u, upload_is_inline(u), &d->message);
+    upload_describe(u, part, upload_is_inline(u), &d->message);
     d->request.delivery_id = (ProtobufCBinaryData){ sizeof id->bytes, id->bytes };
     d->request.message = &d->message;
     d->request.targets = ARENA_ARRAY(arena, Tern__DeliverTarget *, d->target_count);
@@ -154,12 +156,17 @@ static size_t group_targets(const struct delivery_target *targets, size_t count,
 {
     size_t group_count = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t g = 0;
-        while (g < group_count && (groups[g].call.partition != targets[i].account.home ||
-                                   groups[g].target_count == DELIVER_TARGETS_MAX))
-            g++;
+        size_t g = 0, nth = 0;
+        for (; g < group_count; g++) {
+            if (groups[g].call.partition != targets[i].account.home)
+                continue;
+            if (groups[g].target_count < DELIVER_TARGETS_MAX)
+                break;
+            nth++;
+        }
         if (g == group_count) {
             groups[g].call.partition = targets[i].account.home;
+            groups[g].nth = nth;
             size_t most = count - i < DELIVER_TARGETS_MAX ? count - i : DELIVER_TARGETS_MAX;
             groups[g].targets = ARENA_ARRAY(arena, size_t, most);
             group_count++;
@@ -177,13 +184,13 @@ void store_deliver(struct store *store, struct upload *upload, struct delivery_i
     size_t group_count = group_targets(targets, count, groups, &arena);
     enum err complete_err = upload_is_inline(upload) ? OK : upload_complete(upload);
     for (size_t g = 0; g < group_count; g++) {
-        struct upload_part *part = upload_part_find(upload, groups[g].call.partition);
+        struct upload_part *part = upload_part_find(upload, groups[g].call.partition, groups[g].nth);
         enum err err = part == NULL ? ERR_INVALID : part->err != OK ? part->err : complete_err;
         if (err != OK)
             /* Chunks alone have no effect: whatever became of them, nothing was delivered. */
             fail_targets(&groups[g], targets, err == ERR_IN_DOUBT ? ERR_UNAVAILABLE : err);
         else
-            begin_delivery(store, upload, &id, &groups[g], targets, &arena);
+            begin_delivery(store, upload, part, &id, &groups[g], targets, &arena);
     }
     for (size_t g = 0; g < group_count; g++) {
         if (groups[g].calling)

@@ -15,6 +15,7 @@ enum {
     MAP_REFRESH_MS = 5000,
     MAP_TRY_MS = 1000,  /* how long one director may take */
     MAP_RETRY_MS = 200, /* between rounds in which nobody answered */
+    MAP_GAP_MS = 20,    /* between rounds, however many ask for a newer map */
     MAP_PARTITIONS_MAX = 65536,
 };
 
@@ -39,6 +40,7 @@ static void adopt(struct store *store, Tern__Map *map)
     log_debug("store", "map version=%llu partitions=%zu nodes=%zu", (unsigned long long)map->version,
               map->n_partitions, map->n_nodes);
     cond_broadcast(&store->map_changed);
+    calls_on_map(store);
     watches_on_map(store);
 }
 
@@ -75,7 +77,7 @@ static bool ask(struct store *store, const char *endpoint)
 static bool ask_nodes(struct store *store)
 {
     for (size_t i = 0; store->map != NULL && i < store->map->n_nodes && !store->stopping; i++) {
-        char endpoint[256];
+        char endpoint[RPC_ENDPOINT_MAX];
         const char *text = store->map->nodes[i]->endpoint;
         if (strlen(text) >= sizeof endpoint)
             continue;
@@ -88,14 +90,19 @@ static bool ask_nodes(struct store *store)
 
 static bool ask_anyone(struct store *store)
 {
+    bool answered = false;
+    size_t first = store->director_at;
     for (size_t i = 0; i < store->director_count && !store->stopping; i++) {
-        size_t at = (store->director_at + i) % store->director_count;
-        if (ask(store, store->directors[at])) {
-            store->director_at = at;
-            return true;
-        }
+        size_t at = (first + i) % store->director_count;
+        if (!ask(store, store->directors[at]))
+            continue;
+        answered = true;
+        store->director_at = at;
+        /* One that does not know a version which somebody else has seen may be cut off: ask the next. */
+        if (store->map_wanted_version <= store_map_version(store))
+            break;
     }
-    return ask_nodes(store);
+    return answered || ask_nodes(store);
 }
 
 static void map_fiber(void *arg)
@@ -115,7 +122,9 @@ static void map_fiber(void *arg)
         uint64_t wait_ms = answered && placed ? MAP_REFRESH_MS : MAP_RETRY_MS;
         if (answered && store->map_wanted_version > store_map_version(store))
             wait_ms = MAP_RETRY_MS;
-        if (!store->map_stale || !answered) {
+        if (store->map_stale && answered) {
+            fiber_sleep_ms(MAP_GAP_MS);
+        } else {
             enum err err = cond_wait(&store->map_wanted, loop_deadline_ms(wait_ms));
             (void)err; /* a timeout is the refresh */
         }
@@ -169,13 +178,13 @@ static const Tern__NodeInfo *find_node(const Tern__Map *map, uint32_t id)
     return NULL;
 }
 
-enum err map_primary(const struct store *store, uint32_t partition, char out[static 256])
+enum err map_primary(const struct store *store, uint32_t partition, char out[static RPC_ENDPOINT_MAX])
 {
     const Tern__Map *map = store->map;
     if (map == NULL || partition >= map->n_partitions)
         return ERR_UNAVAILABLE;
     const Tern__NodeInfo *node = find_node(map, map->partitions[partition]->primary);
-    if (node == NULL || strlen(node->endpoint) >= 256)
+    if (node == NULL || strlen(node->endpoint) >= RPC_ENDPOINT_MAX)
         return ERR_UNAVAILABLE;
     strcpy(out, node->endpoint);
     return OK;

@@ -22,7 +22,8 @@ enum {
  * already on disk at the partitions by then. */
 struct upload;
 
-/* Takes the partitions where the message will be needed (copied; duplicates are fine). Does not yield. */
+/* Takes the partitions where the message will be needed, for a delivery once for each target there (copied).
+ * Does not yield. */
 struct upload *upload_new(struct store *store, const uint32_t *partitions, size_t count);
 /* Add bytes. An error for one partition of several is remembered and told at deliver; this fails only if no
  * partition is left. Yields. */

@@ -7,10 +7,14 @@
 #include "lib/store/store_priv.h"
 #include "proto/message.pb-c.h"
 
+/* One copy at one partition: what a single Deliver or Append can use up. */
 struct upload_part {
     uint32_t partition;
+    size_t users; /* how many of the caller's targets it is for; at most DELIVER_TARGETS_MAX */
+    uint8_t id[16];
     enum err err; /* the first failure; the partition gets nothing more */
     bool calling;
+    Tern__UploadChunkRequest request; /* of the chunk under way */
     struct call call;
 };
 
@@ -18,7 +22,6 @@ struct upload {
     struct store *store;
     struct upload_part *parts;
     size_t part_count;
-    uint8_t id[16];
     struct buf pending; /* at most BODY_CHUNK_MAX */
     uint64_t sent;      /* bytes that are at the partitions already */
     struct buf summary;
@@ -33,12 +36,14 @@ struct page_call {
 };
 void page_call_free(struct page_call **p);
 
-struct upload_part *upload_part_find(struct upload *u, uint32_t partition);
+/* The nth copy (from 0) at a partition; NULL if it was not asked for. */
+struct upload_part *upload_part_find(struct upload *u, uint32_t partition, size_t nth);
 /* Whether the whole message can travel beside one command. */
 bool upload_is_inline(const struct upload *u);
 /* Send what is pending as the last chunk. Fails only if no partition is left. Yields. */
 MUST_CHECK enum err upload_complete(struct upload *u);
-/* Fill in how the command names this message. */
-void upload_describe(const struct upload *u, bool inline_body, Tern__NewMessage *out);
+/* Fill in how the command names this message; `part` is the copy it will use. */
+void upload_describe(const struct upload *u, const struct upload_part *part, bool inline_body,
+                     Tern__NewMessage *out);
 
 #endif

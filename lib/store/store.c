@@ -57,6 +57,7 @@ struct store *store_new(struct loop *loop, const struct store_options *options)
     store->director_count = options->director_count;
     for (size_t i = 0; i < options->director_count; i++)
         store->directors[i] = xstrdup(options->directors[i]);
+    LIST_INIT(&store->calls);
     watches_start(store);
     map_start(store);
     return store;

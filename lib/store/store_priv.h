@@ -4,6 +4,7 @@
 #define LIB_STORE_STORE_PRIV_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <sys/queue.h>
 
 #include "lib/fiber/cond.h"
 #include "lib/fiber/timer.h"
@@ -14,6 +15,7 @@
 #include "proto/methods.h"
 
 struct watches;
+struct call;
 
 struct store {
     struct loop *loop;
@@ -30,7 +32,8 @@ struct store {
     bool stopping;
     bool map_fiber_alive;
 
-    uint64_t time_seen_ms; /* newest partition time any node has told us */
+    LIST_HEAD(, call) calls; /* sent and not answered */
+    uint64_t time_seen_ms;   /* newest partition time any node has told us */
     struct watches *watches;
     unsigned background; /* fibers that nobody waits for but store_free */
 };
@@ -44,7 +47,8 @@ void map_want(struct store *store, uint64_t version);
 MUST_CHECK enum err map_wait_change(struct store *store, uint64_t deadline_ms);
 /* The endpoint of a partition's primary, copied to `out`. ERR_UNAVAILABLE: no map, no such partition or no
  * primary. */
-MUST_CHECK enum err map_primary(const struct store *store, uint32_t partition, char out[static 256]);
+MUST_CHECK enum err map_primary(const struct store *store, uint32_t partition,
+                                char out[static RPC_ENDPOINT_MAX]);
 
 /* ---- calls (call.c) */
 struct call {
@@ -59,6 +63,10 @@ struct call {
     struct rpc_call rpc;
     uint64_t deadline_ms;
     uint8_t request_id[REQUEST_ID_SIZE];
+    char endpoint[RPC_ENDPOINT_MAX]; /* of the try under way */
+    LIST_ENTRY(call) entry;          /* in store->calls while `listed` */
+    unsigned hints_followed, expired_count;
+    bool listed;
     bool is_write;
     bool maybe_done; /* a try ended without an answer: it may have happened */
     bool begun;
@@ -78,6 +86,8 @@ MUST_CHECK enum err call_response(const struct call *call, const ProtobufCMessag
                                   void *response_out);
 struct slice call_body(const struct call *call);
 void call_fini(struct call *call);
+/* A new map: give up waiting for primaries that it does not name any more. */
+void calls_on_map(struct store *store);
 
 /* call_run, unpack into *response_out (a Tern__X **, freed by the caller), call_fini. Yields. */
 MUST_CHECK enum err call_simple(struct store *store, uint32_t method, uint32_t partition,

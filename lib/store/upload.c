@@ -7,23 +7,33 @@
 #include "lib/base/alloc.h"
 #include "lib/base/rand.h"
 
+/* The copy at a partition that has room for one more target. */
+static struct upload_part *part_with_room(struct upload *u, uint32_t partition)
+{
+    for (size_t i = 0; i < u->part_count; i++) {
+        if (u->parts[i].partition == partition && u->parts[i].users < DELIVER_TARGETS_MAX)
+            return &u->parts[i];
+    }
+    struct upload_part *part = &u->parts[u->part_count++];
+    part->partition = partition;
+    rand_bytes(part->id, sizeof part->id);
+    return part;
+}
+
 struct upload *upload_new(struct store *store, const uint32_t *partitions, size_t count)
 {
     struct upload *u = NEW(struct upload);
     u->store = store;
     u->parts = NEW_ARRAY(struct upload_part, count);
-    for (size_t i = 0; i < count; i++) {
-        if (upload_part_find(u, partitions[i]) == NULL)
-            u->parts[u->part_count++].partition = partitions[i];
-    }
-    rand_bytes(u->id, sizeof u->id);
+    for (size_t i = 0; i < count; i++)
+        part_with_room(u, partitions[i])->users++;
     return u;
 }
 
-struct upload_part *upload_part_find(struct upload *u, uint32_t partition)
+struct upload_part *upload_part_find(struct upload *u, uint32_t partition, size_t nth)
 {
     for (size_t i = 0; i < u->part_count; i++) {
-        if (u->parts[i].partition == partition)
+        if (u->parts[i].partition == partition && nth-- == 0)
             return &u->parts[i];
     }
     return NULL;
@@ -33,7 +43,6 @@ struct upload_part *upload_part_find(struct upload *u, uint32_t partition)
 static enum err send_chunk(struct upload *u, size_t len, bool last)
 {
     Tern__UploadChunkRequest request = TERN__UPLOAD_CHUNK_REQUEST__INIT;
-    request.upload_id = (ProtobufCBinaryData){ sizeof u->id, u->id };
     request.offset = u->sent;
     request.last = last;
     if (last)
@@ -42,9 +51,11 @@ static enum err send_chunk(struct upload *u, size_t len, bool last)
         struct upload_part *part = &u->parts[i];
         if (part->err != OK)
             continue;
+        part->request = request;
+        part->request.upload_id = (ProtobufCBinaryData){ sizeof part->id, part->id };
         part->call = (struct call){ .method = METHOD_UPLOAD_CHUNK,
                                     .partition = part->partition,
-                                    .request = &request.base };
+                                    .request = &part->request.base };
         part->call.body = slice_of(u->pending.data, len);
         call_begin(u->store, &part->call);
         part->calling = true;
@@ -109,13 +120,14 @@ enum err upload_complete(struct upload *u)
     return OK;
 }
 
-void upload_describe(const struct upload *u, bool inline_body, Tern__NewMessage *out)
+void upload_describe(const struct upload *u, const struct upload_part *part, bool inline_body,
+                     Tern__NewMessage *out)
 {
     out->size = upload_size(u);
     if (inline_body)
         out->summary = pb_bytes(buf_slice(&u->summary));
     else
-        out->upload_id = (ProtobufCBinaryData){ sizeof u->id, (uint8_t *)u->id };
+        out->upload_id = (ProtobufCBinaryData){ sizeof part->id, (uint8_t *)part->id };
 }
 
 void upload_free(struct upload **u)

@@ -38,7 +38,8 @@ struct topic {
     uint64_t modseq;        /* newest told to anyone */
     uint64_t primary_epoch; /* of the partition when registered */
     uint64_t due_ms;        /* next registration */
-    bool queued, busy;      /* in the queue; a worker holds it */
+    bool queued, busy;      /* in the queue; a worker holds it (never both) */
+    bool again;             /* changed while a worker held it: once more */
     LIST_HEAD(, watch) watches;
     TAILQ_ENTRY(topic) queue; /* in `ready` if queued, else in `resting` (ordered by due_ms, renewals only) */
 };
@@ -83,6 +84,8 @@ static uint64_t epoch_of(const struct store *store, uint32_t partition)
     return map != NULL && partition < map->n_partitions ? map->partitions[partition]->epoch : 0;
 }
 
+static void enqueue(struct watches *all, struct topic *topic);
+
 static void forget(struct watches *all, struct topic *topic)
 {
     TAILQ_REMOVE(topic->queued ? &all->ready : &all->resting, topic, queue);
@@ -118,29 +121,45 @@ static void worker(void *arg)
         TAILQ_INSERT_TAIL(&all->resting, topic, queue);
         topic->queued = false;
         topic->busy = true;
+        topic->again = false;
         bool ending = LIST_EMPTY(&topic->watches);
         enum err err = register_topic(all, topic);
         topic->busy = false;
         if (err != OK)
             log_debug("store", "watch not registered: %s", err_name(err));
-        if (ending && LIST_EMPTY(&topic->watches) && !topic->queued) {
+        if (ending && LIST_EMPTY(&topic->watches)) {
             forget(all, topic);
             continue;
         }
-        topic->due_ms = loop_deadline_ms(err == OK ? WATCH_RENEW_MS : RETRY_MS);
+        /* What the node refuses (an account that is gone) it will refuse again: no haste. */
+        bool soon = err != OK && err_class(err) != ERR_CLASS_CALLER;
+        topic->due_ms = loop_deadline_ms(soon ? RETRY_MS : WATCH_RENEW_MS);
+        if (topic->again)
+            enqueue(all, topic);
     }
     all->workers--;
 }
 
+static void spawn_worker(struct watches *all)
+{
+    if (all->workers < WORKERS_MAX && fiber_spawn(all->store->loop, "watch", worker, all) == OK)
+        all->workers++;
+}
+
+/* Have the topic registered (or ended). While a worker holds it nobody else does: that worker does it once
+ * more. */
 static void enqueue(struct watches *all, struct topic *topic)
 {
+    if (topic->busy) {
+        topic->again = true;
+        return;
+    }
     if (!topic->queued) {
         TAILQ_REMOVE(&all->resting, topic, queue);
         TAILQ_INSERT_TAIL(&all->ready, topic, queue);
         topic->queued = true;
     }
-    if (all->workers < WORKERS_MAX && fiber_spawn(all->store->loop, "watch", worker, all) == OK)
-        all->workers++;
+    spawn_worker(all);
 }
 
 static void tick(void *arg)
@@ -153,6 +172,8 @@ static void tick(void *arg)
         if (!topic->busy && topic->due_ms <= now_ms)
             enqueue(all, topic);
     }
+    if (!TAILQ_EMPTY(&all->ready)) /* no fiber was to be had then */
+        spawn_worker(all);
     timer_start(all->store->loop, &all->tick, loop_deadline_ms(TICK_MS), tick, all);
 }
 
@@ -203,7 +224,7 @@ void watches_on_map(struct store *store)
     if (store->watches == NULL) /* a last map or notice may come while the store is being freed */
         return;
     HASH_ITER (hh, store->watches->topics, topic, next) {
-        if (topic->primary_epoch != epoch_of(store, topic->home) && !topic->busy)
+        if (topic->primary_epoch != epoch_of(store, topic->home))
             enqueue(store->watches, topic);
     }
 }
@@ -215,8 +236,7 @@ struct watch *watch_new(struct store *store, struct account_ref account, uint64_
     struct topic_key key = { account.id, mailbox };
     struct topic *topic;
     HASH_FIND(hh, all->topics, &key, sizeof key, topic);
-    bool fresh = topic == NULL;
-    if (fresh) {
+    if (topic == NULL) {
         topic = NEW(struct topic);
         topic->key = key;
         topic->home = account.home;
@@ -227,13 +247,15 @@ struct watch *watch_new(struct store *store, struct account_ref account, uint64_
     }
     struct watch *w = NEW(struct watch);
     *w = (struct watch){ .all = all, .topic = topic, .fn = fn, .arg = arg, .modseq = modseq };
+    /* The first one, also of a topic that was about to end. */
+    bool first = LIST_EMPTY(&topic->watches);
     LIST_INSERT_HEAD(&topic->watches, w, entry);
     if (modseq < topic->modseq) {
         /* Others were told more than this one knows. */
         w->modseq = topic->modseq;
         fn(topic->modseq, arg);
     }
-    if (fresh)
+    if (first)
         enqueue(all, topic);
     return w;
 }
