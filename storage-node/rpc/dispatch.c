@@ -10,6 +10,11 @@
 #include "lib/rpc/endpoint.h"
 #include "storage-node/rpc/dispatch_figures.h"
 
+enum {
+    READ_REQUEST_MAX = 1024 * 1024, /* a badly fragmented mailbox's UIDs: CHANGES, SEARCH, FETCH */
+    MEMORY_REQUEST_MAX = 4096,      /* watches and locks */
+};
+
 struct dispatch {
     struct map_holder *map;
     _Atomic(struct worker_pool *) workers;
@@ -142,7 +147,14 @@ static enum err check(struct dispatch *d, const struct rpc_request *rpc, enum me
         return ERR_INVALID;
     if (atomic_load_explicit(&d->bytes, memory_order_relaxed) + request_bytes(rpc) > DISPATCH_BYTES_MAX)
         return ERR_BUSY;
-    return kind == METHOD_WRITE ? check_write(d, rpc) : OK;
+    switch (kind) {
+    case METHOD_WRITE:
+        return check_write(d, rpc);
+    case METHOD_READ:
+        return rpc->request.len > READ_REQUEST_MAX || rpc->body.len > 0 ? ERR_TOO_BIG : OK;
+    default:
+        return request_bytes(rpc) > MEMORY_REQUEST_MAX ? ERR_TOO_BIG : OK;
+    }
 }
 
 static struct partition_request *wrap(struct dispatch *d, struct rpc_request *rpc, enum method_kind kind)
