@@ -138,16 +138,21 @@ uint64_t cursor_be64(struct cursor *c)
     return big_endian(c, 8);
 }
 
+/* Rows of a FETCH are made of these: the bytes are looked at in place. */
 uint64_t cursor_varint(struct cursor *c)
 {
     uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t byte = cursor_u8(c);
-        if (c->bad)
-            return 0;
+    unsigned shift = 0;
+
+    for (size_t i = 0; !c->bad && i < c->rest.len && shift < 64; i++, shift += 7) {
+        uint8_t byte = c->rest.data[i];
+
         value |= (uint64_t)(byte & 0x7f) << shift;
-        if ((byte & 0x80) == 0)
+        if ((byte & 0x80) == 0) {
+            c->rest.data += i + 1;
+            c->rest.len -= i + 1;
             return value;
+        }
     }
     c->bad = true;
     return 0;
