@@ -17,6 +17,7 @@ struct auth_sasl {
     Gsasl_session *session;
     struct arena arena;
     struct account account;
+    bool is_login, begun;
     bool found;   /* `account` is the one that was named */
     enum err err; /* why the callback refused */
 };
@@ -46,12 +47,14 @@ static void set_base64(Gsasl_session *session, Gsasl_property property, struct s
 static void set_fake_keys(struct auth_sasl *sasl, const char *user)
 {
     uint8_t salt[AUTH_MAC_SIZE], key[AUTH_MAC_SIZE];
-    auth_mac(sasl->auth, "salt", 4, slice_str(user), salt);
-    auth_mac(sasl->auth, "key", 3, slice_str(user), key);
+    char iterations[16];
+    auth_fake(sasl->auth, "salt", slice_str(user), salt);
+    auth_fake(sasl->auth, "key", slice_str(user), key);
     set_base64(sasl->session, GSASL_SCRAM_SALT, slice_of(salt, CREDENTIAL_SALT_SIZE));
     set_base64(sasl->session, GSASL_SCRAM_STOREDKEY, slice_of(key, sizeof key));
     set_base64(sasl->session, GSASL_SCRAM_SERVERKEY, slice_of(key, sizeof key));
-    gsasl_property_set(sasl->session, GSASL_SCRAM_ITER, "4096");
+    snprintf(iterations, sizeof iterations, "%d", CREDENTIAL_ITERATIONS_DEFAULT);
+    gsasl_property_set(sasl->session, GSASL_SCRAM_ITER, iterations);
 }
 
 static int refuse(struct auth_sasl *sasl, enum err err)
@@ -140,6 +143,7 @@ enum err auth_sasl_start(struct auth *auth, struct slice mechanism, bool allow_p
         return ERR_UNSUPPORTED;
     }
     gsasl_session_hook_set(sasl->session, sasl);
+    sasl->is_login = slice_eq_nocase_str(mechanism, "LOGIN");
     *out = sasl;
     return OK;
 }
@@ -162,6 +166,16 @@ static enum err step_error(struct auth_sasl *sasl, int rc)
     }
 }
 
+/* LOGIN begins with a prompt for the name, but many clients send the name as an initial response: then the
+ * prompt is what GNU SASL has to get rid of first. */
+static void skip_prompt(struct auth_sasl *sasl)
+{
+    char *prompt = NULL;
+    size_t len = 0;
+    if (gsasl_step(sasl->session, NULL, 0, &prompt, &len) == GSASL_NEEDS_MORE)
+        gsasl_free(prompt);
+}
+
 enum err auth_sasl_step(struct auth_sasl *sasl, struct slice client, bool has_data, struct buf *challenge,
                         bool *done_out)
 {
@@ -172,6 +186,9 @@ enum err auth_sasl_step(struct auth_sasl *sasl, struct slice client, bool has_da
     buf_clear(challenge);
     if (client.len > AUTH_RESPONSE_MAX)
         return ERR_SYNTAX;
+    if (sasl->is_login && !sasl->begun && has_data)
+        skip_prompt(sasl);
+    sasl->begun = true;
     char *text = slice_dup(client); /* terminated: some mechanisms look for the NUL */
     int rc =
         gsasl_step(sasl->session, has_data ? text : NULL, has_data ? client.len : 0, &output, &output_len);

@@ -103,6 +103,11 @@ uint64_t store_map_version(const struct store *store)
     return store->map == NULL ? 0 : store->map->version;
 }
 
+struct slice store_cluster_id(const struct store *store)
+{
+    return store->map == NULL ? SLICE_NULL : pb_slice(store->map->cluster_id);
+}
+
 bool store_domain_is_local(const struct store *store, struct slice domain)
 {
     if (store->map == NULL)

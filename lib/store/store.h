@@ -43,6 +43,9 @@ bool store_is_ready(const struct store *store, const char **reason);
 /* The newest map version known; 0: none. */
 uint64_t store_map_version(const struct store *store);
 
+/* What no other cluster has; empty before the first map. Valid until the next call that yields. */
+struct slice store_cluster_id(const struct store *store);
+
 /* Is mail for this domain (A-label, lower case) ours? From the map, does not yield. */
 bool store_domain_is_local(const struct store *store, struct slice domain);
 /* The partition of an address (canonical form). From the map; ERR_UNAVAILABLE before the first map. Does not
