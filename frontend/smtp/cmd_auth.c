@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AUTH (RFC 4954). */
+#include "frontend/common/line.h"
 #include "frontend/smtp/session.h"
 #include "lib/base/log.h"
 
@@ -17,6 +18,9 @@ static void fail(struct smtp_session *s, enum err err)
     case ERR_SYNTAX:
         smtp_reject(s, 501, "5.5.2", "malformed authentication exchange");
         break;
+    case ERR_TOO_BIG: /* RFC 4954 4 */
+        smtp_reject(s, 500, "5.5.6", "authentication exchange line is too long");
+        break;
     case ERR_UNSUPPORTED:
         smtp_reject(s, 504, "5.5.4", "mechanism not supported here");
         break;
@@ -32,11 +36,12 @@ static void fail(struct smtp_session *s, enum err err)
     }
 }
 
+/* A line that is no line ends the exchange, and fail() says so: one reply in all. */
 static enum err ask(void *arg, const char *challenge, struct slice *line_out)
 {
     struct smtp_session *s = arg;
     smtp_reply(s, 334, NULL, "%s", challenge);
-    return smtp_read_line(s, SMTP_AUTH_LINE_MAX, line_out);
+    return line_read(s->stream, SMTP_AUTH_LINE_MAX, smtp_deadline(s), line_out);
 }
 
 void smtp_cmd_auth(struct smtp_session *s, struct slice args)
@@ -71,7 +76,7 @@ void smtp_cmd_auth(struct smtp_session *s, struct slice args)
         smtp_reject(s, 501, "5.7.0", "authentication cancelled");
     } else if (err == ERR_CLOSED || err == ERR_TIMEOUT || err == ERR_IO || err == ERR_CANCELLED) {
         smtp_set_state(s, SMTP_ENDED);
-    } else if (err != ERR_TOO_BIG) {
+    } else {
         fail(s, err);
     }
     auth_sasl_free(&sasl);

@@ -14,6 +14,18 @@ static bool may_begin(struct smtp_session *s)
     return false;
 }
 
+/* The message did not come whole: the session ends, nothing was delivered. */
+static void end_in_message(struct smtp_session *s, enum err err)
+{
+    if (err == ERR_TOO_BIG)
+        smtp_reply(s, 552, "5.3.4", "message is far too large, closing");
+    else if (err == ERR_TIMEOUT)
+        smtp_reply(s, 421, "4.4.2", "message did not end in time, closing");
+    else if (err == ERR_CANCELLED)
+        smtp_reply(s, 421, "4.3.2", "shutting down, try again");
+    smtp_set_state(s, SMTP_ENDED);
+}
+
 void smtp_cmd_data(struct smtp_session *s, struct slice args)
 {
     bool end = false;
@@ -41,13 +53,7 @@ void smtp_cmd_data(struct smtp_session *s, struct slice args)
         smtp_reset(s);
         return;
     }
-    if (err == ERR_TOO_BIG)
-        smtp_reply(s, 552, "5.3.4", "message is far too large, closing");
-    else if (err == ERR_TIMEOUT)
-        smtp_reply(s, 421, "4.4.2", "message did not end in time, closing");
-    else if (err == ERR_CANCELLED)
-        smtp_reply(s, 421, "4.3.2", "shutting down, try again");
-    smtp_set_state(s, SMTP_ENDED);
+    end_in_message(s, err);
 }
 
 /* Read a chunk's octets, into the message or for nothing. The chunk is announced, so it is always read: what
@@ -99,8 +105,9 @@ void smtp_cmd_bdat(struct smtp_session *s, struct slice args)
         smtp_set_state(s, SMTP_ENDED);
         return;
     }
-    if (read_chunk(s, size) != OK) {
-        smtp_set_state(s, SMTP_ENDED);
+    enum err err = read_chunk(s, size);
+    if (err != OK) {
+        end_in_message(s, err);
         return;
     }
     if (!wanted) {

@@ -72,7 +72,8 @@ void smtp_cmd_mail(struct smtp_session *s, struct slice args)
 
 static bool is_full(const struct smtp_session *s, const struct account *account)
 {
-    return account->quota_bytes != 0 && account->used_bytes + s->mail.size >= account->quota_bytes;
+    uint64_t quota = account->quota_bytes, used = account->used_bytes;
+    return quota != 0 && (used >= quota || s->mail.size > quota - used);
 }
 
 static void add_recipient(struct smtp_session *s, struct slice path, const struct store_targets *targets)

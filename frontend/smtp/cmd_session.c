@@ -139,5 +139,6 @@ void smtp_cmd_starttls(struct smtp_session *s, struct slice args)
     }
     smtp_reset(s);
     s->helo = SLICE_NULL;
+    s->authenticated = false;
     smtp_set_state(s, SMTP_CONNECTED);
 }

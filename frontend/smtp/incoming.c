@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "frontend/smtp/missing.h"
 #include "frontend/smtp/trace.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
@@ -24,6 +25,10 @@ struct incoming {
     bool at_line_start;
     uint8_t match; /* octets of "received:" matched, NO_MATCH inside a line of something else */
     unsigned hops;
+    /* Of a submission: the header, until it is known what is missing in it. */
+    bool holding;
+    struct buf held;
+    const char *hostname;
 };
 
 enum { NO_MATCH = 0xff };
@@ -64,6 +69,8 @@ struct incoming *incoming_new(struct smtp_session *s)
     snprintf(in->name, sizeof in->name, "%016llx", (unsigned long long)rand_u64());
     in->size_max = s->context->settings->message_size_max;
     in->in_header = in->at_line_start = true;
+    in->holding = s->kind == SMTP_SUBMISSION;
+    in->hostname = s->context->settings->hostname;
     trace_write(s, in->name, clock_real_ms(), &trace);
     add(in, buf_slice(&trace));
     buf_fini(&trace);
@@ -76,6 +83,7 @@ void incoming_free(struct incoming **in)
         return;
     upload_free(&(*in)->upload);
     summary_builder_free(&(*in)->summary);
+    buf_fini(&(*in)->held);
     free(*in);
     *in = NULL;
 }
@@ -110,13 +118,39 @@ static void count_hop_octet(struct incoming *in, uint8_t c)
     }
 }
 
+/* Let go of what was held back, behind what was missing. If the end of the header is out of sight, nothing is
+ * known to be missing. */
+static void release(struct incoming *in)
+{
+    struct buf missing = { 0 };
+    struct slice held = buf_slice(&in->held);
+    if (held.len <= MISSING_HEADER_MAX)
+        missing_write(held, in->name, in->hostname, clock_real_ms(), &missing);
+    in->holding = false;
+    add(in, buf_slice(&missing));
+    add(in, held);
+    buf_fini(&missing);
+    buf_fini(&in->held);
+}
+
+static void hold(struct incoming *in, struct slice text)
+{
+    buf_add_slice(&in->held, text);
+    if (!in->in_header || in->held.len > MISSING_HEADER_MAX)
+        release(in);
+}
+
 static void take(struct incoming *in, struct slice text)
 {
     in->size += text.len;
     for (size_t i = 0; i < text.len && in->in_header; i++)
         count_hop_octet(in, text.data[i]);
     /* A refused message is read to its end for nothing. */
-    if (in->size <= in->size_max && in->data.faults == 0 && in->hops <= SMTP_HOPS_MAX)
+    if (in->size > in->size_max || in->data.faults != 0 || in->hops > SMTP_HOPS_MAX)
+        return;
+    if (in->holding)
+        hold(in, text);
+    else
         add(in, text);
 }
 
@@ -214,6 +248,8 @@ static void reply_result(struct incoming *in, struct smtp_session *s, const stru
 void incoming_finish(struct incoming *in, struct smtp_session *s)
 {
     smtp_text_finish(&in->data);
+    if (in->holding)
+        release(in);
     if (refuse(in, s))
         return;
     struct buf summary = { 0 };

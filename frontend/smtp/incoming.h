@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A message on its way in: trace fields in front, then the client's bytes, into the upload and the summary at
- * once, never whole in memory. */
+/* A message on its way in: trace fields in front, then what a submission left out of its header, then the
+ * client's bytes, into the upload and the summary at once, never whole in memory. */
 #ifndef FRONTEND_SMTP_INCOMING_H
 #define FRONTEND_SMTP_INCOMING_H
 

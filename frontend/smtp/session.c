@@ -139,6 +139,10 @@ enum err smtp_read_line(struct smtp_session *s, size_t max, struct slice *line_o
 static void run_command(struct smtp_session *s, struct slice line)
 {
     struct smtp_command command = smtp_command_parse(line);
+    if (line.len + 2 > SMTP_LINE_MAX && !slice_eq_nocase_str(command.verb, "AUTH")) {
+        smtp_reject(s, 500, "5.5.2", "line too long");
+        return;
+    }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (!slice_eq_nocase_str(command.verb, commands[i].verb))
             continue;
@@ -171,7 +175,7 @@ static void run_session(struct smtp_session *s)
             err = ERR_CANCELLED;
             break;
         }
-        err = smtp_read_line(s, SMTP_LINE_MAX, &line);
+        err = smtp_read_line(s, SMTP_AUTH_LINE_MAX, &line);
         if (err == OK)
             run_command(s, line);
         else if (err != ERR_TOO_BIG && err != ERR_SYNTAX)
