@@ -16,6 +16,8 @@ static void end_if_too_many(struct pop3_session *s)
 static void enter(struct pop3_session *s)
 {
     uint64_t size = 0;
+    if (s->state == POP3_ENDED) /* a reply could not be sent meanwhile */
+        return;
     enum err err = pop3_drop_open(s);
     if (err != OK) {
         pop3_reply_err(s, err, "maildrop");
@@ -111,6 +113,7 @@ void pop3_cmd_stls(struct pop3_session *s, struct slice args)
     }
     pop3_ok(s, "begin TLS negotiation");
     s->user = SLICE_NULL;
+    s->utf8 = false; /* RFC 2595 4: what the client said before is forgotten */
     enum err err = stream_start_tls_server(s->stream, s->context->tls, loop_deadline_ms(POP3_TLS_TIMEOUT_MS));
     if (err != OK) {
         log_info("pop3", "TLS handshake failed: %s %s", err_name(err), stream_fail_text(s->stream));

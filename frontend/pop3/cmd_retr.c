@@ -16,8 +16,8 @@ static void cut(struct pop3_session *s, enum err err)
     pop3_set_state(s, POP3_ENDED);
 }
 
-static void send_message(struct pop3_session *s, const struct pop3_message *m, uint64_t lines_max,
-                         uint32_t piece)
+static void send_pieces(struct pop3_session *s, const struct pop3_message *m, uint64_t lines_max,
+                        uint32_t piece)
 {
     struct pop3_text text = pop3_text_start(lines_max);
     struct buf raw = { 0 }, out = { 0 };
@@ -45,6 +45,14 @@ static void send_message(struct pop3_session *s, const struct pop3_message *m, u
         pop3_reply_err(s, err == OK ? ERR_CORRUPT : err, "message");
     else if (s->state != POP3_ENDED)
         cut(s, err);
+}
+
+static void send_message(struct pop3_session *s, const struct pop3_message *m, uint64_t lines_max,
+                         uint32_t piece)
+{
+    pop3_drop_keep_sending(s, true);
+    send_pieces(s, m, lines_max, piece);
+    pop3_drop_keep_sending(s, false);
 }
 
 void pop3_cmd_retr(struct pop3_session *s, struct slice args)

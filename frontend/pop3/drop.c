@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The maildrop: INBOX, locked against other POP3 sessions, as it was at login. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "frontend/pop3/session.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "lib/base/rand.h"
+#include "lib/fiber/fiber.h"
 
 static struct slice token(const struct pop3_session *s)
 {
@@ -43,6 +45,7 @@ static enum err open_inbox(struct pop3_session *s)
     struct mailbox inbox;
     struct uidset uids = { 0 };
     uint32_t first_unseen;
+    s->message_count = 0; /* an earlier try may have got half way */
     enum err err = store_mailbox_open(s->context->store, s->account.ref, SLICE_LIT("INBOX"), &s->arena,
                                       &inbox, &uids, &first_unseen);
     if (err == OK) {
@@ -76,6 +79,57 @@ enum err pop3_drop_keep(struct pop3_session *s)
     return err;
 }
 
+/* ---- renewing beside the session, which may end meanwhile */
+
+struct pop3_renewal {
+    struct pop3_session *session; /* NULL: it has ended */
+    struct store *store;
+    struct account_ref account;
+    uint8_t token[POP3_LOCK_TOKEN_SIZE];
+};
+
+static void renew(void *arg)
+{
+    struct pop3_renewal *r = arg;
+    struct slice its_token = slice_of(r->token, sizeof r->token);
+    enum err err = store_lock(r->store, r->account, its_token);
+    struct pop3_session *s = r->session;
+    if (s != NULL) {
+        s->renewal = NULL;
+        if (err == OK)
+            s->lock_renew_ms = loop_deadline_ms(POP3_LOCK_RENEW_MS);
+    } else if (err == OK) {
+        store_unlock(r->store, r->account, its_token); /* perhaps it was let go before we took it again */
+    }
+    free(r);
+}
+
+static void renew_in_time(void *arg)
+{
+    struct pop3_session *s = arg;
+    struct loop *loop = s->context->loop;
+    timer_start(loop, &s->lock_timer, loop_deadline_ms(POP3_LOCK_RENEW_MS), renew_in_time, s);
+    if (s->renewal != NULL)
+        return;
+    struct pop3_renewal *r = NEW(struct pop3_renewal);
+    *r = (struct pop3_renewal){ .session = s, .store = s->context->store, .account = s->account.ref };
+    memcpy(r->token, s->lock_token, sizeof r->token);
+    if (fiber_spawn(loop, "pop3-lock", renew, r) == OK)
+        s->renewal = r;
+    else
+        free(r);
+}
+
+void pop3_drop_keep_sending(struct pop3_session *s, bool on)
+{
+    if (on)
+        timer_start(s->context->loop, &s->lock_timer, s->lock_renew_ms, renew_in_time, s);
+    else
+        timer_stop(&s->lock_timer);
+}
+
+/* ---- the end */
+
 enum err pop3_drop_commit(struct pop3_session *s)
 {
     struct uidset deleted = { 0 }, vanished = { 0 };
@@ -95,6 +149,10 @@ enum err pop3_drop_commit(struct pop3_session *s)
 
 void pop3_drop_close(struct pop3_session *s)
 {
+    timer_stop(&s->lock_timer);
+    if (s->renewal != NULL)
+        s->renewal->session = NULL;
+    s->renewal = NULL;
     if (s->locked)
         store_unlock(s->context->store, s->account.ref, token(s));
     s->locked = false;

@@ -5,6 +5,7 @@
 
 #include "frontend/common/context.h"
 #include "lib/base/arena.h"
+#include "lib/fiber/timer.h"
 #include "lib/store/mailbox.h"
 #include "lib/store/message.h"
 
@@ -28,6 +29,8 @@ struct pop3_message {
     uint64_t size;
 };
 
+struct pop3_renewal;
+
 struct pop3_session {
     struct context *context;
     struct stream *stream;
@@ -44,8 +47,10 @@ struct pop3_session {
     size_t message_count, message_cap;
     uint8_t lock_token[POP3_LOCK_TOKEN_SIZE];
     bool locked;
-    uint64_t lock_renew_ms; /* when the lock wants renewal */
-    uint64_t deadline_ms;   /* of the login */
+    uint64_t lock_renew_ms;       /* when the lock wants renewal */
+    struct timer lock_timer;      /* runs while a message is being sent */
+    struct pop3_renewal *renewal; /* under way beside the session, or NULL */
+    uint64_t deadline_ms;         /* of the login */
 };
 
 void pop3_set_state(struct pop3_session *s, enum pop3_state state);
@@ -64,6 +69,9 @@ bool pop3_plain_allowed(const struct pop3_session *s);
 MUST_CHECK enum err pop3_drop_open(struct pop3_session *s);
 /* Keep the lock while the session is active. ERR_IN_USE: another session has it now. Yields at times. */
 MUST_CHECK enum err pop3_drop_keep(struct pop3_session *s);
+/* Keep it also while one long message goes out to a slow client (`on`) until that is done. A lock that is
+ * lost meanwhile shows at the next pop3_drop_keep. Does not yield. */
+void pop3_drop_keep_sending(struct pop3_session *s, bool on);
 /* Expunge what was marked, at QUIT. Yields. */
 MUST_CHECK enum err pop3_drop_commit(struct pop3_session *s);
 /* Let the lock go. Does not yield. */
