@@ -84,6 +84,13 @@ static void add_message(struct append *a, const struct append_message *m)
     a->messages[a->count++] = *m;
 }
 
+/* A message that another one follows cannot travel with the command: let go of its bytes, or a MULTIAPPEND
+ * would hold them all in memory. */
+static enum err settle_last(struct append *a)
+{
+    return a->count == 0 ? OK : upload_complete(a->messages[a->count - 1].upload);
+}
+
 static enum err begin_message(struct append *a, const struct imap_event *event)
 {
     struct imap_session *s = a->s;
@@ -93,6 +100,8 @@ static enum err begin_message(struct append *a, const struct imap_event *event)
 
     if (err == OK)
         err = read_head(a, event, &m);
+    if (err == OK)
+        err = settle_last(a);
     if (err != OK) {
         imap_parser_refuse(&s->parser);
         return err;

@@ -40,8 +40,6 @@ void page_call_free(struct page_call **p);
 struct upload_part *upload_part_find(struct upload *u, uint32_t partition, size_t nth);
 /* Whether the whole message can travel beside one command. */
 bool upload_is_inline(const struct upload *u);
-/* Send what is pending as the last chunk. Fails only if no partition is left. Yields. */
-MUST_CHECK enum err upload_complete(struct upload *u);
 /* Fill in how the command names this message; `part` is the copy it will use. */
 void upload_describe(const struct upload *u, const struct upload_part *part, bool inline_body,
                      Tern__NewMessage *out);

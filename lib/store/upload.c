@@ -116,6 +116,8 @@ enum err upload_complete(struct upload *u)
     if (u->complete)
         return OK;
     TRY(send_chunk(u, u->pending.len, true));
+    u->sent += u->pending.len;
+    buf_fini(&u->pending);
     u->complete = true;
     return OK;
 }
