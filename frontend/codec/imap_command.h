@@ -195,6 +195,7 @@ struct imap_search {
     uint32_t returns; /* "RETURN ()" is ALL, as the RFC says */
     bool uses_modseq; /* a MODSEQ key: the answer has MODSEQ and CONDSTORE is enabled by it */
     bool uses_saved;  /* a '$' */
+    bool has_charset; /* CHARSET was written (RFC 6855 3: a BAD once UTF8=ACCEPT is enabled) */
     struct search_node *tree;
 };
 /* Returns ERR_UNSUPPORTED for a charset other than UTF-8 and US-ASCII: NO [BADCHARSET (US-ASCII UTF-8)];

@@ -336,7 +336,8 @@ enum err imap_parse_search(struct imap_args *args, struct imap_search *out)
     *out = (struct imap_search){ 0 };
     if (imap_args_skip_word(args, "RETURN"))
         TRY(parse_return(args, out));
-    if (imap_args_skip_word(args, "CHARSET"))
+    out->has_charset = imap_args_skip_word(args, "CHARSET");
+    if (out->has_charset)
         TRY(parse_charset(&p));
     TRY(parse_keys(&p, 0, &out->tree));
     return imap_args_end(args);

@@ -141,6 +141,8 @@ enum err imap_cmd_search(struct imap_session *s, struct imap_command *cmd)
     struct searching g = { .s = s, .cmd = cmd, .search = &search };
     enum err err = imap_parse_search(&cmd->args, &search);
 
+    if (search.has_charset && (s->enabled & IMAP_ENABLE_UTF8_ACCEPT) != 0) /* RFC 6855 3 */
+        return imap_reply_bad(cmd, "No CHARSET after UTF8=ACCEPT was enabled");
     if (err == ERR_UNSUPPORTED)
         return imap_reply_no(cmd, "BADCHARSET (US-ASCII UTF-8)", "Charset is not known here");
     if (err == ERR_TOO_BIG)

@@ -72,7 +72,7 @@ static enum err write_from_summary(struct imap_fetching *f, uint32_t items)
         TRY(write_formatted(f, "BODYSTRUCTURE ", SUMMARY_HAS_TREE, imap_format_bodystructure));
     if ((items & (IMAP_FETCH_PREVIEW | IMAP_FETCH_PREVIEW_LAZY)) != 0) {
         name_item(&f->s->out, "PREVIEW ");
-        TRY(imap_preview_fetch(f, (items & IMAP_FETCH_PREVIEW) == 0));
+        TRY(imap_preview_fetch(f, (items & IMAP_FETCH_PREVIEW_LAZY) != 0));
     }
     return OK;
 }
