@@ -73,7 +73,7 @@ static void shorten(const struct summary_part *part, struct slice utf8, struct b
         .subtype = part->subtype,
         .params = { .items = &charset, .count = 1 },
     };
-    struct preview preview;
+    struct preview preview = { 0 }; /* its buffers are used again, so they must be something */
 
     preview_init(&preview, &info);
     (void)preview_push(&preview, utf8);
