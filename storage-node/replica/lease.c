@@ -21,11 +21,8 @@ void rep_lease_on_beat(struct replica *r, const struct replica_msg *msg)
         r->heard_at = r->now;
     r->granted_at = r->now; /* R16: the promise first, then the answer */
     rep_act_send(r, REPLICA_MSG_BEAT_ACK, msg->peer)->epoch = msg->epoch;
-    if (msg->epoch == r->ep && !r->started) { /* R8: only what was verified in this epoch */
-        uint64_t commit = msg->beat.commit < r->match ? msg->beat.commit : r->match;
-        if (commit > r->commit)
-            r->commit = commit;
-    }
+    if (msg->epoch == r->ep && !r->started)
+        rep_member_commit_to(r, msg->beat.commit);
 }
 
 /* R17: counts from when the beat was sent, only while primary; the newest wins. Beats of this unbroken term.

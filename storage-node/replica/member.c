@@ -93,7 +93,7 @@ static bool epochs_are_sane(const struct replica_msg *msg)
     return true;
 }
 
-static void commit_to(struct replica *r, uint64_t received) /* R8 */
+void rep_member_commit_to(struct replica *r, uint64_t received)
 {
     uint64_t bound = REP_FAULT(r, r8) ? r->log.last : r->match;
     uint64_t commit = received < bound ? received : bound;
@@ -136,7 +136,7 @@ void rep_member_on_append(struct replica *r, const struct replica_msg *msg)
     uint64_t match = msg->append.prev_index + msg->append.count; /* R7 */
     if (match > r->match)
         r->match = match;
-    commit_to(r, msg->append.commit);
+    rep_member_commit_to(r, msg->append.commit);
     r->ack_due = true;
     rep_member_ack(r);
 }

@@ -223,6 +223,8 @@ void rep_peer_trim(struct replica *r, uint64_t index);
 void rep_member_on_append(struct replica *r, const struct replica_msg *msg);
 void rep_member_refuse(struct replica *r, struct replica_node to, uint64_t prev);
 void rep_member_ack(struct replica *r);
+/* R8: what the primary says is committed, as far as it was verified in this epoch. */
+void rep_member_commit_to(struct replica *r, uint64_t received);
 
 /* ---- lease.c ----------------------------------------------------------------------------------------- */
 

@@ -73,9 +73,10 @@ static void a_late_chunk_wipes_nobody(void **state)
     settle(&vc, 1000);
     assert_int_equal(vc_conf(&vc)->member_count, 2);
     write_one(&vc, A, 1);
-    settle(&vc, 50);
+    settle(&vc, 300);
     uint64_t applied = info_of(&vc, C).applied;
-    late->msg.epoch = vc.epoch; /* even as of this epoch: its nonce is void */
+    late->msg.epoch = vc.epoch;   /* even as of this epoch: its nonce is void, */
+    late->msg.chunk.nonce -= 100; /* or even of an earlier process */
     vc.pool[vc.pool_count++] = late;
     deliver(&vc, A, C, REPLICA_MSG_CHUNK);
     assert_int_equal(info_of(&vc, C).applied, applied);

@@ -121,6 +121,43 @@ static void stale_entries_are_neither_acked_nor_applied(void **state) /* R5, R7,
     trace_fini(&vc);
 }
 
+/* "A beat's commit = 2 makes B apply its own stale entry 2": the same with an Append that stops before it. */
+static void commit_reaches_only_what_was_verified(void **state) /* R8 */
+{
+    (void)state;
+    struct vc vc;
+    struct replica_cfg cfg = { .min_members = 1, .append_count_max = 1 };
+    trace_init_cfg(&vc, 3, "ABC", &cfg);
+    settle(&vc, 500);
+    write_one(&vc, A, 1);
+    deliver(&vc, A, B, REPLICA_MSG_APPEND);
+    deliver(&vc, A, C, REPLICA_MSG_APPEND);
+    write_one(&vc, A, 2);
+    deliver(&vc, A, B, REPLICA_MSG_APPEND);
+    sync_disk(&vc, B); /* B: barrier, 1, 2; C: barrier, 1 */
+    sync_disk(&vc, C);
+    lose_all(&vc);
+    vc_crash(&vc, A, 0);
+    cut_link(&vc, B, DIR);
+    make_primary(&vc, C, "C");
+    vc_learn(&vc, C, 2);
+    settle(&vc, 1600);
+    assert_int_equal(info_of(&vc, C).commit, 3);
+    struct replica_conf next = *vc_conf(&vc);
+    next.learners[next.learner_count++] = vc.nodes[B].id;
+    vc_make_conf(&vc, &next);
+    vc_learn(&vc, B, 3);
+    vc_learn(&vc, C, 3);
+    sync_disk(&vc, C);
+    deliver(&vc, C, B, REPLICA_MSG_APPEND);
+    deliver(&vc, B, C, REPLICA_MSG_REFUSE);
+    deliver(&vc, C, B, REPLICA_MSG_APPEND); /* entry 2 with commit 3: B keeps it, and its stale entry 3 */
+    assert_int_equal(info_of(&vc, B).commit, 2);
+    assert_false(has_applied(&vc, B, 2));
+    settle(&vc, 1000);
+    trace_fini(&vc);
+}
+
 /* R7: "also for entries this node wrote as a former primary and never synced." */
 static void an_ack_speaks_for_the_disk(void **state)
 {
@@ -213,6 +250,7 @@ int main(void)
         cmocka_unit_test(becoming_a_learner_drops_nothing),
         cmocka_unit_test(a_repeated_append_cuts_nothing),
         cmocka_unit_test(stale_entries_are_neither_acked_nor_applied),
+        cmocka_unit_test(commit_reaches_only_what_was_verified),
         cmocka_unit_test(an_ack_speaks_for_the_disk),
         cmocka_unit_test(a_gap_is_refused_and_filled),
         cmocka_unit_test(what_is_lost_is_sent_again),
