@@ -23,7 +23,7 @@
 
 enum {
     OPEN_FILES_SHARE = 2, /* of the process's files, 1/2 is the database's */
-    BACKGROUND_THREADS = 2,
+    BACKGROUND_THREADS = 4, /* a long pass over the bodies must not stop the others */
     HOST_NAME_MAX_BYTES = 256,
     DRAIN_POLL_US = 5000,
 };

@@ -18,6 +18,7 @@ struct rocks_batch {
     struct kv_batch base;
     struct rocks *rocks;
     rocksdb_writebatch_t *batch;
+    uint64_t bodies_deleted;
 };
 
 enum err rocks_err(const char *doing, char *message)
@@ -95,7 +96,9 @@ static void batch_free(struct kv_batch *base)
 
 static void batch_clear(struct kv_batch *base)
 {
-    rocksdb_writebatch_clear(((struct rocks_batch *)base)->batch);
+    struct rocks_batch *b = (struct rocks_batch *)base;
+    rocksdb_writebatch_clear(b->batch);
+    b->bodies_deleted = 0;
 }
 
 static void batch_put(struct kv_batch *base, enum kv_family family, struct slice key, struct slice value)
@@ -109,6 +112,7 @@ static void batch_delete(struct kv_batch *base, enum kv_family family, struct sl
 {
     struct rocks_batch *b = (struct rocks_batch *)base;
     rocksdb_writebatch_delete_cf(b->batch, b->rocks->families[family], (const char *)key.data, key.len);
+    b->bodies_deleted += family == KV_BODY;
 }
 
 static void batch_delete_range(struct kv_batch *base, enum kv_family family, struct slice from,
@@ -125,7 +129,10 @@ static enum err write_batch(struct kv *kv, struct kv_batch *base)
     if (base->count == 0)
         return OK;
     char *message = NULL;
-    rocksdb_write(r->db, r->write, ((struct rocks_batch *)base)->batch, &message);
+    struct rocks_batch *b = (struct rocks_batch *)base;
+    rocksdb_write(r->db, r->write, b->batch, &message);
+    if (b->bodies_deleted > 0)
+        atomic_fetch_add_explicit(&r->bodies_deleted, b->bodies_deleted, memory_order_relaxed);
     return rocks_err("write", message);
 }
 
@@ -156,7 +163,7 @@ static uint64_t wal_bytes(const char *path)
     return sum;
 }
 
-static uint64_t property(const struct rocks *r, int family, const char *name)
+uint64_t rocks_property(const struct rocks *r, enum kv_family family, const char *name)
 {
     uint64_t value = 0;
     return rocksdb_property_int_cf(r->db, r->families[family], name, &value) == 0 ? value : 0;
@@ -165,20 +172,21 @@ static uint64_t property(const struct rocks *r, int family, const char *name)
 static void stats(struct kv *kv, struct kv_stats *out)
 {
     const struct rocks *r = rocks_of(kv);
-    for (int family = 0; family < KV_FAMILY_COUNT; family++) {
-        out->disk_bytes += property(r, family, "rocksdb.total-sst-files-size");
-        out->disk_bytes += property(r, family, "rocksdb.total-blob-file-size");
-        out->memtable_bytes += property(r, family, "rocksdb.cur-size-all-mem-tables");
+    for (enum kv_family family = 0; family < KV_FAMILY_COUNT; family++) {
+        out->disk_bytes += rocks_property(r, family, "rocksdb.total-sst-files-size");
+        out->disk_bytes += rocks_property(r, family, "rocksdb.total-blob-file-size");
+        out->memtable_bytes += rocks_property(r, family, "rocksdb.cur-size-all-mem-tables");
     }
     out->wal_bytes = wal_bytes(r->path);
     out->disk_bytes += out->wal_bytes;
-    out->write_stalled = property(r, KV_META, "rocksdb.is-write-stopped") != 0 ||
-                         property(r, KV_META, "rocksdb.actual-delayed-write-rate") != 0;
+    out->write_stalled = rocks_property(r, KV_META, "rocksdb.is-write-stopped") != 0 ||
+                         rocks_property(r, KV_META, "rocksdb.actual-delayed-write-rate") != 0;
 }
 
 static void close_rocks(struct kv *kv)
 {
     struct rocks *r = rocks_of(kv);
+    rocks_blobs_stop(&r->blobs);
     for (int family = 0; r->db != NULL && family < KV_FAMILY_COUNT; family++)
         rocksdb_column_family_handle_destroy(r->families[family]);
     if (r->db != NULL)
@@ -221,6 +229,7 @@ enum err kv_open_rocksdb(const struct kv_options *options, struct kv **out)
         kv_close(&failed);
         return rocks_err("open", message);
     }
+    r->blobs = rocks_blobs_start(r);
     *out = &r->base;
     return OK;
 }

@@ -3,6 +3,7 @@
 #define STORAGE_NODE_KV_ROCKS_PRIV_H
 
 #include <rocksdb/c.h>
+#include <stdatomic.h>
 
 #include "storage-node/kv/kv_priv.h"
 
@@ -16,6 +17,8 @@ struct rocks {
     rocksdb_cache_t *block_cache, *blob_cache;
     rocksdb_readoptions_t *read; /* the newest state */
     rocksdb_writeoptions_t *write;
+    struct rocks_blobs *blobs;
+    _Atomic uint64_t bodies_deleted; /* rows, since somebody looked */
 };
 
 struct rocks_view {
@@ -31,6 +34,13 @@ static inline struct rocks *rocks_of(struct kv *kv)
 
 /* The error behind a RocksDB message, logged here; frees the message. NULL is OK. */
 enum err rocks_err(const char *doing, char *message);
+
+/* An integer property of one family, 0 if there is none. */
+uint64_t rocks_property(const struct rocks *r, enum kv_family family, const char *name);
+
+/* A thread that gives the space of deleted bodies back. */
+struct rocks_blobs *rocks_blobs_start(struct rocks *r);
+void rocks_blobs_stop(struct rocks_blobs **blobs);
 
 /* Set up all options, caches and bounds from what the caller asked for; undone by rocks_options_fini. */
 void rocks_options_init(struct rocks *r, const struct kv_options *options);
