@@ -5,14 +5,16 @@
     tests/transcript/run.py --dir .local [FILES]       ports and ternctl from .local/env
     tests/transcript/run.py --imap 127.0.0.1:2143 --user bob@example.test:secret FILES
 
-Every transcript plays with fresh accounts, which $TERNCTL makes (--user: with this one, as it is). It begins with
-directives and goes on with steps, one a line; '#' starts a comment.
+Those in imap/ need a cluster that takes passwords without TLS (deploy/local.sh up --plaintext), those in smtp/ and
+pop3/ one that does not. Every transcript plays with fresh accounts, which $TERNCTL makes (--user: with this one, as it
+is). It begins with directives and goes on with steps, one a line; '#' starts a comment.
 
     protocol imap | smtp | submission | pop3   which port; without it the name of the folder
     tls                                        connect to the port that speaks TLS from the first byte
     accounts 2                                 how many accounts; 1 at first
 
     [A]            from here on, connection A: opened when first named (a transcript without any begins with A)
+    [A pop3s]      the same, at another service's port than the transcript's
     C: text        send text and CRLF; \\r \\n \\0 \\t \\\\ \\xNN mean what they mean elsewhere
     C-: text       send text without CRLF
     C*1000: text   send it so often, without CRLF
@@ -26,11 +28,12 @@ directives and goes on with steps, one a line; '#' starts a comment.
     SLEEP 0.5
     WITHIN 0.1     the next line must come within so many seconds; without it, 10
 
-In what is sent and in patterns, {$user} {$password} {$name} are put in: of the first account user, password, local
-({$user2} ... of the second), host, and what was captured. In patterns {/regex/} matches a regular expression, and
+In what is sent and in patterns, {$user} {$password} {$name} are put in: of the first account user, password, local,
+and in base64 user64, password64, plain64 (SASL PLAIN's message) ({$user2} ... of the second), host, and what was captured. In patterns {/regex/} matches a regular expression, and
 {name/regex/} also captures it. Everything else is literal, so IMAP's {12} needs no care. Standard library only.
 """
 import argparse
+import base64
 import os
 import re
 import secrets
@@ -137,12 +140,12 @@ class Transcript:
                 else:
                     self.steps.append((number, line))
 
-    def use(self, name):
+    def use(self, name, service=None):
         if name not in self.connections:
-            service = TLS_SERVICE[self.protocol] if self.tls else self.protocol
+            service = service or (TLS_SERVICE[self.protocol] if self.tls else self.protocol)
             if service not in self.services:
                 raise Mismatch(f"no address for {service} is known")
-            self.connections[name] = Connection(self.services[service], self.tls)
+            self.connections[name] = Connection(self.services[service], service in TLS_SERVICE.values())
         self.now = self.connections[name]
 
     def value(self, name):
@@ -225,8 +228,8 @@ class Transcript:
 
     def step(self, line, following):
         """Play one step; returns how many further lines belonged to it."""
-        if re.fullmatch(r"\[\w+\]", line):
-            self.use(line[1:-1])
+        if re.fullmatch(r"\[\w+( \w+)?\]", line):
+            self.use(*line[1:-1].split())
             return 0
         if self.now is None:
             self.use("A")
@@ -316,6 +319,8 @@ def make_accounts(transcript, ternctl, given, domain):
         transcript.values["user" + suffix] = user
         transcript.values["password" + suffix] = password
         transcript.values["local" + suffix] = user.split("@")[0]
+        for name, text in (("user64", user), ("password64", password), ("plain64", f"\0{user}\0{password}")):
+            transcript.values[name + suffix] = base64.b64encode(text.encode()).decode()
 
 
 def find_files(paths):
