@@ -17,9 +17,10 @@ struct imap_fetching {
     struct uidset marked;   /* marked \Seen before their rows are written, ... */
     uint64_t marked_modseq; /* ... with this modseq */
     struct imap_message message;
-    struct buf scratch; /* a header, or decoded bytes */
-    bool sent_part;     /* some of the row under way has left: it cannot be taken back */
-    bool unknown_cte;   /* a BINARY could not be decoded (RFC 3516 4.3) */
+    struct buf scratch;  /* a header, or decoded bytes */
+    unsigned item_count; /* written of the row under way */
+    bool sent_part;      /* some of the row under way has left: it cannot be taken back */
+    bool unknown_cte;    /* a BINARY could not be decoded (RFC 3516 4.3) */
 };
 
 /* Write "* seq FETCH (...)" for one row. On an error nothing of it remains, or the session is broken. Yields.

@@ -4,12 +4,13 @@
 #include "frontend/imap/fetch.h"
 #include "lib/mail/imap_format.h"
 
-/* Items are divided by blanks, the first follows the parenthesis. */
-static void name_item(struct buf *out, const char *name)
+/* Items are divided by blanks. What was written last does not tell: it may have been sent already, or be a
+ * literal. */
+static void name_item(struct imap_fetching *f, const char *name)
 {
-    if (out->data[out->len - 1] != '(')
-        buf_add_byte(out, ' ');
-    buf_add_str(out, name);
+    if (f->item_count++ > 0)
+        buf_add_byte(&f->s->out, ' ');
+    buf_add_str(&f->s->out, name);
 }
 
 static void write_plain(struct imap_fetching *f, const struct row *row, uint32_t items)
@@ -18,36 +19,36 @@ static void write_plain(struct imap_fetching *f, const struct row *row, uint32_t
     struct buf *out = &s->out;
 
     if ((items & IMAP_FETCH_UID) != 0) {
-        name_item(out, "UID ");
+        name_item(f, "UID ");
         buf_add_u64(out, row->uid);
     }
     if ((items & IMAP_FETCH_FLAGS) != 0) {
-        name_item(out, "FLAGS ");
+        name_item(f, "FLAGS ");
         imap_write_flags(out, (struct mail_flags){ row->flags, row->keywords }, &s->view.keywords,
                          !imap_session_rev2(s) && imap_view_is_recent(&s->view, row->uid));
     }
     if ((items & IMAP_FETCH_INTERNALDATE) != 0) {
-        name_item(out, "INTERNALDATE ");
+        name_item(f, "INTERNALDATE ");
         date_format_imap(
             (struct mail_date){ (int64_t)(row->internaldate_ms / 1000), (int16_t)row->internaldate_zone },
             out);
     }
     if ((items & IMAP_FETCH_SIZE) != 0) {
-        name_item(out, "RFC822.SIZE ");
+        name_item(f, "RFC822.SIZE ");
         buf_add_u64(out, row->size);
     }
     if ((items & IMAP_FETCH_MODSEQ) != 0) {
-        name_item(out, "MODSEQ (");
+        name_item(f, "MODSEQ (");
         buf_add_u64(out, row->modseq);
         buf_add_byte(out, ')');
     }
     if ((items & IMAP_FETCH_EMAILID) != 0) {
-        name_item(out, "EMAILID (");
+        name_item(f, "EMAILID (");
         buf_add_str(out, row_email_id(row->body_id).text);
         buf_add_byte(out, ')');
     }
     if ((items & IMAP_FETCH_THREADID) != 0) /* RFC 8474 5.2: NIL where the server knows no threads */
-        name_item(out, "THREADID NIL");
+        name_item(f, "THREADID NIL");
 }
 
 typedef enum err format_fn(const struct summary *s, const struct imap_format *how, struct buf *out);
@@ -58,7 +59,7 @@ static enum err write_formatted(struct imap_fetching *f, const char *name, unsig
     const struct summary *summary;
 
     TRY(imap_message_summary(&f->message, has, &summary));
-    name_item(&f->s->out, name);
+    name_item(f, name);
     return format(summary, &how, &f->s->out);
 }
 
@@ -71,7 +72,7 @@ static enum err write_from_summary(struct imap_fetching *f, uint32_t items)
     if ((items & IMAP_FETCH_BODYSTRUCTURE) != 0)
         TRY(write_formatted(f, "BODYSTRUCTURE ", SUMMARY_HAS_TREE, imap_format_bodystructure));
     if ((items & (IMAP_FETCH_PREVIEW | IMAP_FETCH_PREVIEW_LAZY)) != 0) {
-        name_item(&f->s->out, "PREVIEW ");
+        name_item(f, "PREVIEW ");
         TRY(imap_preview_fetch(f, (items & IMAP_FETCH_PREVIEW_LAZY) != 0));
     }
     return OK;
@@ -82,7 +83,7 @@ static enum err write_sections(struct imap_fetching *f)
     for (unsigned i = 0; i < f->fetch->section_count; i++) {
         const struct imap_section *section = &f->fetch->sections[i];
 
-        name_item(&f->s->out, "");
+        name_item(f, "");
         if (section->kind == IMAP_SECTION_BINARY || section->kind == IMAP_SECTION_BINARY_SIZE)
             TRY(imap_binary_fetch(f, section));
         else
@@ -112,6 +113,7 @@ enum err imap_fetch_write_row(struct imap_fetching *f, struct row *row, uint32_t
     enum err err;
 
     f->sent_part = false;
+    f->item_count = 0;
     imap_message_begin(&f->message, s, row);
     buf_add_str(&s->out, "* ");
     buf_add_u64(&s->out, seq);
