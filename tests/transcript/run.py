@@ -5,9 +5,9 @@
     tests/transcript/run.py --dir .local [FILES]       ports and ternctl from .local/env
     tests/transcript/run.py --imap 127.0.0.1:2143 --user bob@example.test:secret FILES
 
-Those in imap/ need a cluster that takes passwords without TLS (deploy/local.sh up --plaintext), those in smtp/ and
-pop3/ one that does not. Every transcript plays with fresh accounts, which $TERNCTL makes (--user: with this one, as it
-is). It begins with directives and goes on with steps, one a line; '#' starts a comment.
+The cluster must refuse passwords without TLS (as it does by default): some transcripts look at that. Every transcript
+plays with fresh accounts, which $TERNCTL makes (--user: with this one, as it is). It begins with directives and goes on
+with steps, one a line; '#' starts a comment.
 
     protocol imap | smtp | submission | pop3   which port; without it the name of the folder
     tls                                        connect to the port that speaks TLS from the first byte
