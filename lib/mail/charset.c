@@ -50,7 +50,7 @@ bool charset_is_ascii_superset(struct slice name)
     return !starts_with_any(name, others, sizeof others / sizeof others[0]);
 }
 
-enum { INCOMPLETE_MAX = 16, OUT_CHUNK = 4096 };
+enum { INCOMPLETE_MAX = 16, OUT_CHUNK = 4096, RELEASED_MAX = 16 };
 
 struct charset_conv {
     bool utf8;       /* nothing to convert, only to check: glibc's converter lets too large codes pass */
@@ -172,8 +172,19 @@ bool charset_conv_is_whole(const struct charset_conv *c)
     return c->held_len == 0;
 }
 
+/* windows-1255, windows-1258 and others compose characters: iconv keeps a letter until it sees that no accent
+ * follows. */
+static void release(struct charset_conv *c, struct buf *out)
+{
+    char *to = (char *)buf_reserve(out, RELEASED_MAX);
+    size_t to_left = RELEASED_MAX;
+    if (!c->utf8 && iconv(c->iconv, NULL, NULL, &to, &to_left) != (size_t)-1)
+        out->len += RELEASED_MAX - to_left;
+}
+
 void charset_conv_finish(struct charset_conv *c, struct buf *out)
 {
+    release(c, out);
     if (c->held_len > 0)
         add_replacement(out);
     c->held_len = 0;

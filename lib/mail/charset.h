@@ -32,6 +32,7 @@ void charset_conv_free(struct charset_conv **c);
 void charset_conv_push(struct charset_conv *c, struct slice bytes, struct buf *out);
 /* True if no character waits for its rest. */
 bool charset_conv_is_whole(const struct charset_conv *c);
+/* The text ends here: what the converter still holds comes out. It may be used for another one. */
 void charset_conv_finish(struct charset_conv *c, struct buf *out);
 
 /* Decode the encoded words of an unfolded or folded header value (RFC 2047, 2231 5) and raw 8-bit text;

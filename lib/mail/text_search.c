@@ -97,6 +97,7 @@ static void convert(struct part_scan *scan, struct slice bytes)
 {
     if (!scan->key->ascii && scan->ascii_superset && charset_conv_is_whole(scan->conv) &&
         utf8_is_ascii(bytes)) {
+        charset_conv_finish(scan->conv, &scan->text); /* ASCII composes with nothing */
         pass_ascii(scan, bytes);
         return;
     }

@@ -28,6 +28,10 @@ static void texts_are_converted(void **state)
         { "big5", "\xa7\x41", "\xe4\xbd\xa0" },
         { "euc-kr", "\xb0\xa1", "\xea\xb0\x80" },
         { "utf-7", "+AOQ-", "\xc3\xa4" },
+        { "windows-1255", "\xf9\xec",
+          "\xd7\xa9\xd7\x9c" }, /* composed: the last letter waits for an accent */
+        { "windows-1258", "xa", "xa" },
+        { "windows-1258", "a\xcc", "\xc3\xa0" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
