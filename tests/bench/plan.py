@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much of everything: the full measurement, or just enough to see that all of it works."""
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    rounds: int  # each side is measured so often, in turn; medians count
+    memory_rounds: int  # of what hardly varies and takes long
+    seconds: float  # a load lasts
+    smtp_shapes: tuple  # (message bytes, sessions)
+    users: int
+    sessions: int  # IMAP logins at a time
+    pop3_sessions: int
+    big_mailbox: int  # messages
+    single_stores: int
+    copied: int  # messages of one COPY
+    idle_connections: int
+    idle_connections_peers: int  # of processes of their own: memory grows evenly, fewer will do
+    idle_users: int
+    idle_mailbox: int  # messages
+    idle_settle: float  # seconds until an idle connection has put its things away
+    disk_messages: int
+    is_cold: bool  # also with empty caches
+
+
+FULL = Plan(rounds=3, memory_rounds=2, seconds=4.0, smtp_shapes=((5000, 10), (5000, 50), (50000, 10), (50000, 50)), users=100,
+            sessions=50, pop3_sessions=10, big_mailbox=10000, single_stores=500, copied=1000, idle_connections=2000,
+            idle_connections_peers=500, idle_users=50, idle_mailbox=1000, idle_settle=4.0, disk_messages=3000, is_cold=True)
+
+SMOKE = Plan(rounds=1, memory_rounds=1, seconds=0.5, smtp_shapes=((5000, 4),), users=4, sessions=4, pop3_sessions=2, big_mailbox=40,
+             single_stores=5, copied=10, idle_connections=20, idle_connections_peers=5, idle_users=2, idle_mailbox=10,
+             idle_settle=0.2, disk_messages=20, is_cold=False)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tern as a side of the comparison: the cluster of real processes that tests/cluster uses, with the programs of a build."""
+import concurrent.futures
+import os
+import signal
+
+import harness  # of tests/cluster
+import measure
+from metrics import TERN
+
+PARTITIONS = 256  # the default of a new cluster
+READY_TIMEOUT = 30.0
+ACCOUNTS_AT_ONCE = 4
+
+
+class Tern:
+    name = TERN
+    domain = harness.DOMAIN
+    password = "pass"
+
+    def __init__(self, build, folder):
+        os.environ["TMPDIR"] = folder  # where the cluster makes its own folder
+        self.group = measure.make_group("tern-bench-tern")
+        self.cluster = harness.Cluster(build, partitions=PARTITIONS, frontend={"allow_plaintext_auth": True, "log_level": "warn"},
+                                       storage={"log_level": "warn"})
+        self.folder = self.cluster.folder
+        self.ports = self.cluster.ports
+        self.certificate = (self.cluster.certificate, self.cluster.key)
+        self.known_users = set()
+
+    def start(self):
+        self.cluster.start()
+        for process in self.cluster.processes:
+            self.group.add(process.pid)
+
+    def stop(self):
+        """End all processes. Problems, as text."""
+        problems = self.cluster.stop()
+        self.group.remove()
+        return "" if problems.startswith("everything was kept") else problems
+
+    def add_users(self, user_format, count):
+        """Accounts user_format % 1 to user_format % count."""
+        missing = {user_format % number for number in range(1, count + 1)} - self.known_users
+        with concurrent.futures.ThreadPoolExecutor(ACCOUNTS_AT_ONCE) as pool:
+            list(pool.map(lambda user: self.cluster.add_user(user, self.password), sorted(missing)))
+        self.known_users |= missing
+
+    def restart(self, **peers_settings):
+        """Empty caches: new processes where the mail is read. Settings are the peers' alone."""
+        for process in (self.cluster.frontend, self.cluster.storage):
+            process.stop()
+        for process in (self.cluster.storage, self.cluster.frontend):
+            process.start(wait_ready=False)
+            self.group.add(process.pid)
+        for process in (self.cluster.storage, self.cluster.frontend):
+            process.wait_ready()
+
+    def settle(self):
+        """An acknowledged message is in its mailbox: there is nothing to wait for."""
+
+    def drop_index(self, user):
+        """There is no index beside the mailbox that could be lost."""
+
+    def front_pids(self):
+        """The processes whose memory a connection costs."""
+        return [self.cluster.frontend.pid]
+
+    def back_pids(self):
+        return [self.cluster.storage.pid, self.cluster.director.pid]
+
+    def stop_storage(self):
+        """End the storage node; the bytes it has caused to be written."""
+        pid = self.cluster.storage.pid
+        self.cluster.storage.signal(signal.SIGTERM)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # the dead process still tells
+        written = measure.written_bytes(pid)
+        self.cluster.storage.wait()
+        return written
+
+    def start_storage(self):
+        self.cluster.storage.start()
+        self.group.add(self.cluster.storage.pid)

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured: one file a family. A bench has a name, metrics, rounds, prepare(side) and measure(side), which returns
+{metric key: value}."""
+from work.disk import Disk
+from work.idle import Idle
+from work.mailbox import Fetch, Search, Store
+from work.sessions import Login, Pop3
+from work.smtp import Smtp
+
+BENCHES = (Smtp, Login, Fetch, Search, Store, Pop3, Idle, Disk)
