@@ -237,8 +237,8 @@ enum imap_section_text {
     IMAP_TEXT_MIME, /* only behind part numbers */
 };
 enum {
-    IMAP_SECTIONS_MAX = 128,     /* sections in one FETCH */
-    IMAP_SECTION_DEPTH_MAX = 64, /* part numbers in one section */
+    IMAP_SECTIONS_MAX = 128,      /* sections in one FETCH */
+    IMAP_SECTION_DEPTH_MAX = 101, /* part numbers in one section: all that MIME_DEPTH_MAX lets arise */
     IMAP_SECTION_FIELDS_MAX = 256,
 };
 struct imap_section {
