@@ -260,6 +260,11 @@ void rpc_client_free(struct rpc_client **client)
 
 /* ---- calls */
 
+size_t rpc_client_calls(const struct rpc_client *client)
+{
+    return client->call_count;
+}
+
 static void pack_header(zmq_msg_t *msg, const struct rpc_call *call)
 {
     Tern__RequestHeader h = TERN__REQUEST_HEADER__INIT;

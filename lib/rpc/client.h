@@ -23,6 +23,8 @@ typedef void rpc_on_notice(uint32_t method, uint32_t partition, struct slice pac
 struct rpc_client *rpc_client_new(struct loop *loop, void *zmq, rpc_on_notice *on_notice, void *arg);
 /* Every call has ended before. */
 void rpc_client_free(struct rpc_client **client);
+/* Calls that have not ended. */
+size_t rpc_client_calls(const struct rpc_client *client);
 
 /* The peer at an endpoint, connected lazily and kept for the client's life. Bounded by RPC_PEERS_MAX: NULL
  * beyond. */

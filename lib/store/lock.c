@@ -41,6 +41,7 @@ static void unlock_fiber(void *arg)
     struct unlock *u = arg;
     enum err err = run_lock(u->store, u->account, slice_of(u->token, u->len), true);
     (void)err; /* the lease ends by itself */
+    u->store->background--;
     free(u);
 }
 
@@ -51,6 +52,8 @@ void store_unlock(struct store *store, struct account_ref account, struct slice 
     u->account = account;
     u->len = token.len > TOKEN_SIZE_MAX ? TOKEN_SIZE_MAX : token.len;
     memcpy(u->token, token.data, u->len);
-    if (fiber_spawn(store->loop, "unlock", unlock_fiber, u) != OK)
+    if (fiber_spawn(store->loop, "unlock", unlock_fiber, u) == OK)
+        store->background++;
+    else
         free(u);
 }

@@ -70,7 +70,7 @@ void store_free(struct store **store)
         return;
     map_stop(s); /* first: it tells the watches of a new map */
     watches_stop(s);
-    while (s->background > 0 && fiber_self() != NULL)
+    while ((s->background > 0 || rpc_client_calls(s->rpc) > 0) && fiber_self() != NULL)
         fiber_sleep_ms(STOP_CHECK_MS);
     rpc_client_free(&s->rpc);
     for (size_t i = 0; i < s->director_count; i++)
