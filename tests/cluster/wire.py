@@ -23,7 +23,7 @@ class Connection:
         self.cluster = cluster
         self.socket = socket.create_connection(("127.0.0.1", cluster.ports[service]), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = b""
+        self.buffer = bytearray()
         if service in ("submissions", "imaps", "pop3s"):
             self.start_tls()
 
@@ -45,25 +45,37 @@ class Connection:
     def fill(self):
         data = self.socket.recv(1 << 18)
         if not data:
-            raise EOFError("connection closed, having sent %r" % self.buffer[-200:])
+            raise EOFError("connection closed, having sent %r" % bytes(self.buffer[-200:]))
         self.buffer += data
+
+    def take(self, size):
+        """The first octets of what has been received."""
+        data = bytes(self.buffer[:size])
+        del self.buffer[:size]  # cheap: a bytearray moves its start
+        return data
+
+    def until(self, mark):
+        """Everything up to the mark, and the mark."""
+        searched = 0
+        while True:
+            at = self.buffer.find(mark, searched)
+            if at >= 0:
+                return self.take(at + len(mark))
+            searched = max(0, len(self.buffer) - len(mark))
+            self.fill()
 
     def line(self):
         """The next line without its CRLF."""
-        while b"\r\n" not in self.buffer:
-            self.fill()
-        line, self.buffer = self.buffer.split(b"\r\n", 1)
-        return line
+        return self.until(b"\r\n")[:-2]
 
     def read(self, size):
         while len(self.buffer) < size:
             self.fill()
-        data, self.buffer = self.buffer[:size], self.buffer[size:]
-        return data
+        return self.take(size)
 
     def read_to_end(self, limit=1 << 20):
         """Everything until the server closes (or resets: it may have unread input of ours)."""
-        data, self.buffer = self.buffer, b""
+        data = self.take(len(self.buffer))
         try:
             while len(data) < limit:
                 more = self.socket.recv(65536)
@@ -280,12 +292,11 @@ class Pop3(Connection):
         """The bytes of a multi-line answer, unstuffed."""
         answer = self.command(line)
         assert answer.startswith("+OK"), answer
-        lines = []
-        while True:
-            got = self.line()
-            if got == b".":
-                return b"".join(l + b"\r\n" for l in lines)
-            lines.append(got[1:] if got.startswith(b".") else got)
+        text = self.read(3)
+        if text != b".\r\n":
+            self.buffer[:0] = text
+            text = self.until(b"\r\n.\r\n")
+        return re.sub(rb"(?m)^\.", b"", text[:-3])
 
 
 def eventually(check, timeout=10.0):
