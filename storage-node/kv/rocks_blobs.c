@@ -2,7 +2,7 @@
 /* The space of deleted bodies: a thread that asks for it back.
  *
  * While RocksDB's collection of blob files is on, every compaction moves all bodies it meets in the oldest
- * quarter of the files, garbage there or not: left on, a busy node writes a quarter of its mail again and
+ * share of the files, garbage there or not: left on, a busy node writes that share of its mail again and
  * again. So it is on only during passes of our own, from the moment when enough is garbage until little is.
  * (Its own forced passes never come: they want the oldest files referred to by some tables and the next ones
  * by others, but our keys order by partition, so that every table refers to the oldest files.)
@@ -11,6 +11,7 @@
  * disk is full, writes too little for that: after enough deletions a pass is made for it, too. */
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -22,9 +23,11 @@ enum {
     LOOK_INTERVAL_S = 1,
     GARBAGE_BEGIN_PERCENT = 30, /* of the bytes in blob files */
     GARBAGE_END_PERCENT = 10,
-    DELETED_PERCENT = 10, /* of the rows: reason enough to find out what became garbage ... */
-    DELETED_MIN = 500,    /* ... if there are that many */
-    BOTTOMMOST_FORCE = 2, /* kForce */
+    STEP_PERMILLE_MAX = 250, /* of the blob files are moved by one pass ... */
+    STEP_MIB = 16 * 1024,    /* ... or about so much, if that is less: a pass needs that much room */
+    DELETED_PERCENT = 10,    /* of the rows: reason enough to find out what became garbage ... */
+    DELETED_MIN = 500,       /* ... if there are that many */
+    BOTTOMMOST_FORCE = 2,    /* kForce */
 };
 
 struct rocks_blobs {
@@ -36,12 +39,22 @@ struct rocks_blobs {
     bool broken; /* a pass failed: the next write says why, this thread does no more */
 };
 
-static enum err set_collecting(struct rocks *r, bool on)
+/* The share of the oldest files that a pass moves. */
+static unsigned step_permille(const struct rocks *r)
 {
-    const char *const key[] = { "enable_blob_garbage_collection" };
-    const char *const value[] = { on ? "true" : "false" };
+    uint64_t mib = rocks_property(r, KV_BODY, "rocksdb.live-blob-file-size") >> 20;
+    uint64_t permille = mib == 0 ? STEP_PERMILLE_MAX : (uint64_t)STEP_MIB * 1000 / mib + 1;
+    return permille > STEP_PERMILLE_MAX ? STEP_PERMILLE_MAX : (unsigned)permille;
+}
+
+static enum err set_collecting(struct rocks *r, bool on, unsigned permille)
+{
+    char share[16];
+    snprintf(share, sizeof share, "0.%03u", permille);
+    const char *const keys[] = { "enable_blob_garbage_collection", "blob_garbage_collection_age_cutoff" };
+    const char *const values[] = { on ? "true" : "false", share };
     char *message = NULL;
-    rocksdb_set_options_cf(r->db, r->families[KV_BODY], 1, key, value, &message);
+    rocksdb_set_options_cf(r->db, r->families[KV_BODY], 2, keys, values, &message);
     return rocks_err("setting the collection of blob files", message);
 }
 
@@ -77,20 +90,20 @@ static bool many_deleted(const struct rocks *r)
            deleted >= rocks_property(r, KV_BODY, "rocksdb.estimate-num-keys") / 100 * DELETED_PERCENT;
 }
 
-/* One pass moves a quarter: as many as it takes, and an end if they should not help. */
+/* As many passes as it takes, but at most twice around: what is garbage by then is new. */
 static enum err collect(struct rocks_blobs *b)
 {
-    enum { PASSES_MAX = 8 };
     struct rocks *r = b->rocks;
     uint64_t percent = garbage_percent(r);
+    unsigned permille = step_permille(r), passes_max = 2 * 1000 / permille;
     log_info("kv", "collecting deleted bodies garbage=%llu%%", (unsigned long long)percent);
-    TRY(set_collecting(r, true));
-    for (int i = 0; i < PASSES_MAX && percent >= GARBAGE_END_PERCENT && !is_stopping(b); i++) {
+    TRY(set_collecting(r, true, permille));
+    for (unsigned i = 0; i < passes_max && percent >= GARBAGE_END_PERCENT && !is_stopping(b); i++) {
         compact(r);
         percent = garbage_percent(r);
     }
     log_info("kv", "collected deleted bodies garbage=%llu%%", (unsigned long long)percent);
-    return is_stopping(b) ? OK : set_collecting(r, false);
+    return is_stopping(b) ? OK : set_collecting(r, false, permille);
 }
 
 static void look(struct rocks_blobs *b)
