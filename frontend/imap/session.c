@@ -239,8 +239,8 @@ static uint64_t next_deadline(struct imap_session *s, bool is_idle)
 
 static void session_wake(struct stream *stream, enum stream_wake why, void *arg);
 
-/* Wait for input. False: the session was parked (and may be gone already: do not touch it), or the wait is
- * over and *err_out says how. */
+/* Wait for input, in the fiber at first, then parked. After WAIT_PARKED the session may be gone: it must not
+ * be touched. WAIT_FAILED: *err_out says how reading has ended. */
 enum wait_end { WAIT_INPUT, WAIT_PARKED, WAIT_FAILED };
 
 static enum wait_end wait_input(struct imap_session *s, enum err *err_out)
@@ -300,6 +300,7 @@ static void session_run(void *arg)
         imap_parser_next(&s->parser, &event);
         if (event.type != IMAP_EVENT_NEED_MORE) {
             handle_event(s, &event);
+            s->command_deadline_ms = 0;
             renew_deadline(s);
             continue;
         }
