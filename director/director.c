@@ -68,7 +68,8 @@ static void on_request(struct rpc_request *request, void *arg)
 
 struct rows_event {
     struct event event;
-    uint64_t revision;
+    bool reload; /* these are all rows; the newest change was at `newest` */
+    uint64_t newest, revision;
     size_t count;
     struct coordination_row *rows; /* with keys and values */
 };
@@ -83,22 +84,52 @@ static void rows_event_free(struct rows_event *event)
     free(event);
 }
 
+/* Who was heard of is no row, and stays. */
+static void keep_heard(const struct map *old, struct map *map)
+{
+    for (size_t i = 0; i < old->node_count; i++) {
+        const struct map_node *was = &old->nodes[i];
+        struct map_node *is = map_find_node(map, was->info->id);
+        if (is == NULL)
+            continue;
+        is->heard_mono_ms = was->heard_mono_ms;
+        is->heard_real_ms = was->heard_real_ms;
+        is->disk_total = was->disk_total;
+        is->disk_free = was->disk_free;
+    }
+}
+
+/* A new picture. If it is older than the one before, the store was put back, and what waits for revisions of
+ * the history that is gone would wait for ever. */
+static enum err reload(struct director *d, const struct rows_event *event)
+{
+    struct map old = d->map;
+    d->map = (struct map){ 0 };
+    enum err err = map_apply(&d->map, event->rows, event->count, event->revision);
+    d->map.version = event->newest;
+    keep_heard(&old, &d->map);
+    if (event->revision < old.revision)
+        changes_abandon(d);
+    map_fini(&old);
+    return err;
+}
+
 /* A picture that cannot follow its store is no picture: end, and let the next start tell the same if it is
  * still so. */
 static void run_rows(struct event *event, void *arg)
 {
     struct director *d = arg;
     struct rows_event *change = (struct rows_event *)event;
-    if (map_apply(&d->map, change->rows, change->count, change->revision) != OK)
+    enum err err = change->reload ? reload(d, change)
+                                  : map_apply(&d->map, change->rows, change->count, change->revision);
+    if (err != OK)
         log_fatal("director", "cannot follow the coordination store");
     rows_event_free(change);
     changes_resume(d);
 }
 
-/* On the store's thread. */
-static void on_change(const struct coordination_row *rows, size_t count, uint64_t revision, void *arg)
+static struct rows_event *rows_event_new(const struct coordination_row *rows, size_t count, uint64_t revision)
 {
-    struct director *d = arg;
     struct rows_event *event = NEW(struct rows_event);
     event->event.run = run_rows;
     event->revision = revision;
@@ -108,6 +139,24 @@ static void on_change(const struct coordination_row *rows, size_t count, uint64_
         event->rows[i].key.data = xmemdup(rows[i].key.data, rows[i].key.len);
         event->rows[i].value.data = xmemdup(rows[i].value.data, rows[i].value.len);
     }
+    return event;
+}
+
+/* On the store's thread. */
+static void on_change(const struct coordination_row *rows, size_t count, uint64_t revision, void *arg)
+{
+    struct director *d = arg;
+    events_post(&d->events, &rows_event_new(rows, count, revision)->event);
+}
+
+/* On the store's thread. */
+static void on_reload(const struct coordination_row *rows, size_t count, uint64_t newest, uint64_t revision,
+                      void *arg)
+{
+    struct director *d = arg;
+    struct rows_event *event = rows_event_new(rows, count, revision);
+    event->reload = true;
+    event->newest = newest;
     events_post(&d->events, &event->event);
 }
 
@@ -145,6 +194,7 @@ static void update_gauges(const struct director *d, uint64_t now)
     metric_set(d->figures.nodes_alive, (int64_t)alive);
     metric_set(d->figures.placed, (int64_t)d->map.placed_count);
     metric_set(d->figures.subscribers, (int64_t)d->publish.count);
+    metric_set(d->figures.leads, coordination_leads(d->coordination));
 }
 
 static void *run(void *arg)
@@ -154,7 +204,8 @@ static void *run(void *arg)
     while (events_take(&d->events, DIRECTOR_TICK_MS, &list)) {
         uint64_t now = clock_mono_ms();
         run_events(d, list);
-        create_partitions(d, now);
+        if (coordination_leads(d->coordination))
+            create_partitions(d, now);
         publish_expire(&d->publish, now);
         tell_subscribers(d);
         update_gauges(d, now);
@@ -181,32 +232,35 @@ static void make_figures(struct figures *f)
     f->placed = metrics_gauge("tern_director_partitions_placed", "Partitions with a configuration", NULL);
     f->subscribers =
         metrics_gauge("tern_director_subscribers", "Connections that are told of new maps", NULL);
+    f->leads = metrics_gauge("tern_director_leads", "1 while this director is the leading one", NULL);
 }
 
 static enum err load(struct director *d)
 {
-    struct coordination_watcher watcher = { on_change, d };
+    struct coordination_watcher watcher = { on_change, on_reload, d };
     struct event *list;
-    uint64_t revision;
-    TRY(coordination_load(d->coordination, &watcher, &revision));
+    uint64_t newest;
+    TRY(coordination_load(d->coordination, &watcher, &newest));
     if (events_take(&d->events, 0, &list))
         run_events(d, list);
-    TRY(map_apply(&d->map, NULL, 0, revision));
-    d->map.version =
-        revision; /* the newest row may have been deleted: versions must not go back over a restart */
-    return OK;
+    if (newest > d->map.version) /* the newest row may have been deleted: versions must not go back */
+        d->map.version = newest;
+    return map_apply(&d->map, NULL, 0, newest);
 }
 
 /* Before the thread runs, this one is it: wait until the cluster's row is in the picture. */
 static enum err prepare(struct director *d)
 {
     TRY(load(d));
-    TRY(create_cluster(d));
-    while (d->changes_open > 0) {
-        struct event *list;
-        if (events_take(&d->events, DIRECTOR_TICK_MS, &list))
-            run_events(d, list);
-    }
+    uint64_t until = clock_mono_ms() + DIRECTOR_CREATE_MS;
+    do {
+        TRY(create_cluster(d));
+        while (d->changes_open > 0) {
+            struct event *list;
+            if (events_take(&d->events, DIRECTOR_TICK_MS, &list))
+                run_events(d, list);
+        }
+    } while (d->map.cluster_mod == 0 && clock_mono_ms() < until);
     if (d->map.cluster_mod == 0)
         return ERR_UNAVAILABLE;
     log_info("director", "map version %llu: %u partitions, %u placed, %zu nodes, %zu domains",

@@ -19,7 +19,7 @@ struct figures {
     struct metric_counter *requests[DIRECTOR_METHODS];
     struct metric_counter *commits, *conflicts;
     struct metric_histogram *commit_seconds;
-    struct metric_gauge *map_version, *nodes, *nodes_alive, *placed, *subscribers;
+    struct metric_gauge *map_version, *nodes, *nodes_alive, *placed, *subscribers, *leads;
 };
 
 struct director {

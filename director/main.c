@@ -8,6 +8,7 @@
 #include <zmq.h>
 
 #include "director/coordination/embedded.h"
+#include "director/coordination/etcd.h"
 #include "director/director.h"
 #include "director/map.h"
 #include "director/placement.h"
@@ -23,6 +24,8 @@ struct config {
     char *listen;
     char *data;
     char *coordination;
+    struct config_strings etcd_endpoints;
+    char *etcd_prefix, *etcd_ca, *etcd_certificate, *etcd_key;
     int64_t partitions;
     int64_t copies;
     int64_t min_members;
@@ -36,7 +39,14 @@ static const struct config_key keys[] = {
     CONFIG_KEY_STRING(struct config, data, "data", "/var/lib/tern/director",
                       "folder of the embedded coordination store"),
     CONFIG_KEY_STRING(struct config, coordination, "coordination", "embedded",
-                      "where the configuration is kept: embedded"),
+                      "where the configuration is kept: embedded (one director) or etcd"),
+    CONFIG_KEY_STRINGS(struct config, etcd_endpoints, "etcd.endpoints", "http://127.0.0.1:2379",
+                       "where etcd answers"),
+    CONFIG_KEY_STRING(struct config, etcd_prefix, "etcd.prefix", "/tern/",
+                      "what all keys in etcd begin with; two clusters in one etcd need two"),
+    CONFIG_KEY_STRING(struct config, etcd_ca, "etcd.ca", "", "authority that etcd's certificate is from"),
+    CONFIG_KEY_STRING(struct config, etcd_certificate, "etcd.certificate", "", "our certificate for etcd"),
+    CONFIG_KEY_STRING(struct config, etcd_key, "etcd.key", "", "and its key"),
     CONFIG_KEY_INT(struct config, partitions, "partitions", "256", 1, MAP_PARTITIONS_MAX,
                    "partitions of a new cluster, a power of two; fixed for its life"),
     CONFIG_KEY_INT(struct config, copies, "copies", "1", 1, PLACEMENT_COPIES_MAX,
@@ -48,6 +58,27 @@ static const struct config_key keys[] = {
 };
 static const struct config_table table = CONFIG_TABLE(struct config, keys);
 
+static void check_etcd(const struct config *config, struct buf *errors)
+{
+    const char *mistake = etcd_mistake_in_prefix(config->etcd_prefix);
+    if (mistake != NULL)
+        buf_addf(errors, "etcd.prefix: %s\n", mistake);
+    if (config->etcd_endpoints.count == 0 || config->etcd_endpoints.count > ETCD_ENDPOINTS_MAX)
+        buf_addf(errors, "etcd.endpoints: from 1 to %d are needed\n", ETCD_ENDPOINTS_MAX);
+    for (size_t i = 0; i < config->etcd_endpoints.count; i++) {
+        mistake = etcd_mistake_in_endpoint(config->etcd_endpoints.items[i]);
+        if (mistake != NULL)
+            buf_addf(errors, "etcd.endpoints: \"%s\" %s\n", config->etcd_endpoints.items[i], mistake);
+    }
+    if ((config->etcd_certificate[0] == '\0') != (config->etcd_key[0] == '\0'))
+        buf_add_str(errors, "etcd.certificate, etcd.key: one needs the other\n");
+}
+
+static bool uses_etcd(const struct config *config)
+{
+    return strcmp(config->coordination, "etcd") == 0;
+}
+
 static void check(const void *conf, struct buf *errors)
 {
     const struct config *config = conf;
@@ -55,8 +86,11 @@ static void check(const void *conf, struct buf *errors)
         buf_addf(errors, "partitions: %lld is not a power of two\n", (long long)config->partitions);
     if (config->min_members > config->copies)
         buf_add_str(errors, "min_members: larger than copies, nothing could be written\n");
-    if (strcmp(config->coordination, "embedded") != 0)
-        buf_addf(errors, "coordination: \"%s\" is not known, \"embedded\" is\n", config->coordination);
+    if (uses_etcd(config))
+        check_etcd(config, errors);
+    else if (strcmp(config->coordination, "embedded") != 0)
+        buf_addf(errors, "coordination: \"%s\" is not known, \"embedded\" and \"etcd\" are\n",
+                 config->coordination);
     if (rpc_endpoint_check_bind(config->listen, false) != OK)
         buf_addf(errors,
                  "listen: \"%s\" must be tcp://address:port, and loopback as long as there are no keys\n",
@@ -91,11 +125,43 @@ static void not_ready(struct buf *reasons, void *arg)
 static void on_drain(void *arg)
 {
     struct state *state = arg;
+    if (!atomic_load(&state->started)) { /* perhaps waiting for etcd; nothing to drain */
+        log_info("director", "ended before it had started");
+        _exit(0);
+    }
     atomic_store(&state->draining, true);
     sem_post(&state->end);
 }
 
-static struct coordination *open_store(const struct config *config)
+/* What the others read who leads. */
+static const char *own_name(const struct config *config, struct buf *out)
+{
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    buf_addf(out, "%s %s pid %d", host, config->listen, (int)getpid());
+    return buf_cstr(out);
+}
+
+static struct coordination *open_etcd(const struct config *config)
+{
+    struct coordination *store = NULL;
+    struct buf name = { 0 };
+    struct etcd_options options = { .endpoints = (const char *const *)config->etcd_endpoints.items,
+                                    .endpoint_count = config->etcd_endpoints.count,
+                                    .prefix = config->etcd_prefix,
+                                    .ca = config->etcd_ca,
+                                    .certificate = config->etcd_certificate,
+                                    .key = config->etcd_key,
+                                    .name = own_name(config, &name) };
+    if (privileges_drop(config->common.user) != OK)
+        log_fatal("director", "cannot become the user of the configuration");
+    if (etcd_open(&options, &store) != OK)
+        log_fatal("director", "cannot use etcd");
+    buf_fini(&name);
+    return store;
+}
+
+static struct coordination *open_embedded(const struct config *config)
 {
     struct coordination *store = NULL;
     if (mkdir(config->data, 0700) != 0 && errno != EEXIST)
@@ -112,7 +178,8 @@ static void run(const struct config *config, struct state *state, void *zmq)
     struct director *director = NULL;
     struct director_options options = { .zmq = zmq,
                                         .listen = config->listen,
-                                        .coordination = open_store(config),
+                                        .coordination =
+                                            uses_etcd(config) ? open_etcd(config) : open_embedded(config),
                                         .partitions = (uint32_t)config->partitions,
                                         .copies = (uint32_t)config->copies,
                                         .min_members = (uint32_t)config->min_members,

@@ -64,7 +64,7 @@ command_suite() {
 }
 
 # shellcheck disable=SC2086
-packages_install $PACKAGES_BUILD $PACKAGES_RUN $PACKAGES_TEST || { echo "packages could not be installed"; echo "0 passed, 1 failed"; exit 1; }
+packages_install $PACKAGES_BUILD $PACKAGES_RUN $PACKAGES_TEST $PACKAGES_ETCD || { echo "packages could not be installed"; echo "0 passed, 1 failed"; exit 1; }
 mkdir -p build
 if ! build; then
     echo "the build failed"

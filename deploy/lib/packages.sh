@@ -3,11 +3,14 @@
 
 PACKAGES_BUILD="build-essential cmake ninja-build pkg-config protobuf-compiler protobuf-c-compiler
     libuv1-dev libzmq3-dev libprotobuf-c-dev librocksdb-dev libssl-dev libconfig-dev libgmime-3.0-dev libgsasl-dev
-    libcrypt-dev libargon2-dev libmicrohttpd-dev libboost-context-dev libxxhash-dev libidn2-dev libunistring-dev uthash-dev"
+    libcrypt-dev libargon2-dev libmicrohttpd-dev libboost-context-dev libxxhash-dev libidn2-dev libunistring-dev uthash-dev
+    libcurl4-openssl-dev libjansson-dev"
 # What deploy/local.sh itself uses: certificates, the demonstration mail, processes by pid.
 PACKAGES_RUN="openssl curl procps python3"
 PACKAGES_TEST="libcmocka-dev clang-format python3-pytest spin strace swaks libnet-ssleay-perl isync offlineimap3 fetchmail msmtp mutt tmux
-    libpython3.11-testsuite"
+    libpython3.11-testsuite golang-github-jhillyerd-enmime-dev"
+# The coordination store of several directors: deploy/local.sh --coordination etcd, and tests.
+PACKAGES_ETCD="etcd-server etcd-client"
 # Beside Tern in tests/bench.
 PACKAGES_BENCH="dovecot-imapd dovecot-pop3d dovecot-lmtpd postfix python3-matplotlib"
 

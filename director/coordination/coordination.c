@@ -2,9 +2,14 @@
 #include "director/coordination/coordination.h"
 
 enum err coordination_load(struct coordination *c, const struct coordination_watcher *watcher,
-                           uint64_t *revision_out)
+                           uint64_t *newest_out)
 {
-    return c->ops->load(c, watcher, revision_out);
+    return c->ops->load(c, watcher, newest_out);
+}
+
+bool coordination_leads(struct coordination *c)
+{
+    return c->ops->leads == NULL || c->ops->leads(c);
 }
 
 static bool change_is_bounded(const struct coordination_change *change)

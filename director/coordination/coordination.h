@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the cluster's configuration is kept: a small ordered set of rows, changed only by compare-and-swap.
- * Members of the seam: embedded (one director, its own database) and, later, etcd.
+ * Members of the seam: embedded (one director, its own database) and etcd (several directors).
  *
  *   submit(txn)  ->  stable storage  ->  on_change(rows, revision), in order of revision  ->  done(txn)
  *
@@ -59,15 +59,20 @@ struct coordination_row {
 struct coordination_watcher {
     /* All rows of one revision. The slices are valid during the call. */
     void (*on_change)(const struct coordination_row *rows, size_t count, uint64_t revision, void *arg);
+    /* All rows there are, read at `revision`; the newest change was at `newest`. What was told before is
+     * void: changes were missed, or the store was put back from a copy (then both numbers may be lower than
+     * before). */
+    void (*on_reload)(const struct coordination_row *rows, size_t count, uint64_t newest, uint64_t revision,
+                      void *arg);
     void *arg;
 };
 
 struct coordination_ops {
     enum err (*load)(struct coordination *c, const struct coordination_watcher *watcher,
-                     uint64_t *revision_out);
+                     uint64_t *newest_out);
     enum err (*submit)(struct coordination *c, struct coordination_txn *txn);
     void (*close)(struct coordination *c);
-    bool single_director;
+    bool (*leads)(struct coordination *c); /* NULL: there is only one director, and it leads */
 };
 
 /* What every member begins with. */
@@ -76,9 +81,14 @@ struct coordination {
 };
 
 /* All rows, as calls of on_change (revision: the one they were read at) before it returns; then the watch
- * starts. Once. Blocks. ERR_IO, ERR_CORRUPT, ERR_UNAVAILABLE (logged). */
+ * starts. *newest_out: the revision of the newest change, deletions included. Once. Blocks. ERR_IO,
+ * ERR_CORRUPT, ERR_UNAVAILABLE (logged). */
 MUST_CHECK enum err coordination_load(struct coordination *c, const struct coordination_watcher *watcher,
-                                      uint64_t *revision_out);
+                                      uint64_t *newest_out);
+/* True while this director is the one that decides what nobody asked for (placement, repair). Another may
+ * already lead when the answer is used: what follows must be harmless then, too (one compare each). Any
+ * thread. */
+bool coordination_leads(struct coordination *c);
 /* Start a transaction; any number may be in flight, up to COORDINATION_IN_FLIGHT_MAX (ERR_BUSY: not taken,
  * done is not called). ERR_INVALID: a bound of this header is exceeded. Any thread. */
 MUST_CHECK enum err coordination_submit(struct coordination *c, struct coordination_txn *txn);

@@ -281,7 +281,7 @@ static enum err load_rows(struct embedded *e, rocksdb_iterator_t *it)
 }
 
 static enum err embedded_load(struct coordination *c, const struct coordination_watcher *watcher,
-                              uint64_t *revision_out)
+                              uint64_t *newest_out)
 {
     struct embedded *e = (struct embedded *)c;
     e->watcher = *watcher;
@@ -290,7 +290,7 @@ static enum err embedded_load(struct coordination *c, const struct coordination_
     rocksdb_iter_destroy(it);
     if (err != OK)
         return err;
-    *revision_out = e->revision;
+    *newest_out = e->revision;
     int rc = pthread_create(&e->thread, NULL, run, e);
     if (rc != 0) {
         log_error("embedded", "no thread: %s", strerror(rc));
@@ -327,7 +327,6 @@ static const struct coordination_ops embedded_ops = {
     .load = embedded_load,
     .submit = embedded_submit,
     .close = embedded_close,
-    .single_director = true,
 };
 
 static void make_options(struct embedded *e)

@@ -58,7 +58,7 @@ static struct coordination *open_store(struct seen *seen)
     uint64_t revision;
     *seen = (struct seen){ .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
     assert_int_equal(embedded_open(folder, &c), OK);
-    struct coordination_watcher watcher = { on_change, seen };
+    struct coordination_watcher watcher = { .on_change = on_change, .arg = seen };
     assert_int_equal(coordination_load(c, &watcher, &revision), OK);
     return c;
 }
@@ -103,63 +103,6 @@ static int teardown(void **state)
     return system(command);
 }
 
-static void test_compare_and_swap(void **state)
-{
-    struct seen seen;
-    struct coordination *c = open_store(&seen);
-    assert_int_equal(put(c, &seen, "a", 0, "1"), OK);
-    assert_int_equal(seen.revision, 1);
-    assert_int_equal(put(c, &seen, "a", 0, "2"), ERR_CONFLICT);
-    assert_int_equal(seen.revision, 1);
-    assert_int_equal(put(c, &seen, "a", 1, "2"), OK);
-    assert_int_equal(put(c, &seen, "a", 1, "3"), ERR_CONFLICT);
-    struct coordination_change gone = { SLICE_LIT("a"), 2, COORDINATION_DELETE, SLICE_NULL };
-    assert_int_equal(run_txn(c, &seen, &gone, 1), OK);
-    assert_int_equal(run_txn(c, &seen, &gone, 1), ERR_CONFLICT);
-    assert_int_equal(put(c, &seen, "a", 0, "4"), OK);
-    assert_int_equal(run_txn(c, &seen, NULL, 0), OK); /* a read barrier */
-    assert_int_equal(seen.revision, 4);
-    assert_string_equal(buf_cstr(&seen.lines), "a=1@1\na=2@2\na-@3\na=4@4\n");
-    coordination_close(&c);
-    buf_fini(&seen.lines);
-}
-
-static void test_all_or_none(void **state)
-{
-    struct seen seen;
-    struct coordination *c = open_store(&seen);
-    struct coordination_change both[] = { { SLICE_LIT("x"), 0, COORDINATION_PUT, SLICE_LIT("1") },
-                                          { SLICE_LIT("y"), 7, COORDINATION_PUT, SLICE_LIT("1") } };
-    assert_int_equal(run_txn(c, &seen, both, 2), ERR_CONFLICT);
-    both[1].expected_mod = 0;
-    assert_int_equal(run_txn(c, &seen, both, 2), OK);
-    struct coordination_change guarded[] = { { SLICE_LIT("x"), 1, COORDINATION_CHECK, SLICE_NULL },
-                                             { SLICE_LIT("z"), 0, COORDINATION_PUT, SLICE_LIT("1") } };
-    assert_int_equal(run_txn(c, &seen, guarded, 2), OK);
-    assert_int_equal(put(c, &seen, "x", 1, "2"), OK);
-    guarded[1].key = SLICE_LIT("w");
-    assert_int_equal(run_txn(c, &seen, guarded, 2), ERR_CONFLICT);
-    assert_string_equal(buf_cstr(&seen.lines), "x=1@1\ny=1@1\nz=1@2\nx=2@3\n");
-    coordination_close(&c);
-    buf_fini(&seen.lines);
-}
-
-static void test_bounds(void **state)
-{
-    struct seen seen;
-    struct coordination *c = open_store(&seen);
-    char *big = calloc(1, COORDINATION_VALUE_MAX + 2);
-    memset(big, 'x', COORDINATION_VALUE_MAX + 1);
-    assert_int_equal(put(c, &seen, "k", 0, big), ERR_INVALID);
-    assert_int_equal(put(c, &seen, big, 0, "v"), ERR_INVALID);
-    assert_int_equal(put(c, &seen, "", 0, "v"), ERR_INVALID);
-    big[COORDINATION_VALUE_MAX] = '\0';
-    assert_int_equal(put(c, &seen, "k", 0, big), OK);
-    free(big);
-    coordination_close(&c);
-    buf_fini(&seen.lines);
-}
-
 static void test_reopen(void **state)
 {
     struct seen seen;
@@ -177,29 +120,6 @@ static void test_reopen(void **state)
     assert_int_equal(seen.revision, 4);
     coordination_close(&c);
     buf_fini(&seen.lines);
-}
-
-/* Many in flight: of those that name the same mod exactly one wins. */
-static void test_many_in_flight(void **state)
-{
-    enum { COUNT = 1000 };
-    struct seen seen;
-    struct coordination *c = open_store(&seen);
-    struct coordination_change *changes = calloc(COUNT, sizeof *changes);
-    struct coordination_txn *txns = calloc(COUNT, sizeof *txns);
-    for (size_t i = 0; i < COUNT; i++) {
-        changes[i] = (struct coordination_change){ i % 2 ? SLICE_LIT("odd") : SLICE_LIT("even"), 0,
-                                                   COORDINATION_PUT, SLICE_LIT("v") };
-        txns[i] =
-            (struct coordination_txn){ .changes = &changes[i], .count = 1, .done = on_done, .arg = &seen };
-        assert_int_equal(coordination_submit(c, &txns[i]), OK);
-    }
-    wait_done(&seen, COUNT);
-    assert_string_equal(buf_cstr(&seen.lines), "even=v@1\nodd=v@2\n");
-    coordination_close(&c);
-    buf_fini(&seen.lines);
-    free(changes);
-    free(txns);
 }
 
 /* A child counts up one row and tells, in shared memory, what was answered; it is killed. Nothing answered
@@ -245,11 +165,7 @@ static void test_kill(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_compare_and_swap, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_all_or_none, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reopen, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many_in_flight, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kill, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
