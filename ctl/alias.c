@@ -23,8 +23,10 @@ enum ctl_exit alias_add(struct ctl *ctl)
     return err == OK ? CTL_OK : ctl_fail(ctl, err, what);
 }
 
-static void add_alias(struct json *json, struct buf *rows, const struct address_row *alias)
+static void add_alias(struct ctl *ctl, struct json *json, struct buf *rows, const struct address_row *alias)
 {
+    if (alias->account != NULL)
+        return;
     json_open(json, NULL, '{');
     json_text(json, "alias", alias->address);
     json_open(json, "targets", '[');
@@ -40,29 +42,7 @@ static void add_alias(struct json *json, struct buf *rows, const struct address_
 
 enum ctl_exit alias_list(struct ctl *ctl)
 {
-    struct slice domain = SLICE_NULL;
-    struct address_row *found = NULL;
-    size_t count = 0;
-    if (ctl->argument_count > 0 && !ctl_parse_domain(ctl, ctl->arguments[0], &domain))
-        return CTL_USAGE;
-    if (!ctl_wait_ready(ctl) || !ctl_list_addresses(ctl, domain, &found, &count))
-        return CTL_FAILED;
-    struct json json = { 0 };
-    struct buf rows = { 0 };
-    buf_add_str(&rows, "ALIAS\tTARGETS\n");
-    json_open(&json, NULL, '[');
-    for (size_t i = 0; i < count; i++) {
-        if (found[i].account == NULL)
-            add_alias(&json, &rows, &found[i]);
-    }
-    json_close(&json, ']');
-    if (ctl->given & CTL_JSON)
-        ctl_print_json(&json);
-    else
-        ctl_print_table(&rows);
-    buf_fini(&json.out);
-    buf_fini(&rows);
-    return CTL_OK;
+    return ctl_print_addresses(ctl, "ALIAS\tTARGETS", add_alias);
 }
 
 enum ctl_exit alias_delete(struct ctl *ctl)

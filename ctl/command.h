@@ -89,6 +89,13 @@ bool ctl_parse_quota(const char *text, uint64_t *bytes_out);
 bool ctl_list_addresses(struct ctl *ctl, struct slice domain, struct address_row **rows_out,
                         size_t *count_out);
 
+/* What "user list [DOMAIN]" and "alias list [DOMAIN]" share: find the addresses of the domain named by the
+ * first argument (none: of all), let `add` put each into the JSON array and the table (or pass it over),
+ * print what was asked for. Yields. */
+typedef void ctl_add_address(struct ctl *ctl, struct json *json, struct buf *rows,
+                             const struct address_row *row);
+enum ctl_exit ctl_print_addresses(struct ctl *ctl, const char *heading, ctl_add_address *add);
+
 /* "2026-11-21T20:15:03Z" in the arena; "-" for 0. */
 const char *ctl_time(struct ctl *ctl, uint64_t ms);
 /* "12 MiB" in the arena. */

@@ -234,3 +234,28 @@ void ctl_print_table(struct buf *rows)
     }
     buf_fini(rows);
 }
+
+enum ctl_exit ctl_print_addresses(struct ctl *ctl, const char *heading, ctl_add_address *add)
+{
+    struct slice domain = SLICE_NULL;
+    struct address_row *found = NULL;
+    size_t count = 0;
+    if (ctl->argument_count > 0 && !ctl_parse_domain(ctl, ctl->arguments[0], &domain))
+        return CTL_USAGE;
+    if (!ctl_wait_ready(ctl) || !ctl_list_addresses(ctl, domain, &found, &count))
+        return CTL_FAILED;
+    struct json json = { 0 };
+    struct buf rows = { 0 };
+    buf_addf(&rows, "%s\n", heading);
+    json_open(&json, NULL, '[');
+    for (size_t i = 0; i < count; i++)
+        add(ctl, &json, &rows, &found[i]);
+    json_close(&json, ']');
+    if (ctl->given & CTL_JSON)
+        ctl_print_json(&json);
+    else
+        ctl_print_table(&rows);
+    buf_fini(&json.out);
+    buf_fini(&rows);
+    return CTL_OK;
+}

@@ -22,8 +22,12 @@ static void add_json(struct json *json, const char *name, const struct account *
     json_close(json, '}');
 }
 
-static void add_row(struct ctl *ctl, struct buf *rows, const struct account *a)
+static void add_account(struct ctl *ctl, struct json *json, struct buf *rows, const struct address_row *row)
 {
+    const struct account *a = row->account;
+    if (a == NULL)
+        return;
+    add_json(json, NULL, a);
     buf_addf(rows, "%.*s\t%s\t%s\t%llu\t%s\n", SLICE_FMT(a->address), ctl_size(ctl, a->used_bytes),
              a->quota_bytes == 0 ? "none" : ctl_size(ctl, a->quota_bytes),
              (unsigned long long)a->message_count, a->suspended ? "suspended" : "active");
@@ -31,31 +35,7 @@ static void add_row(struct ctl *ctl, struct buf *rows, const struct account *a)
 
 enum ctl_exit user_list(struct ctl *ctl)
 {
-    struct slice domain = SLICE_NULL;
-    struct address_row *found = NULL;
-    size_t count = 0;
-    if (ctl->argument_count > 0 && !ctl_parse_domain(ctl, ctl->arguments[0], &domain))
-        return CTL_USAGE;
-    if (!ctl_wait_ready(ctl) || !ctl_list_addresses(ctl, domain, &found, &count))
-        return CTL_FAILED;
-    struct json json = { 0 };
-    struct buf rows = { 0 };
-    buf_add_str(&rows, "ADDRESS\tUSED\tQUOTA\tMESSAGES\tSTATE\n");
-    json_open(&json, NULL, '[');
-    for (size_t i = 0; i < count; i++) {
-        if (found[i].account == NULL)
-            continue;
-        add_json(&json, NULL, found[i].account);
-        add_row(ctl, &rows, found[i].account);
-    }
-    json_close(&json, ']');
-    if (ctl->given & CTL_JSON)
-        ctl_print_json(&json);
-    else
-        ctl_print_table(&rows);
-    buf_fini(&json.out);
-    buf_fini(&rows);
-    return CTL_OK;
+    return ctl_print_addresses(ctl, "ADDRESS\tUSED\tQUOTA\tMESSAGES\tSTATE", add_account);
 }
 
 enum ctl_exit user_show(struct ctl *ctl)

@@ -2,6 +2,7 @@
 /* Arguments of LOGIN, AUTHENTICATE, ENABLE and ID, and of commands that have none. */
 #include "frontend/codec/imap_command.h"
 #include "lib/base/ascii.h"
+#include "lib/base/base64.h"
 
 enum err imap_parse_none(struct imap_args *args)
 {
@@ -17,45 +18,14 @@ enum err imap_parse_login(struct imap_args *args, struct imap_login *out)
     return imap_args_end(args);
 }
 
-static int base64_value(uint8_t c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (ascii_is_digit(c))
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* RFC 4648 4, strict: padded, no blanks, unused bits zero. */
 static enum err decode_base64(struct slice text, struct arena *arena, struct slice *out)
 {
-    if (text.len % 4 != 0)
-        return ERR_SYNTAX;
-    size_t digits = text.len;
-    while (digits > 0 && text.len - digits < 2 && text.data[digits - 1] == '=')
-        digits--;
-    uint8_t *bytes = arena_alloc(arena, text.len / 4 * 3 + 1);
-    size_t len = 0;
-    uint32_t bits = 0;
-    unsigned bit_count = 0;
-    for (size_t i = 0; i < digits; i++) {
-        int value = base64_value(text.data[i]);
-        if (value < 0)
-            return ERR_SYNTAX;
-        bits = bits << 6 | (uint32_t)value;
-        bit_count += 6;
-        if (bit_count >= 8) {
-            bit_count -= 8;
-            bytes[len++] = (uint8_t)(bits >> bit_count);
-            bits &= (1u << bit_count) - 1;
-        }
-    }
-    if (bits != 0)
-        return ERR_SYNTAX;
-    *out = slice_of(bytes, len);
-    return OK;
+    struct buf bytes = { 0 };
+    enum err err = base64_decode(text, &bytes);
+    if (err == OK)
+        *out = arena_slice(arena, buf_slice(&bytes));
+    buf_fini(&bytes);
+    return err;
 }
 
 enum err imap_parse_sasl_line(struct slice line, struct arena *arena, struct slice *out)
