@@ -108,7 +108,7 @@ def nested(depth):
 def nested_messages(depth):
     inner = HEAD + b"\r\nthe innermost\r\n"
     for level in range(depth):
-        inner = HEAD.replace(b"test\r\n", b"level %d\r\n" % level, 1) + b"Content-Type: message/rfc822\r\n\r\n" + inner
+        inner = HEAD.replace(b"Subject: test", b"Subject: level %d" % level) + b"Content-Type: message/rfc822\r\n\r\n" + inner
     return inner
 
 

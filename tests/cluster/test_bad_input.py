@@ -278,7 +278,7 @@ def test_smtp_auth_wrong(cluster, user):
         answer = smtp.command("AUTH PLAIN =")  # an empty response: malformed, or asked for again
         assert (smtp.command("=") if answer.startswith("334") else answer).startswith(("501", "535"))
         assert smtp.command("AUTH LOGIN").startswith("334 VXNlc")
-        assert smtp.command("x" * 20000).startswith("500 5.5.2")
+        assert smtp.command("x" * 20000).startswith("500 5.5.")
         assert smtp.command("NOOP").startswith("250")
         for _ in range(50):
             answer = smtp.command("AUTH PLAIN AGEAYg==")

@@ -111,6 +111,8 @@ def is_ambiguous(message, data):
         boundary = part.get_boundary()
         if boundary is None:
             continue
+        if boundary == "":
+            return True
         mark = re.escape(b"--" + boundary.encode("ascii", "surrogateescape"))
         if re.search(mark + rb"[ \t]*\r\n" + mark, data):
             return True

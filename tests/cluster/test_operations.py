@@ -149,6 +149,7 @@ def test_no_password_in_the_clear(cluster, user):
         assert pop.command("USER " + user).startswith("-ERR")
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1")
 def test_tls_versions(cluster):
     """1.2 and 1.3 only."""
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
