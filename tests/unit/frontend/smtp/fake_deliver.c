@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/frontend/smtp/fake_deliver.h"
+
+#include <stdlib.h>
+
+#include "lib/base/alloc.h"
+#include "lib/fiber/fiber.h"
+#include "lib/store/message.h"
+
+struct fake_deliver fake_deliver;
+
+struct upload {
+    struct buf bytes;
+};
+
+struct upload *upload_new(struct store *store, const uint32_t *partitions, size_t count)
+{
+    (void)store;
+    (void)partitions;
+    (void)count;
+    fake_deliver.uploads++;
+    return NEW(struct upload);
+}
+
+enum err upload_write(struct upload *u, struct slice bytes)
+{
+    fiber_yield();
+    buf_add_slice(&u->bytes, bytes);
+    return fake_deliver.write_err;
+}
+
+uint64_t upload_size(const struct upload *u)
+{
+    return u->bytes.len;
+}
+
+void upload_finish(struct upload *u, struct slice summary)
+{
+    (void)u;
+    if (summary.len == 0)
+        abort();
+}
+
+void upload_free(struct upload **u)
+{
+    if (*u == NULL)
+        return;
+    fake_deliver.uploads--;
+    buf_fini(&(*u)->bytes);
+    free(*u);
+    *u = NULL;
+}
+
+struct delivery_id delivery_id_new(void)
+{
+    return (struct delivery_id){ { 1 } };
+}
+
+void store_deliver(struct store *store, struct upload *upload, struct delivery_id id,
+                   struct delivery_target *targets, size_t count)
+{
+    (void)store;
+    (void)id;
+    fiber_yield();
+    fake_deliver.count++;
+    fake_deliver.targets = count;
+    buf_clear(&fake_deliver.message);
+    buf_add_slice(&fake_deliver.message, buf_slice(&upload->bytes));
+    for (size_t i = 0; i < count; i++)
+        targets[i].status = fake_deliver.status;
+}
+
+enum err store_address_resolve(struct store *store, struct slice address, struct arena *arena,
+                               struct store_targets *out)
+{
+    struct address_row row;
+    *out = (struct store_targets){ 0 };
+    TRY(store_address_lookup(store, address, arena, &row));
+    out->accounts = row.account;
+    out->account_count = row.account != NULL;
+    return OK;
+}
