@@ -22,7 +22,7 @@
 #include "storage-node/rpc/dispatch.h"
 
 enum {
-    OPEN_FILES_SHARE = 2, /* of the process's files, 1/2 is the database's */
+    OPEN_FILES_SHARE = 2,   /* of the process's files, 1/2 is the database's */
     BACKGROUND_THREADS = 4, /* a long pass over the bodies must not stop the others */
     HOST_NAME_MAX_BYTES = 256,
     DRAIN_POLL_US = 5000,
@@ -219,6 +219,10 @@ void node_stop(struct node **out)
     if (n->server != NULL)
         wait_for_answers(n);
     control_stop(n->control);
+    /* Its thread may still stand in a push whose request has long been answered: it ends before the pools do.
+     */
+    if (n->server != NULL)
+        rpc_server_stop(n->server);
     struct worker_pool *workers = atomic_load(&n->workers);
     worker_pool_stop(&workers); /* answers what still waits */
     control_free(&n->control);
