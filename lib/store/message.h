@@ -31,8 +31,9 @@ MUST_CHECK enum err upload_write(struct upload *u, struct slice bytes);
 uint64_t upload_size(const struct upload *u);
 /* The message is complete, and this is its summary (lib/mail/summary.h; copied). Does not yield. */
 void upload_finish(struct upload *u, struct slice summary);
-/* Bring all of a finished upload to its partitions and give its memory back: for those who hold several at once (the
- * store does it by itself where a message cannot travel with its command). Fails only if no partition is left. Yields. */
+/* Bring all of a finished upload to its partitions and give its memory back: for those who hold several at
+ * once (the store does it by itself where a message cannot travel with its command). Fails only if no
+ * partition is left. Yields. */
 MUST_CHECK enum err upload_complete(struct upload *u);
 /* Frees; what was not used is swept by the partitions later. */
 void upload_free(struct upload **u);
