@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <gmime/gmime.h>
+#include <locale.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistr.h>
@@ -11,9 +12,17 @@
 
 static pthread_once_t init_once = PTHREAD_ONCE_INIT;
 
+/* GMime takes undeclared and unknown charsets for the locale's. A server has none to speak of, and must not
+ * read mail differently for the environment it was started in. */
+static void init(void)
+{
+    setlocale(LC_CTYPE, "C.UTF-8");
+    g_mime_init();
+}
+
 void mail_init(void)
 {
-    pthread_once(&init_once, g_mime_init);
+    pthread_once(&init_once, init);
 }
 
 static bool starts_with_any(struct slice name, const char *const *prefixes, size_t count)
