@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <gmime/gmime.h>
-#include <locale.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistr.h>
@@ -12,11 +11,11 @@
 
 static pthread_once_t init_once = PTHREAD_ONCE_INIT;
 
-/* GMime takes undeclared and unknown charsets for the locale's. A server has none to speak of, and must not
- * read mail differently for the environment it was started in. */
+/* GMime takes undeclared and unknown charsets for the one that these variables name (it looks at them itself,
+ * not at the locale). A server must not read mail differently for the environment it was started in. */
 static void init(void)
 {
-    setlocale(LC_CTYPE, "C.UTF-8");
+    setenv("LC_ALL", "C.UTF-8", 1);
     g_mime_init();
 }
 

@@ -8,7 +8,8 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 
-/* Initialise GMime, once however often and from however many threads it is called. Not in a fiber. */
+/* Initialise GMime, once however often and from however many threads it is called. Sets LC_ALL, so programs
+ * call it in main before they start threads. Not in a fiber. */
 void mail_init(void);
 
 enum {
