@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/frontend/imap/fake_store_priv.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "lib/base/alloc.h"
+#include "lib/mail/search.h"
+#include "lib/mail/summary.h"
+
+struct fetch {
+    struct fetch_options options;
+    struct uidset uids;
+    bool started;
+};
+
+static void row_of(const struct fake_message *m, uint32_t items, struct buf *out)
+{
+    struct summary s;
+    struct row row = {
+        .uid = m->uid,
+        .modseq = m->modseq,
+        .flags = m->flags,
+        .keywords = m->keywords,
+        .internaldate_ms = m->date_ms,
+        .internaldate_zone = m->zone,
+        .size = m->body.len,
+        .body_id = m->body_id,
+        .parts = items,
+        .summary = buf_slice(&m->summary),
+        .body = buf_slice(&m->body),
+    };
+    enum err err = summary_open(row.summary, &s);
+
+    assert(err == OK);
+    row.header = slice_sub(row.body, 0, (size_t)s.header_len);
+    if (m->body.len > fake_world.page_body_max)
+        row.parts &= ~(uint32_t)ROW_BODY;
+    row_encode(&row, out);
+}
+
+struct fetch *fetch_new(struct store *store, const struct fetch_options *options)
+{
+    struct fetch *f = NEW(struct fetch);
+
+    f->options = *options;
+    uidset_copy(options->uids, &f->uids);
+    return f;
+}
+
+static void page_begin(struct fetch_page *page, struct buf *rows)
+{
+    size_t len;
+
+    page->priv = buf_detach(rows, &len);
+    page->rows = cursor_of(slice_of(page->priv, len));
+}
+
+enum err fetch_next(struct fetch *f, struct fetch_page *page_out)
+{
+    struct fake_mailbox *b = fake_by_id(f->options.mailbox);
+    struct buf rows = { 0 };
+    uint32_t count = 0;
+    size_t i;
+
+    if (b == NULL || (f->started && uidset_is_empty(&f->uids)))
+        return ERR_NOT_FOUND;
+    f->started = true;
+    *page_out = (struct fetch_page){ .modseq = b->m.modseq, .uidnext = b->m.uidnext };
+    page_out->keyword_count = b->keywords.count;
+    for (i = 0; i < b->count && count < fake_world.page_rows; i++) {
+        struct fake_message *m = &b->messages[i];
+
+        if (m->gone || m->modseq <= f->options.changed_since || !uidset_contains(&f->uids, m->uid))
+            continue;
+        row_of(m, f->options.items, &rows);
+        uidset_remove(&f->uids, m->uid);
+        count++;
+    }
+    if (i == b->count)
+        uidset_clear(&f->uids);
+    page_out->next_uid = uidset_min(&f->uids);
+    page_begin(page_out, &rows);
+    return OK;
+}
+
+void fetch_free(struct fetch **f)
+{
+    uidset_fini(&(*f)->uids);
+    free(*f);
+    *f = NULL;
+}
+
+bool fetch_page_next(struct fetch_page *page, struct row *out)
+{
+    return row_next(&page->rows, out) == OK;
+}
+
+void fetch_page_fini(struct fetch_page *page)
+{
+    free(page->priv);
+    *page = (struct fetch_page){ 0 };
+}
+
+enum err store_body_read(struct store *store, struct account_ref account, uint64_t mailbox, uint32_t uid,
+                         uint64_t offset, uint32_t length, struct buf *out)
+{
+    struct fake_message *m = fake_by_uid(fake_by_id(mailbox), uid);
+
+    fake_world.body_reads++;
+    if (m == NULL)
+        return ERR_NOT_FOUND;
+    buf_add_slice(out, slice_sub(buf_slice(&m->body), offset, offset + length));
+    return OK;
+}
+
+/* In the order of modseqs, page_rows a page. */
+static struct fake_message *next_change(struct fake_mailbox *b, uint64_t since)
+{
+    struct fake_message *first = NULL;
+
+    for (size_t i = 0; i < b->count; i++) {
+        struct fake_message *m = &b->messages[i];
+
+        if (m->modseq > since && (first == NULL || m->modseq < first->modseq))
+            first = m;
+    }
+    return first;
+}
+
+enum err store_changes(struct store *store, struct account_ref account, uint64_t mailbox,
+                       uint64_t since_modseq, const struct uidset *known_uids, struct arena *arena,
+                       struct changes *out)
+{
+    struct fake_mailbox *b = fake_by_id(mailbox);
+    struct fake_message *next;
+    struct buf rows = { 0 };
+    uint32_t count = 0;
+
+    *out = (struct changes){ .modseq = since_modseq };
+    if (b == NULL)
+        return ERR_NOT_FOUND;
+    while ((next = next_change(b, out->modseq)) != NULL && count++ < fake_world.page_rows) {
+        uint64_t modseq = next->modseq; /* several messages may have it */
+
+        for (size_t i = 0; i < b->count; i++) {
+            struct fake_message *m = &b->messages[i];
+
+            if (m->modseq == modseq && m->gone)
+                uidset_add(&out->vanished, m->uid);
+            else if (m->modseq == modseq)
+                row_of(m, 0, &rows);
+        }
+        out->modseq = modseq;
+    }
+    out->more = next != NULL;
+    if (!out->more && b->m.modseq > out->modseq)
+        out->modseq = b->m.modseq;
+    out->uidnext = b->m.uidnext;
+    struct mailbox shown = fake_mailbox_show(b, arena);
+
+    out->keywords = shown.keywords;
+    out->keyword_count = shown.keyword_count;
+    page_begin(&out->page, &rows);
+    return OK;
+}
+
+void changes_fini(struct changes *c)
+{
+    uidset_fini(&c->vanished);
+    fetch_page_fini(&c->page);
+}
+
+static enum err no_header(void *ctx, struct slice name, struct slice text, bool *match_out)
+{
+    *match_out = false;
+    return OK;
+}
+
+static enum err no_text(void *ctx, struct slice text, bool *match_out)
+{
+    *match_out = false;
+    return OK;
+}
+
+enum err store_search(struct store *store, struct account_ref account, uint64_t mailbox, struct slice program,
+                      const struct uidset *view_uids, struct uidset *out, uint64_t *max_modseq_out)
+{
+    static const struct search_source nothing = { no_header, no_text, no_text };
+    struct fake_mailbox *b = fake_by_id(mailbox);
+    struct arena arena = { 0 };
+    struct search_node *tree;
+
+    *max_modseq_out = 0;
+    if (b == NULL)
+        return ERR_NOT_FOUND;
+    TRY(search_decode(program, &arena, &tree));
+    search_bind(tree, &b->keywords);
+    for (size_t i = 0; i < b->count; i++) {
+        const struct fake_message *m = &b->messages[i];
+        struct row_email_id id = row_email_id(m->body_id);
+        const struct search_message sm = {
+            .uid = m->uid,
+            .modseq = m->modseq,
+            .size = m->body.len,
+            .flags = { m->flags, m->keywords },
+            .internal_date = { (int64_t)(m->date_ms / 1000), (int16_t)m->zone },
+            .email_id = slice_str(id.text),
+            .source = &nothing,
+        };
+        bool match = false;
+
+        if (m->gone || !uidset_contains(view_uids, m->uid) || search_eval(tree, &sm, &match) != OK || !match)
+            continue;
+        uidset_add(out, m->uid);
+        *max_modseq_out = m->modseq > *max_modseq_out ? m->modseq : *max_modseq_out;
+    }
+    arena_fini(&arena);
+    return OK;
+}
