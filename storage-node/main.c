@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "lib/base/log.h"
+#include "lib/mail/charset.h"
 #include "lib/ops/signals.h"
 #include "storage-node/node.h"
 
@@ -36,6 +37,7 @@ int main(int argc, char **argv)
     struct node *node = NULL;
     struct signals_handlers handlers = { .on_drain = on_drain };
     program_init(&program, argc, argv, &config);
+    mail_init();
     sem_init(&drain, 0, 0);
     enum err err = signals_start(&handlers);
     if (err == OK)
