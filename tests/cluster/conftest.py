@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import signal
+
 import pytest
 
 import harness
@@ -7,6 +9,13 @@ import wire
 
 def pytest_addoption(parser):
     parser.addoption("--build", default="build/test", help="folder of the build whose bin/ has the programs")
+
+
+def pytest_configure(config):
+    """SIGTERM ends the tests as Ctrl-C does: the clusters are stopped and their folders removed."""
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages to test with: real ones from the test data of installed packages, and generated ones for what real mail rarely does.
 All have CRLF line ends and no NUL; everything else is allowed."""
+import base64
 import email.encoders
 import email.generator
 import email.header
@@ -62,7 +63,6 @@ def packaged():
 
 
 def encoded_word(charset, raw, encoding="B"):
-    import base64
     text = base64.b64encode(raw) if encoding == "B" else b"".join(
         bytes([c]) if chr(c).isalnum() and c < 128 else b"=%02X" % c for c in raw)
     return b"=?%s?%s?%s?=" % (charset.encode(), encoding.encode(), text)
@@ -78,14 +78,13 @@ def in_charsets():
         found.append((name, text, b"".join([
             b"From: ", encoded_word(name, raw, "BQ"[number % 2]), b" <a@b.test>\r\nSubject: ", encoded_word(name, raw, "QB"[number % 2]),
             b"\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: text/plain; charset=",
-            name.encode(), b"\r\nContent-Transfer-Encoding: base64\r\n\r\n", email.encoders._bencode(raw + b"\r\n") if False else _b64(raw),
+            name.encode(), b"\r\nContent-Transfer-Encoding: base64\r\n\r\n", base64_lines(raw),
             b"\r\n--x\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename*=", name.encode(), b"''",
             b"".join(b"%%%02X" % c for c in raw), b"\r\n\r\nnothing\r\n--x--\r\n"])))
     return found
 
 
-def _b64(raw):
-    import base64
+def base64_lines(raw):
     return base64.encodebytes(raw).strip().replace(b"\n", b"\r\n") + b"\r\n"
 
 

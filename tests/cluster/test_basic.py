@@ -86,3 +86,24 @@ def test_wrong_password(cluster, user):
     except poplib.error_proto as error:
         assert error.args[0].startswith(b"-ERR [AUTH]")
     pop.close()
+
+
+def test_internationalised_address(cluster):
+    """SMTPUTF8 in, UTF8=ACCEPT out; canonical forms of an address are one account."""
+    address = cluster.add_user("Grün.Öl")
+    with smtplib.SMTP("127.0.0.1", cluster.ports["smtp"]) as smtp:
+        smtp.starttls(context=tls_context(cluster))
+        message = make_message("internationalised", to=address)
+        smtp.send_message(message, from_addr="sender@elsewhere.test", to_addrs=["GRÜN.öl@EXAMPLE.test"], mail_options=["SMTPUTF8"])
+    with imaplib.IMAP4_SSL("127.0.0.1", cluster.ports["imaps"], ssl_context=tls_context(cluster)) as imap:
+        imap.authenticate("PLAIN", lambda _: ("\0%s\0%s" % (address, PASSWORD)).encode())
+        assert imap.enable("UTF8=ACCEPT")[0] == "OK"
+        assert imap.select("INBOX") == ("OK", [b"1"])
+        assert address.encode() in imap.fetch("1", "(BODY[HEADER])")[1][0][1]
+    pop = poplib.POP3_SSL("127.0.0.1", cluster.ports["pop3s"], context=tls_context(cluster))
+    pop.encoding = "utf-8"
+    pop.utf8()
+    pop.user(address)
+    pop.pass_(PASSWORD)
+    assert address.encode() in b"\n".join(pop.retr(1)[1])
+    pop.quit()

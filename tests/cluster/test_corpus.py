@@ -247,7 +247,7 @@ def test_charsets_are_searched(cluster):
 def test_large_attachment(cluster, user):
     """40 MiB in base64, in by SMTP and APPEND, out by IMAP (whole and in pieces), BINARY and POP3."""
     attachment = os.urandom(1 << 20) * 30
-    body = corpus._b64(attachment)
+    body = corpus.base64_lines(attachment)
     data = corpus.MIME + corpus.multipart(b"big", [b"Content-Type: text/plain\r\n\r\nsee attached",
                                                    b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n" + body])
     assert len(data) > 40 << 20
