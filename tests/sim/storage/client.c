@@ -402,3 +402,18 @@ void clients_finish(struct clients *c)
     if (!c->w->failed && !clients_idle(c))
         fail_unanswered(c);
 }
+
+void clients_bury(struct clients *c)
+{
+    enum { STEPS = 300 };
+    for (size_t i = 0; i < c->account_count; i++) {
+        if (c->accounts[i].id != 0)
+            op_begin_bury(c, &c->accounts[i]);
+    }
+    for (int i = 0; i < STEPS && !c->w->failed; i++) {
+        look_after_ops(c);
+        world_step(c->w);
+    }
+    c->w->calm = true;
+    clients_finish(c);
+}

@@ -52,6 +52,8 @@ void clients_fini(struct clients *c);
 void clients_step(struct clients *c);
 /* Nothing new; repeat what has no answer until all have one. */
 void clients_finish(struct clients *c);
+/* Delete every account, while things go wrong. Afterwards nothing may be left of them (bodies.h). */
+void clients_bury(struct clients *c);
 /* Compare all mailboxes and counters with the model, nothing being under way. */
 void clients_check_all(struct clients *c);
 /* Is anything unanswered? */

@@ -114,11 +114,14 @@ static void after_append(struct op *op)
     struct uidset uids = { 0 };
     if (r != NULL) {
         decode(op, r->uids, &uids);
-        if (uidset_count(&uids) != 1)
+        if (uidset_count(&uids) != (op->token2 != 0 ? 2 : 1))
             world_fail(op->c->w, "Append answered %llu UIDs", (unsigned long long)uidset_count(&uids));
         else
             learn_message(op, op->targets[0], op->box, uidset_min(&uids), op->uid_floor[0],
                           (struct known){ .token = op->token, .flags = op->flags });
+        if (op->token2 != 0)
+            learn_message(op, op->targets[0], op->box, uidset_max(&uids), op->uid_floor[0],
+                          (struct known){ .token = op->token2, .flags = op->flags });
         learn_modseq(op, &op->targets[0]->boxes[op->box], r->modseq);
         tern__append_response__free_unpacked(r, NULL);
     }
@@ -236,6 +239,12 @@ void op_evaluate(struct op *op)
         break;
     case OP_COPY:
         after_copy(op);
+        break;
+    case OP_SCRATCH:
+        scratch_evaluate(op);
+        break;
+    case OP_BURY:
+        op->targets[0]->id = 0;
         break;
     }
 }

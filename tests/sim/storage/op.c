@@ -58,7 +58,7 @@ static void random_id(struct op *op, uint8_t *id)
     }
 }
 
-static void pack(struct op *op, const ProtobufCMessage *message)
+void op_pack(struct op *op, const ProtobufCMessage *message)
 {
     buf_clear(&op->request);
     size_t size = protobuf_c_message_get_packed_size(message);
@@ -106,7 +106,7 @@ void op_begin_create(struct clients *c, struct account *a)
     request.address = a->address;
     request.credential = &credential;
     a->busy = true;
-    pack(op, &request.base);
+    op_pack(op, &request.base);
     op_send(op);
 }
 
@@ -147,7 +147,7 @@ void op_begin_deliver(struct clients *c, struct account *a)
     request.message = &message;
     request.n_targets = op->target_count;
     request.targets = list;
-    pack(op, &request.base);
+    op_pack(op, &request.base);
     buf_fini(&summary);
     op_send(op);
 }
@@ -173,9 +173,14 @@ static ProtobufCBinaryData encode_uids(const struct uidset *uids, struct buf *ou
 static void make_append(struct op *op, bool uploaded)
 {
     Tern__AppendRequest request = TERN__APPEND_REQUEST__INIT;
-    Tern__NewMessage message = TERN__NEW_MESSAGE__INIT, *list[] = { &message };
-    struct buf summary = { 0 };
+    Tern__NewMessage message = TERN__NEW_MESSAGE__INIT, second = TERN__NEW_MESSAGE__INIT;
+    Tern__NewMessage *list[] = { &message, &second };
+    struct buf summary = { 0 }, summary2 = { 0 };
     message_summary(op->token, &summary);
+    message_summary(op->token2, &summary2);
+    second.size = message_size(op->token2);
+    second.flags = op->flags;
+    second.summary = (ProtobufCBinaryData){ summary2.len, summary2.data };
     message.size = message_size(op->token);
     message.flags = op->flags;
     if (uploaded)
@@ -184,13 +189,14 @@ static void make_append(struct op *op, bool uploaded)
         message.summary = (ProtobufCBinaryData){ summary.len, summary.data };
     request.account = op->targets[0]->id;
     request.mailbox = op->targets[0]->boxes[op->box].id;
-    request.n_messages = 1;
+    request.n_messages = op->token2 != 0 ? 2 : 1;
     request.messages = list;
-    pack(op, &request.base);
+    op_pack(op, &request.base);
     buf_clear(&op->body);
-    if (!uploaded)
-        message_bytes(op->token, &op->body);
+    if (!uploaded || op->token2 != 0)
+        message_bytes(uploaded ? op->token2 : op->token, &op->body);
     buf_fini(&summary);
+    buf_fini(&summary2);
 }
 
 static void make_chunk(struct op *op)
@@ -199,14 +205,14 @@ static void make_chunk(struct op *op)
     struct buf whole = { 0 }, summary = { 0 };
     message_bytes(op->token, &whole);
     message_summary(op->token, &summary);
-    size_t from = whole.len * (size_t)op->chunk / OP_CHUNKS,
-           to = whole.len * (size_t)(op->chunk + 1) / OP_CHUNKS;
+    size_t from = whole.len * (size_t)op->chunk / (size_t)op->chunks,
+           to = whole.len * (size_t)(op->chunk + 1) / (size_t)op->chunks;
     request.upload_id = (ProtobufCBinaryData){ REQUEST_ID_SIZE, op->named_id };
     request.offset = from;
-    request.last = op->chunk == OP_CHUNKS - 1;
+    request.last = op->chunk == op->chunks - 1;
     if (request.last)
         request.summary = (ProtobufCBinaryData){ summary.len, summary.data };
-    pack(op, &request.base);
+    op_pack(op, &request.base);
     buf_clear(&op->body);
     buf_add_slice(&op->body, slice_sub(buf_slice(&whole), from, to));
     buf_fini(&whole);
@@ -224,7 +230,7 @@ static void make_flags(struct op *op)
     op->mode = (int)world_below(op->c->w, 3);
     request.mode = (Tern__StoreMode)op->mode;
     request.flags = op->flags;
-    pack(op, &request.base);
+    op_pack(op, &request.base);
     buf_fini(&uids);
 }
 
@@ -235,7 +241,7 @@ static void make_expunge(struct op *op)
     request.account = op->targets[0]->id;
     request.mailbox = op->targets[0]->boxes[op->box].id;
     request.uids = encode_uids(&op->uids, &uids);
-    pack(op, &request.base);
+    op_pack(op, &request.base);
     buf_fini(&uids);
 }
 
@@ -250,14 +256,14 @@ static void make_copy(struct op *op)
     request.to = op->targets[0]->boxes[op->to_box].id;
     request.uids = encode_uids(&op->uids, &uids);
     request.move = op->move;
-    pack(op, &request.base);
+    op_pack(op, &request.base);
     buf_fini(&uids);
 }
 
 void op_begin_actor(struct clients *c, struct account *a)
 {
     static const enum op_kind kinds[] = { OP_APPEND, OP_UPLOAD,  OP_FLAGS, OP_FLAGS,
-                                          OP_FLAGS,  OP_EXPUNGE, OP_COPY };
+                                          OP_FLAGS,  OP_EXPUNGE, OP_COPY,  OP_SCRATCH };
     enum op_kind kind = kinds[world_below(c->w, sizeof kinds / sizeof kinds[0])];
     struct op *op = op_new(c, kind, a);
     if (op == NULL)
@@ -267,6 +273,9 @@ void op_begin_actor(struct clients *c, struct account *a)
         op->token = c->next_token++;
         op->flags = (uint32_t)world_below(c->w, MAIL_FLAGS_ALL + 1);
         random_id(op, op->named_id);
+        op->chunks = 1 + (int)world_below(c->w, OP_CHUNKS_MAX);
+        if (kind == OP_UPLOAD && world_chance(c->w, 400))
+            op->token2 = c->next_token++;
     } else {
         pick_uids(op);
         if (uidset_is_empty(&op->uids)) {
@@ -283,22 +292,42 @@ void op_begin_actor(struct clients *c, struct account *a)
         make_flags(op);
     else if (kind == OP_EXPUNGE)
         make_expunge(op);
-    else
+    else if (kind == OP_COPY)
         make_copy(op);
+    else {
+        op->token = c->next_token++;
+        scratch_make(op);
+    }
     op->uid_floor[0] = a->boxes[kind == OP_COPY ? op->to_box : op->box].uid_max;
     op->modseq_floor = a->boxes[op->box].modseq_max;
     op_send(op);
 }
 
+void op_begin_bury(struct clients *c, struct account *a)
+{
+    struct op *op = op_new(c, OP_BURY, a);
+    if (op == NULL)
+        return;
+    Tern__AccountDeleteRequest request = TERN__ACCOUNT_DELETE_REQUEST__INIT;
+    request.address = a->address;
+    a->busy = true;
+    op_pack(op, &request.base);
+    op_send(op);
+}
+
 bool op_continue(struct op *op)
 {
-    if (op->kind != OP_UPLOAD || op->status != OK)
+    bool more = op->kind == OP_UPLOAD || (op->kind == OP_SCRATCH && scratch_method(op->step + 1) != 0);
+    if (!more || op->status != OK)
         return false;
     random_id(op, op->request_id);
     op->renamed = false;
     op->done = false;
     buf_clear(&op->response);
-    if (++op->chunk < OP_CHUNKS) {
+    if (op->kind == OP_SCRATCH) {
+        op->step++;
+        scratch_make(op);
+    } else if (++op->chunk < op->chunks) {
         make_chunk(op);
     } else {
         op->kind = OP_APPEND;
@@ -327,7 +356,10 @@ static uint32_t method_of(const struct op *op)
         [OP_FLAGS] = METHOD_STORE_FLAGS,
         [OP_EXPUNGE] = METHOD_EXPUNGE,
         [OP_COPY] = METHOD_COPY,
+        [OP_BURY] = METHOD_ACCOUNT_DELETE,
     };
+    if (op->kind == OP_SCRATCH)
+        return scratch_method(op->step);
     return methods[op->kind];
 }
 

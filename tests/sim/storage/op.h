@@ -3,12 +3,24 @@
 #ifndef TESTS_SIM_STORAGE_OP_H
 #define TESTS_SIM_STORAGE_OP_H
 
+#include <protobuf-c/protobuf-c.h>
+
 #include "lib/mail/uidset.h"
 #include "tests/sim/storage/client.h"
 
-enum { OP_TARGETS_MAX = 3, OP_CHUNKS = 2 };
+enum { OP_TARGETS_MAX = 3, OP_CHUNKS_MAX = 6 };
 
-enum op_kind { OP_CREATE, OP_DELIVER, OP_UPLOAD, OP_APPEND, OP_FLAGS, OP_EXPUNGE, OP_COPY };
+enum op_kind {
+    OP_CREATE,
+    OP_DELIVER,
+    OP_UPLOAD,
+    OP_APPEND,
+    OP_FLAGS,
+    OP_EXPUNGE,
+    OP_COPY,
+    OP_SCRATCH,
+    OP_BURY
+};
 
 struct op {
     struct clients *c;
@@ -28,7 +40,10 @@ struct op {
 
     uint64_t token;
     int box, to_box;
-    int chunk; /* OP_UPLOAD: the next one */
+    int chunk, chunks; /* OP_UPLOAD: the next one, of how many */
+    uint64_t token2;   /* another message in the same APPEND (0: none) */
+    int step;          /* OP_SCRATCH */
+    uint64_t scratch;  /* its mailbox's id */
     uint32_t flags;
     int mode; /* enum of StoreFlags */
     bool move;
@@ -41,13 +56,24 @@ struct op {
 void op_begin_create(struct clients *c, struct account *a);
 void op_begin_deliver(struct clients *c, struct account *a);
 void op_begin_actor(struct clients *c, struct account *a);
+void op_begin_bury(struct clients *c, struct account *a);
 /* Send it (again). */
 void op_send(struct op *op);
 /* The first answer, for the model. */
 void op_evaluate(struct op *op);
-/* The next chunk of an upload, or the append behind the last. True if there was one (the op goes on). */
+/* The next chunk of an upload, or the append behind the last, or the next step with a scratch mailbox. True
+ * if there was one (the op goes on). */
 bool op_continue(struct op *op);
 void op_free(struct op *op);
+
+/* scratch.c: a mailbox is made, filled with copies, renamed and deleted again; op->step says which is next.
+ */
+uint32_t scratch_method(int step); /* 0: none is left */
+void scratch_make(struct op *op);
+void scratch_evaluate(struct op *op);
+
+/* Account or mailbox requests, packed into op->request. */
+void op_pack(struct op *op, const ProtobufCMessage *message);
 
 /* The bytes of a message. */
 void message_bytes(uint64_t token, struct buf *out);

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "lib/base/log.h"
+#include "tests/sim/storage/bodies.h"
 #include "tests/sim/storage/client.h"
 
 enum {
@@ -46,6 +47,20 @@ static void long_pause(struct world *w, struct clients *c)
     world_advance(w, LONG_PAUSE_MS);
     world_settle(w);
     w->calm = false;
+}
+
+/* All accounts end: sweeps leave neither rows nor bytes of them. */
+static void bury(struct world *w, struct clients *c)
+{
+    enum { PAUSES = 3 }; /* mailboxes and accounts, then their bodies, then what is remembered of requests */
+    w->calm = false;
+    clients_bury(c);
+    for (int i = 0; i < PAUSES && !w->failed; i++) {
+        world_settle(w);
+        world_advance(w, LONG_PAUSE_MS);
+    }
+    world_settle(w);
+    bodies_check(w, true);
 }
 
 static uint64_t cut_entries(const struct world *w)
@@ -88,6 +103,8 @@ static bool run(uint64_t seed, const struct storage_faults *faults, bool trace, 
         world_settle(&w);
         clients_check_all(&c);
     }
+    bodies_check(&w, false);
+    bury(&w, &c);
     totals->runs++;
     totals->crashes += w.crashes;
     totals->acked += c.acked;
