@@ -8,16 +8,17 @@ BIN=$ROOT/build/release/bin
 usage() {
     cat <<'END'
 Usage: deploy/local.sh up     [--dir DIR] [--storage N] [--directors N] [--frontends N] [--partitions P]
-                              [--coordination embedded] [--port-base B] [--plaintext]
+                              [--coordination embedded|etcd] [--port-base B] [--plaintext]
        deploy/local.sh down   [--dir DIR]
        deploy/local.sh status [--dir DIR]
-       deploy/local.sh kill|stop|cont|term|start|logs [--dir DIR] ROLE N     (ROLE: frontend, storage, director)
+       deploy/local.sh kill|stop|cont|term|start|logs [--dir DIR] ROLE N     (ROLE: frontend, storage, director, etcd)
 
 up installs what is missing, builds, starts the cluster, makes the domain example.test with alice and bob, and sends a first
 mail from one to the other. Again: starts what does not run, and changes nothing else; options that are left out stay as they
 were. DIR (default .local) gets data, logs, certificates, pids/ROLE-N.pid and env, which a shell can source.
 
 Ports of front-end i: B + 1000 (i-1) + 525 SMTP, 587 and 465 submission, 143 and 993 IMAP, 110 and 995 POP3; B is 2000.
+--coordination etcd starts three etcds; only with them may there be several directors.
 --plaintext takes passwords without TLS, too.
 END
 }

@@ -21,8 +21,9 @@ struct control {
     struct rpc_client *client;
     size_t director; /* the one in use */
     bool stopping;
-    uint32_t fibers;  /* alive; the loop stops when none is left */
-    struct cond poke; /* the hello fiber has something to do */
+    struct cond ended; /* stopping was set */
+    uint32_t fibers;   /* alive; the loop stops when none is left */
+    struct cond poke;  /* the hello fiber has something to do */
     bool map_stale;
     bool was_silent; /* told once */
     struct store_identity identity;
@@ -35,18 +36,37 @@ struct control {
 
 /* ---- calls */
 
-static enum err call_director(struct control *c, struct rpc_call *call)
+static enum err call_director_at(struct control *c, size_t director, struct rpc_call *call)
 {
-    struct rpc_peer *peer = rpc_client_peer(c->client, c->options.directors->items[c->director]);
+    struct rpc_peer *peer = rpc_client_peer(c->client, c->options.directors->items[director]);
     call->deadline_ms = CONTROL_CALL_MS;
     call->map_version = map_holder_version(c->options.map);
     enum err err = peer == NULL ? ERR_LIMIT : rpc_call(peer, call);
-    if (err == OK) {
+    if (err == OK)
         atomic_store(&c->answered_mono_ms, clock_mono_ms());
+    return err;
+}
+
+/* Another director may answer, or be able to act; replicas ask again by themselves. Of many calls that fail
+ * with one director only the first turns away from it. */
+static void leave_director(struct control *c, size_t director)
+{
+    if (c->director != director || c->options.directors->count == 1)
+        return;
+    c->director = (director + 1) % c->options.directors->count;
+    c->map_stale = true; /* asking for it subscribes at the other one */
+}
+
+static enum err call_director(struct control *c, struct rpc_call *call)
+{
+    size_t director = c->director;
+    enum err err = call_director_at(c, director, call);
+    if (err == OK) {
         c->was_silent = false;
+        if (call->status == ERR_UNAVAILABLE)
+            leave_director(c, director);
     } else {
-        /* Another director may answer; replicas ask again by themselves. */
-        c->director = (c->director + 1) % c->options.directors->count;
+        leave_director(c, director);
         if (!c->was_silent)
             log_warn("control", "no answer from the director: %s; going on with what is known",
                      err_text(err));
@@ -163,7 +183,9 @@ static void take_identity(struct control *c, uint32_t node_id)
         c->workers = c->options.on_identity(c->options.arg, node_id);
 }
 
-static enum err say_hello(struct control *c)
+/* To one director; the call must be rpc_call_fini'd in every case. `director`: its place in the list, or
+ * SIZE_MAX for the one in use. */
+static enum err call_hello(struct control *c, size_t director, struct rpc_call *call)
 {
     Tern__NodeInfo info = TERN__NODE_INFO__INIT;
     Tern__NodeHelloRequest request = TERN__NODE_HELLO_REQUEST__INIT;
@@ -181,8 +203,14 @@ static enum err say_hello(struct control *c)
         request.disk_free = (uint64_t)disk.f_bavail * disk.f_frsize;
         c->options.on_disk(c->options.arg, request.disk_free);
     }
-    struct rpc_call call = { .method = METHOD_NODE_HELLO, .request = &request.base };
-    enum err err = call_director(c, &call);
+    *call = (struct rpc_call){ .method = METHOD_NODE_HELLO, .request = &request.base };
+    return director == SIZE_MAX ? call_director(c, call) : call_director_at(c, director, call);
+}
+
+static enum err say_hello(struct control *c)
+{
+    struct rpc_call call;
+    enum err err = call_hello(c, SIZE_MAX, &call);
     if (err == OK && call.status != OK) {
         err = call.status;
         log_warn("control", "the director refuses this node: %s %s", err_text(err), call.detail);
@@ -199,6 +227,48 @@ static enum err say_hello(struct control *c)
     }
     rpc_call_fini(&call);
     return err;
+}
+
+/* Every director must know who is here: whichever leads decides by it, and another may lead in a moment. The
+ * one in use hears it from the hello fiber. */
+struct side_hello {
+    struct control *control;
+    size_t director;
+};
+
+static void side_hello_fiber(void *arg)
+{
+    struct side_hello *side = arg;
+    struct control *c = side->control;
+    while (!c->stopping) {
+        if (side->director != c->director && c->identity.node_id != 0) {
+            struct rpc_call call;
+            enum err err = call_hello(c, side->director, &call);
+            (void)err; /* one that is not there hears of us when it is */
+            rpc_call_fini(&call);
+        }
+        if (!c->stopping) {
+            enum err err = cond_wait(&c->ended, loop_now_ms() + HELLO_INTERVAL_MS);
+            (void)err;
+        }
+    }
+    free(side);
+    fiber_done(c);
+}
+
+static enum err spawn_side_hellos(struct control *c)
+{
+    for (size_t i = 0; c->options.directors->count > 1 && i < c->options.directors->count; i++) {
+        struct side_hello *side = NEW(struct side_hello);
+        *side = (struct side_hello){ c, i };
+        enum err err = fiber_spawn(c->loop, "side-hello", side_hello_fiber, side);
+        if (err != OK) {
+            free(side);
+            return err;
+        }
+        c->fibers++;
+    }
+    return OK;
 }
 
 static void hello_fiber(void *arg)
@@ -342,9 +412,11 @@ enum err control_start(const struct control_options *options, struct control **o
     enum err err = loop_new(&c->loop);
     if (err == OK) {
         c->client = rpc_client_new(c->loop, options->zmq, on_notice, c);
+        c->fibers = 1;
         err = fiber_spawn(c->loop, "hello", hello_fiber, c);
     }
-    c->fibers = 1;
+    if (err == OK)
+        err = spawn_side_hellos(c);
     *out = c; /* workers started by the hello fiber may ask before we return */
     if (err == OK && pthread_create(&c->thread, NULL, run, c) != 0)
         err = ERR_IO;
@@ -363,6 +435,7 @@ static void begin_stop(void *arg)
     struct control *c = arg;
     c->stopping = true;
     cond_broadcast(&c->poke);
+    cond_broadcast(&c->ended);
     if (c->fibers == 0)
         loop_stop(c->loop);
 }

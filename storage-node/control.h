@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control thread: everything between this node and the directors. It says hello every second, fetches the
- * map when there is a newer one, hands its configurations to the partitions, and carries what replicas ask
- * (R20-R22). While no director answers the node goes on with what it has; a request that failed is asked
- * again by the replica itself. */
+/* The control thread: everything between this node and the directors. It says hello to each of them every
+ * second, and uses one of them until it fails: fetches the map when there is a newer one, hands its
+ * configurations to the partitions, and carries what replicas ask (R20-R22). While no director answers the
+ * node goes on with what it has; a request that failed is asked again by the replica itself. */
 #ifndef STORAGE_NODE_CONTROL_H
 #define STORAGE_NODE_CONTROL_H
 

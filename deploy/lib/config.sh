@@ -46,11 +46,42 @@ http_listen = "127.0.0.1:$(port_of "$1-$2-http")";
 END
 }
 
+config_etcd() {
+    local n peers=""
+    for ((n = 1; n <= ETCDS; n++)); do
+        peers="$peers${peers:+,}etcd-$n=http://127.0.0.1:$(port_of "etcd-$n-peer")"
+    done
+    cat <<END
+name: etcd-$1
+data-dir: $DIR/data/etcd-$1
+listen-client-urls: http://127.0.0.1:$(port_of "etcd-$1-client")
+advertise-client-urls: http://127.0.0.1:$(port_of "etcd-$1-client")
+listen-peer-urls: http://127.0.0.1:$(port_of "etcd-$1-peer")
+initial-advertise-peer-urls: http://127.0.0.1:$(port_of "etcd-$1-peer")
+initial-cluster: $peers
+initial-cluster-state: new
+enable-grpc-gateway: true
+auto-compaction-mode: periodic
+auto-compaction-retention: "1h"
+logger: zap
+log-level: warn
+END
+}
+
+config_etcd_endpoints() {
+    local n list=""
+    for ((n = 1; n <= ETCDS; n++)); do
+        list="$list${list:+, }\"http://127.0.0.1:$(port_of "etcd-$n-client")\""
+    done
+    [ "$ETCDS" = 0 ] || echo "etcd: { endpoints = [ $list ]; };"
+}
+
 config_director() {
+    config_etcd_endpoints
     cat <<END
 listen = "tcp://127.0.0.1:$(port_of "director-$1-rpc")";
 data = "$DIR/data/director-$1";
-coordination = "embedded";
+coordination = "$COORDINATION";
 partitions = $PARTITIONS;
 copies = 1;
 initial_nodes = $INITIAL_NODES;
@@ -101,7 +132,7 @@ END
 # Writes DIR/conf/ROLE-N.conf. A process that runs with another configuration is ended: `up` starts it again.
 config_write() {
     local file=$DIR/conf/$1-$2.conf
-    { config_common "$1" "$2" && "config_$1" "$2"; } >"$file.new" || return 1
+    { { [ "$1" = etcd ] || config_common "$1" "$2"; } && "config_$1" "$2"; } >"$file.new" || return 1
     if cmp -s "$file.new" "$file"; then
         rm -f "$file.new"
         return 0

@@ -7,8 +7,8 @@ daemon_check() {
     frontend) most=$FRONTENDS ;;
     storage) most=$STORAGE ;;
     director) most=$DIRECTORS ;;
-    etcd) refuse "this cluster has no etcd" ;;
-    *) refuse "no such role: $1 (frontend, storage, director)" ;;
+    etcd) [ "$ETCDS" -gt 0 ] || refuse "this cluster has no etcd"; most=$ETCDS ;;
+    *) refuse "no such role: $1 (frontend, storage, director, etcd)" ;;
     esac
     settings_number "$1" "$2" 1 "$most"
     [ -f "$DIR/conf/$1-$2.conf" ] || refuse "there is no cluster in $DIR (deploy/local.sh up)"
@@ -29,17 +29,26 @@ daemon_pid() {
     echo "$pid"
 }
 
+# The command line, in COMMAND.
+daemon_command() {
+    if [ "$1" = etcd ]; then
+        COMMAND=(etcd --config-file "$DIR/conf/$1-$2.conf")
+    else
+        COMMAND=("$BIN/$(daemon_program "$1")" --config "$DIR/conf/$1-$2.conf")
+    fi
+}
+
 # Detached: own session, nothing inherited but /dev/null and the log. The pid file names the program itself (setsid execs).
 daemon_launch() {
-    local program
-    program=$BIN/$(daemon_program "$1")
+    local COMMAND
+    daemon_command "$1" "$2"
     (
         for fd in /proc/self/fd/*; do
             fd=${fd##*/}
             [ "$fd" -le 2 ] || eval "exec $fd>&-"
         done
         cd / || exit 1
-        exec setsid "$program" --config "$DIR/conf/$1-$2.conf" </dev/null >>"$DIR/logs/$1-$2.log" 2>&1
+        exec setsid "${COMMAND[@]}" </dev/null >>"$DIR/logs/$1-$2.log" 2>&1
     ) &
     echo $! >"$DIR/pids/$1-$2.pid"
     disown
@@ -50,13 +59,22 @@ daemon_http() {
     curl -sf --max-time 2 "http://127.0.0.1:$(port_of "$1-$2-http")$3" 2>/dev/null
 }
 
+# Whether the process is up. An etcd is when it listens: it answers only when most of them are there.
+daemon_answers() {
+    if [ "$1" = etcd ]; then
+        (: <"/dev/tcp/127.0.0.1/$(port_of "etcd-$2-client")") 2>/dev/null
+    else
+        daemon_http "$1" "$2" /healthz >/dev/null
+    fi
+}
+
 # Returns when the process answers.
 daemon_start() {
     local tries
     daemon_pid "$1" "$2" >/dev/null && return 0
     daemon_launch "$1" "$2"
     for ((tries = 0; tries < 300; tries++)); do
-        daemon_http "$1" "$2" /healthz >/dev/null && daemon_pid "$1" "$2" >/dev/null && return 0
+        daemon_answers "$1" "$2" && daemon_pid "$1" "$2" >/dev/null && return 0
         if [ $tries -gt 5 ] && ! daemon_pid "$1" "$2" >/dev/null; then
             break
         fi

@@ -32,5 +32,6 @@ cluster_down() {
     down_role frontend 4
     down_role storage 3
     down_role director 1
+    down_role etcd 1
     rm -f "$DIR"/pids/*.pid
 }

@@ -24,6 +24,7 @@ END
 }
 
 env_http() {
+    [ "$1" != etcd ] || return 0
     echo "HTTP_$1_$2='$(port_of "$1-$2-http")'"
 }
 

@@ -37,17 +37,17 @@ settings_parse() {
     case $DIR in /*) ;; *) DIR=$PWD/$DIR ;; esac
     [ $((${GIVEN_PARTITIONS:-1} & (${GIVEN_PARTITIONS:-1} - 1))) = 0 ] || refuse "--partitions must be a power of two"
     case ${GIVEN_COORDINATION:-embedded} in
-    embedded) ;;
-    etcd) refuse "--coordination etcd is not there yet; without it one director keeps the map itself" ;;
+    embedded | etcd) ;;
     *) refuse "--coordination must be embedded or etcd" ;;
     esac
-    [ "${GIVEN_DIRECTORS:-1}" = 1 ] || refuse "more than one director needs --coordination etcd, which is not there yet"
 }
 
 # The cluster as the last `up` left it, else nothing.
 settings_load() {
-    STORAGE=1 DIRECTORS=1 FRONTENDS=1 PARTITIONS=256 PORT_BASE=2000 PLAINTEXT=0
+    STORAGE=1 DIRECTORS=1 FRONTENDS=1 PARTITIONS=256 PORT_BASE=2000 PLAINTEXT=0 COORDINATION=embedded
     [ -f "$DIR/cluster" ] && . "$DIR/cluster"
+    ETCDS=0
+    [ "$COORDINATION" = embedded ] || ETCDS=3
     return 0
 }
 
@@ -58,14 +58,19 @@ settings_settle() {
         [ "${GIVEN_PARTITIONS:-$PARTITIONS}" = "$PARTITIONS" ] ||
             refuse "this cluster has $PARTITIONS partitions, which cannot be changed (another --dir makes another cluster)"
         [ "${GIVEN_STORAGE:-$STORAGE}" -ge "$STORAGE" ] || refuse "this cluster has $STORAGE storage nodes; there may only be more"
+        [ "${GIVEN_COORDINATION:-$COORDINATION}" = "$COORDINATION" ] ||
+            refuse "this cluster keeps its map in $COORDINATION, which cannot be changed (another --dir makes another cluster)"
     fi
+    COORDINATION=${GIVEN_COORDINATION:-$COORDINATION} DIRECTORS=${GIVEN_DIRECTORS:-$DIRECTORS}
+    [ "$DIRECTORS" = 1 ] || [ "$COORDINATION" = etcd ] || refuse "more than one director needs --coordination etcd"
+    [ "$COORDINATION" = embedded ] || ETCDS=3
     STORAGE=${GIVEN_STORAGE:-$STORAGE} FRONTENDS=${GIVEN_FRONTENDS:-$FRONTENDS} PARTITIONS=${GIVEN_PARTITIONS:-$PARTITIONS}
     PORT_BASE=${GIVEN_PORT_BASE:-$PORT_BASE} PLAINTEXT=${GIVEN_PLAINTEXT:-$PLAINTEXT}
     [ $((PORT_BASE + 1000 * FRONTENDS)) -le 65535 ] || refuse "--port-base is too high for $FRONTENDS front-ends"
 }
 
 settings_save() {
-    for name in STORAGE DIRECTORS FRONTENDS PARTITIONS PORT_BASE PLAINTEXT; do
+    for name in STORAGE DIRECTORS FRONTENDS PARTITIONS PORT_BASE PLAINTEXT COORDINATION; do
         echo "$name=${!name}"
     done >"$DIR/cluster.new" && mv "$DIR/cluster.new" "$DIR/cluster"
 }
@@ -73,6 +78,7 @@ settings_save() {
 # every FUNCTION: FUNCTION ROLE N for each process, in the order of starting.
 every() {
     local n
+    for ((n = 1; n <= ETCDS; n++)); do "$1" etcd $n || return; done
     for ((n = 1; n <= DIRECTORS; n++)); do "$1" director $n || return; done
     for ((n = 1; n <= STORAGE; n++)); do "$1" storage $n || return; done
     for ((n = 1; n <= FRONTENDS; n++)); do "$1" frontend $n || return; done

@@ -8,6 +8,9 @@ not_ready() {
     local text
     if ! daemon_pid "$1" "$2" >/dev/null; then
         echo "$1 $2 does not run"
+    elif [ "$1" = etcd ]; then
+        curl -sf --max-time 2 "http://127.0.0.1:$(port_of "etcd-$2-client")/health" 2>/dev/null | grep -q '"health":"true"' ||
+            echo "etcd $2 is not healthy"
     elif ! text=$(curl -s --max-time 2 -w '%{http_code}' "http://127.0.0.1:$(port_of "$1-$2-http")/readyz" 2>/dev/null); then
         echo "$1 $2 does not answer"
     elif [ "${text: -3}" != 200 ]; then
@@ -63,7 +66,7 @@ demonstrate() {
 print_settings() {
     cat <<END
 
-The cluster runs: $DIRECTORS director, $STORAGE storage node(s), $FRONTENDS front-end(s), $PARTITIONS partitions.
+The cluster runs: $DIRECTORS director(s)$([ "$ETCDS" = 0 ] || echo " over $ETCDS etcds"), $STORAGE storage node(s), $FRONTENDS front-end(s), $PARTITIONS partitions.
 
 Settings for a mail client (the certificate authority to trust: $DIR/tls/ca.pem):
   user            alice@example.test          bob@example.test
@@ -82,6 +85,7 @@ END
 cluster_up() {
     settings_settle
     build_programs || exit 1
+    [ "$ETCDS" = 0 ] || packages_install $PACKAGES_ETCD || fail "cannot install etcd"
     mkdir -p "$DIR" && cd "$DIR" || fail "cannot use $DIR"
     exec 8>"$DIR/lock"
     flock 8 || fail "cannot lock $DIR"
@@ -103,7 +107,9 @@ describe() {
     local pid reason
     pid=$(daemon_pid "$1" "$2") || pid=-
     reason=$(not_ready "$1" "$2")
-    printf '%-9s %s  pid %-8s http %-6s %s\n' "$1" "$2" "$pid" "$(port_of "$1-$2-http")" "${reason:-ready}"
+    local port=$1-$2-http
+    [ "$1" != etcd ] || port=etcd-$2-client
+    printf '%-9s %s  pid %-8s http %-6s %s\n' "$1" "$2" "$pid" "$(port_of "$port")" "${reason:-ready}"
 }
 
 cluster_status() {

@@ -18,7 +18,7 @@ void etcd_leave(struct etcd *e, size_t endpoint, const char *why)
     if (e->current != endpoint)
         return;
     e->current = (e->current + 1) % e->endpoint_count;
-    if (why != NULL && !e->down && e->was_loaded)
+    if (why != NULL && !e->down)
         log_warn("etcd", "%s: %s; going on with %s", e->endpoints[endpoint], why, e->endpoints[e->current]);
 }
 
