@@ -4,29 +4,30 @@
  *
  *   partition u32 | account u64 (0: the partition's own) | kind u8 | rest
  *
- *   kind          rest                                   value (rows.h)
- *   CLOCK         -                                      time of the newest entry
- *   PARTITION     -                                      counter of accounts
- *   ADDRESS       canonical address                      address_row
- *   REQUEST       request id (begins with a time)        request_row: the answer given
- *   DELIVERY      delivery id (begins with a time), account u64   delivery_row
- *   BODY          body id u64                            body_row: references, chunks
- *   FREE          time u64, body id u64                  -        bodies without references, by the time they
- * lost the last UPLOAD        upload id                              upload_row UPLOAD_DUE    time u64,
- * upload id                    -        uploads by the time they began DEAD_ACCOUNT  account u64 - rows of it
- * are still to be deleted DEAD_MAILBOX  account u64, mailbox u64               -        the same
+ *   kind          rest                          value (rows.h)
+ *   CLOCK         -                             time of the newest entry
+ *   PARTITION     -                             counter of accounts
+ *   ADDRESS       canonical address             address_row
+ *   REQUEST       request id                    request_row: the answer given; ids begin with a time
+ *   DELIVERY      delivery id, account u64      delivery_row; ids begin with a time
+ *   BODY          body id u64                   body_row: references, chunks
+ *   FREE          time u64, body id u64         -: bodies without references, since when
+ *   UPLOAD        upload id                     upload_row
+ *   UPLOAD_DUE    time u64, upload id           -: uploads by the time they began
+ *   DEAD_ACCOUNT  account u64                   -: rows of it are still to be deleted
+ *   DEAD_MAILBOX  account u64, mailbox u64      -: the same
  *
- *   ACCOUNT       -                                      account_row: what changes seldom
- *   COUNTERS      -                                      counters_row: what changes with every mail
- *   MAILBOX       mailbox u64                            mailbox_row
- *   NAME          parent mailbox u64 (0: top), name      mailbox id u64
- *   SUBSCRIPTION  full name                              -        survives the mailbox
- *   KEYWORDS      mailbox u64                            keywords_row
- *   MESSAGE       mailbox u64, uid u32                   message_row: small, so that flags are scanned fast
- *   SUMMARY       mailbox u64, uid u32                   summary blob
- *   SEGMENT       mailbox u64, uid / SEGMENT_UIDS u32    segment_row: which UIDs exist, which are unseen
- *   CHANGE        mailbox u64, modseq u64, uid u32       -        one for each message, under its newest
- * modseq VANISHED      mailbox u64, modseq u64, first uid u32 last uid u32
+ *   ACCOUNT       -                             account_row: what changes seldom
+ *   COUNTERS      -                             counters_row: what changes with every mail
+ *   MAILBOX       mailbox u64                   mailbox_row
+ *   NAME          parent mailbox u64, name      mailbox id u64; parent 0: top
+ *   SUBSCRIPTION  full name                     -: survives the mailbox
+ *   KEYWORDS      mailbox u64                   keywords_row
+ *   MESSAGE       mailbox u64, uid u32          message_row: small, so that flags are scanned fast
+ *   SUMMARY       mailbox u64, uid u32          summary blob
+ *   SEGMENT       mailbox u64, number u32       segment_row: UIDs that exist, and unseen ones
+ *   CHANGE        mailbox, modseq u64, uid u32  -: one for each message, under its newest modseq
+ *   VANISHED      mailbox, modseq u64, uid u32  last uid u32 of a range that begins with the key's
  */
 #ifndef STORAGE_NODE_MAILBOX_KEYS_H
 #define STORAGE_NODE_MAILBOX_KEYS_H

@@ -55,7 +55,8 @@ struct machine_result {
     size_t change_count, change_cap;
     struct kv_body_range {
         uint64_t first, last;
-    } * free_bodies; /* KV_BODY indexes that no row refers to any more: deleted by the driver after commit */
+    } * free_bodies; /* KV_BODY indexes that no row refers to any more: the driver deletes them in the same
+                        batch */
     size_t free_body_count, free_body_cap;
     struct arena scratch; /* the machine's own, while it applies */
     struct buf row;

@@ -4,8 +4,9 @@
  *
  * A method is up to three functions:
  *   check_x   bounds of the request alone, no state: ERR_INVALID, ERR_TOO_BIG, ERR_LIMIT
- *   apply_x   WRITE: checks against the state, then changes rows through the context; an error of the
- * caller's class takes every change back and is what the caller hears read_x    READ: fills response and body
+ *   apply_x   WRITE: checks against the state, then changes rows through the context; an error of
+ *             the caller's class takes every change back and is what the caller hears
+ *   read_x    READ: fills response and body
  */
 #ifndef STORAGE_NODE_MAILBOX_METHOD_H
 #define STORAGE_NODE_MAILBOX_METHOD_H

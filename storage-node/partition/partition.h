@@ -6,13 +6,16 @@
  *
  * The life of a write
  * -------------------
- *   partition_push      the request waits in `gathered`
- *   partition_flush     deadline and machine_check; time = max(newest entry's, clock); entry_encode;
- * EV_PROPOSE. The core answers ACT_WRITE: the entry gets its index and stands in the ring, one log_job {log
- * row, body, record} goes to host.submit host                log_commit: all partitions' jobs in one batch,
- * one fsync; the job comes back partition_written   remembers the token partition_flush     EV_DURABLE; the
- * core says how far to apply partition_apply     machine_apply of every committed entry into one kv_txn, the
- * applied index in the same; kv_txn_commit (no fsync: the log has it); then answers, notices, EV_APPLIED
+ *   partition_push     the request waits in `gathered`
+ *   partition_flush    deadline and machine_check; time = max(newest entry's, clock); entry_encode;
+ *                      EV_PROPOSE. The core answers ACT_WRITE: the entry gets its index and stands in
+ *                      the ring, one log_job {log row, body, record} goes to host.submit
+ *   host               log_commit: all partitions' jobs in one batch, one fsync; the job comes back
+ *   partition_written  remembers the token
+ *   partition_flush    EV_DURABLE; the core says how far to apply
+ *   partition_apply    machine_apply of every committed entry into one kv_txn, the applied index in
+ *                      the same; kv_txn_commit (no fsync: the log has it); then answers, notices,
+ *                      EV_APPLIED
  *
  * If the process dies before log_commit returned, nobody was answered: the caller repeats under the same
  * request id (R15). If it dies between log_commit and the apply, the entry is applied from the log once the

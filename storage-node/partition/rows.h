@@ -3,11 +3,12 @@
  * log. (The state machine's rows are in storage-node/mailbox/keys.h.) Numbers in keys are big-endian; every
  * value starts with a version byte.
  *
- *   KV_META  "S"                      store identity (R26)
- *   KV_META  "P" partition            record: what replication must remember (dep, commit, log base,
- * installing mark) KV_META  "A" partition            applied index, written in the batch of the state it
- * describes KV_LOG   partition index          epoch, entry without body KV_BODY  partition index          the
- * body beside the entry: machine_body_key() */
+ *   KV_META  "S"              store identity (R26)
+ *   KV_META  "P" partition    record: what replication must remember (commit, log base ...)
+ *   KV_META  "A" partition    applied index, written in the batch of the state it describes
+ *   KV_LOG   partition index  epoch, entry without body
+ *   KV_BODY  partition index  the body beside the entry: machine_body_key()
+ */
 #ifndef STORAGE_NODE_PARTITION_ROWS_H
 #define STORAGE_NODE_PARTITION_ROWS_H
 
