@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit 1
 . deploy/lib/packages.sh
 
 SUITES=("$@")
-[ ${#SUITES[@]} -gt 0 ] || SUITES=(tidy unit sim model cluster)
+[ ${#SUITES[@]} -gt 0 ] || SUITES=(tidy unit sim model cluster bench)
 BUILD=build/test
 JOBS=${TERN_TEST_JOBS:-2}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=0:abort_on_error=0}
@@ -79,6 +79,7 @@ for suite in "${SUITES[@]}"; do
     sim) command_suite sim tests/sim/run.sh --build "$BUILD" ;;
     model) command_suite model tests/model/run.sh --smoke ;;
     cluster) command_suite cluster tests/cluster/run.sh --build "$BUILD" ;;
+    bench) command_suite bench tests/bench/run.sh --smoke --build "$BUILD" ;;
     *) echo "no such suite: $suite"; count "$suite" 0 1 ;;
     esac
 done

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An IMAP client that costs little: it looks at the end of an answer only, unless the whole is asked for."""
+import concurrent.futures
+import functools
 import re
 import socket
 import ssl
@@ -9,6 +11,16 @@ BUFFER_SIZE = 1 << 20
 TAIL_SIZE = 4096  # a tagged line is shorter
 APPEND_BYTES = 1 << 20  # of messages in one APPEND, about
 APPEND_MESSAGES = 50
+FILL_SESSIONS = 8
+FILL_PART = 500  # messages a session
+
+
+@functools.lru_cache
+def tls_context():
+    """Any certificate will do: the server is a process of ours."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 class Refused(Exception):
@@ -20,9 +32,7 @@ class Imap:
         self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
-            context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the server is a process of ours
-            self.socket = context.wrap_socket(self.socket)
+            self.socket = tls_context().wrap_socket(self.socket)
         self.buffer = memoryview(bytearray(BUFFER_SIZE))
         self.count = 0
         self._read_until(lambda tail: tail.endswith(b"\r\n"))
@@ -97,11 +107,22 @@ class Imap:
             self.command(b"APPEND " + mailbox.encode() + b"".join(batch))
 
 
-def fill(port, user, password, messages, count):
-    """Append copies of messages to a user's INBOX until there are `count`."""
+def fill_part(port, user, password, messages):
     with Imap(port, user, password) as session:
-        there = session.message_count()
-        session.append_all(messages[number % len(messages)] for number in range(there, count))
-        there = session.message_count()
-    if there < count:
-        raise Refused("%s has %d messages instead of %d" % (user, there, count))
+        session.append_all(messages)
+
+
+def fill(side, users, messages, count):
+    """Append copies of messages to the INBOX of each user until there are `count`; several sessions at a time."""
+    parts = []  # (user, messages for one session)
+    for user in users:
+        with Imap(side.ports["imap"], user, side.password) as session:
+            missing = [messages[number % len(messages)] for number in range(session.message_count(), count)]
+        parts += [(user, missing[begin:begin + FILL_PART]) for begin in range(0, len(missing), FILL_PART)]
+    with concurrent.futures.ThreadPoolExecutor(FILL_SESSIONS) as pool:
+        list(pool.map(lambda part: fill_part(side.ports["imap"], part[0], side.password, part[1]), parts))
+    for user in users:
+        with Imap(side.ports["imap"], user, side.password) as session:
+            there = session.message_count()
+        if there != count:
+            raise Refused("%s has %d messages instead of %d" % (user, there, count))

@@ -33,6 +33,8 @@ def parse_arguments():
     parser.add_argument("--load", required=True, help="the load client's program")
     parser.add_argument("--work", required=True, help="folder for data; emptied first")
     arguments = parser.parse_args()
+    if arguments.write_docs and (arguments.names or arguments.smoke or arguments.tern_only):
+        parser.error("--write-docs needs everything to be measured")
     arguments.names = arguments.names or names
     return arguments
 

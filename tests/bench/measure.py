@@ -88,6 +88,8 @@ def pss_kib(pids):
         except OSError:
             continue  # it has ended
         total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    if pids and total == 0:
+        raise PermissionError("the memory of the processes cannot be read")
     return total
 
 

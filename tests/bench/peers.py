@@ -19,6 +19,8 @@ SCRAM_ITERATIONS = 4096  # as Tern's accounts have by default
 QUEUE_FOLDERS = ("maildrop", "incoming", "active", "deferred")
 QUEUE_TIMEOUT = 120.0
 QUEUE_INTERVAL = 0.02
+INOTIFY_LIMIT = "/proc/sys/fs/inotify/max_user_instances"
+INOTIFY_INSTANCES = 8192  # an IMAP process of Dovecot in IDLE has one; without it polls, and cannot hibernate
 SETTINGS = {"fsync": "optimized", "reuse": 1, "hibernate": 0, "is_hashed": True}  # of Dovecot; `restart` may name others
 
 
@@ -41,7 +43,8 @@ class Peers:
         self.ports = {name: free_port() for name in ("smtp", "lmtp", "imap", "imaps", "pop3")}
         self.group = measure.Group("tern-bench-peers")
         self.known_users = set()
-        self.dovecot = None
+        self.dovecot = self.postfix = None
+        self.inotify_before = measure.read_text(INOTIFY_LIMIT)
         for name in ("dovecot", "dovecot-state", "postfix", "postfix/queue", "postfix/data", "mail"):
             os.makedirs(self.path(name), exist_ok=True)
         os.chmod(self.folder, 0o755)
@@ -74,6 +77,7 @@ class Peers:
     # ---- life
 
     def start(self):
+        self._set_inotify_limit(max(INOTIFY_INSTANCES, int(self.inotify_before)))
         self._start_dovecot(**SETTINGS)
         self._write("main.cf.in", "postfix/main.cf")
         self._write("master.cf.in", "postfix/master.cf")
@@ -82,12 +86,19 @@ class Peers:
 
     def stop(self):
         """End all processes. Problems, as text."""
-        subprocess.run(["postfix", "-c", self.path("postfix"), "stop"], stdin=subprocess.DEVNULL, capture_output=True)
-        self.postfix.wait(30)
-        self._stop_dovecot()
+        self._set_inotify_limit(self.inotify_before)
+        if self.postfix:
+            subprocess.run(["postfix", "-c", self.path("postfix"), "stop"], stdin=subprocess.DEVNULL, capture_output=True)
+            self.postfix.wait(30)
+        if self.dovecot:
+            self._stop_dovecot()
         wait_for(lambda: not self.group.pids(), what="end of the peers' processes")
         self.group.remove()
         return ""
+
+    def _set_inotify_limit(self, value):
+        with open(INOTIFY_LIMIT, "w") as out:
+            out.write(str(value))
 
     def _start_dovecot(self, fsync, reuse, hibernate, is_hashed):
         self._write("dovecot.conf.in", "dovecot.conf", certificate=self.certificate[0], key=self.certificate[1], fsync=fsync,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_load: command line of the load client. One line of JSON on stdout, failures counted in it; exit status 1
- * if the server stalled.
+ * bench_load: command line of the load client. One line of JSON on stdout, failures counted in it; exit
+ * status 1 if the server stalled.
  */
 #include "tests/bench/load/load.h"
 

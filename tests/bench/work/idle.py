@@ -33,8 +33,7 @@ class Idle(Bench):
     def prepare(self, side):
         side.add_users(USERS, self.plan.idle_users)
         messages = corpus.read(corpus.sized(self.tools.mail_folder, MESSAGE_SIZE))
-        for number in range(1, self.plan.idle_users + 1):
-            imap.fill(side.ports["imap"], USERS % number, side.password, messages, self.plan.idle_mailbox)
+        imap.fill(side, [USERS % number for number in range(1, self.plan.idle_users + 1)], messages, self.plan.idle_mailbox)
 
     def memory(self, side):
         """KiB of the processes with connections, of the others, of the kernel."""
@@ -56,9 +55,16 @@ class Idle(Bench):
                 session.command("SELECT INBOX")
                 session.idle()
                 session.buffer = None
-            time.sleep(self.plan.idle_settle)
+            self.settle(side)
             after = self.memory(side)
         return [(a - b) / count for a, b in zip(after, before)]
+
+    def settle(self, side):
+        """Wait until connections have put their things away, and processes that are done with theirs have gone."""
+        count = None
+        while count != len(side.front_pids()):
+            count = len(side.front_pids())
+            time.sleep(self.plan.idle_settle)
 
     def measure(self, side):
         self.fresh(side)

@@ -27,7 +27,7 @@ class Mailbox(Bench):
     def prepare(self, side):
         side.add_users(USER, 1)
         messages = corpus.read(corpus.varied(self.tools.mail_folder, min(VARIETY, self.plan.big_mailbox)))
-        imap.fill(side.ports["imap"], USER % 1, side.password, messages, self.plan.big_mailbox)
+        imap.fill(side, [USER % 1], messages, self.plan.big_mailbox)
 
     def open(self, side):
         session = imap.Imap(side.ports["imap"], USER % 1, side.password)

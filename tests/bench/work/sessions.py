@@ -17,8 +17,7 @@ REUSE = 1000  # sessions that a mail process of Dovecot may serve in its tuned f
 def fill_all(side, user_format, users, count, folder):
     side.add_users(user_format, users)
     messages = corpus.read(corpus.sized(folder, MESSAGE_SIZE))
-    for number in range(1, users + 1):
-        imap.fill(side.ports["imap"], user_format % number, side.password, messages, count)
+    imap.fill(side, [user_format % number for number in range(1, users + 1)], messages, count)
 
 
 class Login(Bench):
