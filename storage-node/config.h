@@ -12,6 +12,8 @@ struct node_config {
     char *data;
     char *listen;
     char *advertise;
+    char *peer_listen, *peer_advertise;
+    char *beat_listen, *beat_advertise;
     struct config_strings directors;
     int64_t workers;
     int64_t readers;

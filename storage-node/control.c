@@ -131,6 +131,7 @@ static void push_confs(struct control *c)
     if (ref == NULL)
         return;
     const Tern__Map *map = map_ref_map(ref);
+    c->options.on_map(c->options.arg, map);
     for (size_t i = 0; i < map->n_partitions; i++) {
         struct replica_conf conf;
         const Tern__PartitionConf *from = map->partitions[i];
@@ -195,6 +196,8 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
     info.name = (char *)c->options.name;
     info.zone = (char *)c->options.zone;
     info.endpoint = (char *)c->options.endpoint;
+    info.peer_endpoint = (char *)c->options.peer_endpoint;
+    info.beat_endpoint = (char *)c->options.beat_endpoint;
     info.machine_version = MACHINE_VERSION;
     request.node = &info;
     request.map_version = map_holder_version(c->options.map);

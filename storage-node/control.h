@@ -23,11 +23,14 @@ struct control_options {
     const struct config_strings *directors;
     struct map_holder *map;
     const struct store_identity *identity; /* of the moment of start */
-    const char *name, *zone, *endpoint;    /* what hello says */
-    const char *data;                      /* whose disk hello tells about */
+    /* What hello says. */
+    const char *name, *zone, *endpoint, *peer_endpoint, *beat_endpoint;
+    const char *data; /* whose disk hello tells about */
     /* On the control thread, before any configuration: the director's number for this store. Returns the
      * workers that take configurations. */
     struct worker_pool *(*on_identity)(void *arg, uint32_t node_id);
+    /* On the control thread, before a new map's configurations. */
+    void (*on_map)(void *arg, const Tern__Map *map);
     /* On the control thread, every hello: free bytes of the disk. */
     void (*on_disk)(void *arg, uint64_t free_bytes);
     void *arg;

@@ -19,6 +19,7 @@
 #include "storage-node/figures.h"
 #include "storage-node/kv/kv.h"
 #include "storage-node/partition/reader.h"
+#include "storage-node/peer/peers.h"
 #include "storage-node/rpc/dispatch.h"
 
 enum {
@@ -33,6 +34,7 @@ struct node {
     char host[HOST_NAME_MAX_BYTES];
     void *zmq;
     struct rpc_server *server;
+    struct peers *peers;
     struct http *http;
     struct kv *kv;
     struct store_identity identity;
@@ -133,9 +135,11 @@ static struct worker_pool *on_identity(void *arg, uint32_t node_id)
         .notify_arg = n->server,
         .ask = control_ask,
         .ask_arg = n->control,
-        .peers = &peer_transport_none,
     };
+    options.peers = peers_transport(n->peers, options.self);
     struct worker_pool *workers = worker_pool_start(&options);
+    if (peers_start(n->peers, workers) != OK)
+        log_fatal("node", "cannot start a thread");
     node_figures_register(&n->figures, n->kv, workers, n->readers, n->dispatch);
     metrics_gauge_func("tern_director_silence_seconds", "since a director last answered", NULL,
                        director_silence, n->control);
@@ -153,9 +157,19 @@ static void on_disk(void *arg, uint64_t free_bytes)
     dispatch_set_disk_low(n->dispatch, free_bytes < n->config->disk_reserve);
 }
 
+static void on_map(void *arg, const Tern__Map *map)
+{
+    struct node *n = arg;
+    peers_take_map(n->peers, map);
+}
+
+static const char *either(const char *advertised, const char *bound)
+{
+    return advertised[0] != '\0' ? advertised : bound;
+}
+
 static enum err start_control(struct node *n)
 {
-    const char *advertise = n->config->advertise;
     struct control_options options = {
         .zmq = n->zmq,
         .directors = &n->config->directors,
@@ -163,9 +177,12 @@ static enum err start_control(struct node *n)
         .identity = &n->identity,
         .name = n->config->name[0] != '\0' ? n->config->name : n->host,
         .zone = n->config->zone,
-        .endpoint = advertise[0] != '\0' ? advertise : rpc_server_endpoint(n->server),
+        .endpoint = either(n->config->advertise, rpc_server_endpoint(n->server)),
+        .peer_endpoint = either(n->config->peer_advertise, peers_endpoint(n->peers)),
+        .beat_endpoint = either(n->config->beat_advertise, peers_beat_endpoint(n->peers)),
         .data = n->config->data,
         .on_identity = on_identity,
+        .on_map = on_map,
         .on_disk = on_disk,
         .arg = n,
     };
@@ -185,6 +202,7 @@ enum err node_start(const struct node_config *config, struct node **out)
         n->host[0] = '\0';
     TRY_GOTO(make_data_folder(config), fail);
     TRY_GOTO(bind_requests(n), fail);
+    TRY_GOTO(peers_bind(n->zmq, config->peer_listen, config->beat_listen, &n->peers), fail);
     TRY_GOTO(bind_http(n), fail);
     TRY_GOTO(privileges_drop(config->common.user), fail);
     TRY_GOTO(open_database(n), fail);
@@ -223,6 +241,7 @@ void node_stop(struct node **out)
      */
     if (n->server != NULL)
         rpc_server_stop(n->server);
+    peers_stop(n->peers);
     struct worker_pool *workers = atomic_load(&n->workers);
     worker_pool_stop(&workers); /* answers what still waits */
     control_free(&n->control);
@@ -235,6 +254,7 @@ void node_stop(struct node **out)
     map_holder_free(&n->map);
     if (n->zmq != NULL)
         zmq_ctx_term(n->zmq);
+    peers_free(&n->peers);
     free(n);
     *out = NULL;
 }

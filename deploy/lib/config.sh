@@ -83,7 +83,7 @@ listen = "tcp://127.0.0.1:$(port_of "director-$1-rpc")";
 data = "$DIR/data/director-$1";
 coordination = "$COORDINATION";
 partitions = $PARTITIONS;
-copies = 1;
+copies = $((INITIAL_NODES < 3 ? 1 : 3));
 initial_nodes = $INITIAL_NODES;
 END
 }
@@ -103,6 +103,8 @@ name = "storage-$1";
 zone = "zone-$1";
 data = "$DIR/data/storage-$1";
 listen = "tcp://127.0.0.1:$(port_of "storage-$1-rpc")";
+peer_listen = "tcp://127.0.0.1:$(port_of "storage-$1-peer")";
+beat_listen = "tcp://127.0.0.1:$(port_of "storage-$1-beat")";
 memory_limit = "256M";
 END
 }

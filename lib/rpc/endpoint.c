@@ -51,3 +51,24 @@ void rpc_socket_prepare(void *socket)
     set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_IVL_MAX_MS);
     set_int(socket, ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS);
 }
+
+/* With IPv6 on, ZeroMQ names IPv4 addresses "[::ffff:127.0.0.1]"; others want to read and bind them. */
+static void plain_ipv4(char *endpoint)
+{
+    static const char mapped[] = "tcp://[::ffff:";
+    char *end = strchr(endpoint, ']');
+    if (strncmp(endpoint, mapped, strlen(mapped)) != 0 || end == NULL || strchr(endpoint, '.') == NULL)
+        return;
+    char *address = endpoint + strlen(mapped);
+    size_t len = (size_t)(end - address);
+    memmove(endpoint + strlen("tcp://"), address, len);
+    memmove(endpoint + strlen("tcp://") + len, end + 1, strlen(end + 1) + 1);
+}
+
+void rpc_endpoint_bound(void *socket, char out[static RPC_ENDPOINT_MAX])
+{
+    size_t size = RPC_ENDPOINT_MAX;
+    out[0] = '\0';
+    zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, out, &size);
+    plain_ipv4(out);
+}

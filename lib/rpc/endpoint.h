@@ -22,6 +22,9 @@ enum {
  * Without CURVE keys only loopback and ipc may be bound: ERR_DENIED. */
 MUST_CHECK enum err rpc_endpoint_check_bind(const char *endpoint, bool have_keys);
 
+/* What the socket was bound to last, with the port it got. */
+void rpc_endpoint_bound(void *socket, char out[static RPC_ENDPOINT_MAX]);
+
 /* Options every socket gets: bounded queues, largest frame, IPv6, no linger, heartbeats. */
 void rpc_socket_prepare(void *socket);
 

@@ -279,19 +279,6 @@ static void *run(void *arg)
 
 /* ---- life */
 
-/* With IPv6 on, ZeroMQ names IPv4 addresses "[::ffff:127.0.0.1]"; others want to read and bind them. */
-static void plain_ipv4(char *endpoint)
-{
-    static const char mapped[] = "tcp://[::ffff:";
-    char *end = strchr(endpoint, ']');
-    if (strncmp(endpoint, mapped, strlen(mapped)) != 0 || end == NULL || strchr(endpoint, '.') == NULL)
-        return;
-    char *address = endpoint + strlen(mapped);
-    size_t len = (size_t)(end - address);
-    memmove(endpoint + strlen("tcp://"), address, len);
-    memmove(endpoint + strlen("tcp://") + len, end + 1, strlen(end + 1) + 1);
-}
-
 static enum err bind_socket(struct rpc_server *server)
 {
     const char *endpoint = server->options.endpoint;
@@ -304,9 +291,7 @@ static enum err bind_socket(struct rpc_server *server)
         log_error("rpc", "cannot bind %s: %s", endpoint, zmq_strerror(errno));
         return ERR_IO;
     }
-    size_t size = sizeof server->endpoint;
-    zmq_getsockopt(server->socket, ZMQ_LAST_ENDPOINT, server->endpoint, &size);
-    plain_ipv4(server->endpoint);
+    rpc_endpoint_bound(server->socket, server->endpoint);
     return OK;
 }
 

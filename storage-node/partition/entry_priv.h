@@ -20,10 +20,7 @@ struct log_entry {
 };
 
 struct slice log_entry_bytes(const struct log_entry *e); /* without the row's prefix */
-uint32_t log_entry_size(const struct log_entry *e);      /* entry and body */
 void log_entry_ref(struct log_entry *e);
-/* The last reference frees it; its request has been answered before. */
-void log_entry_unref(struct log_entry *e);
 
 /* Entries by index, without gaps: first .. next-1. Zero-initialised is empty. */
 struct log_ring {

@@ -12,11 +12,22 @@ enum { SWEEP_SLOTS = 64 /* partitions sweep at different moments of the minute *
 
 static const uint64_t ns_per_ms = 1000000;
 
+/* A learner may hear that an entry is committed before its own disk has it. The state must not get ahead of
+ * the log on disk: a crash in between would leave an applied index beyond the log's end. */
+static void follow_disk(struct partition *p)
+{
+    struct replica_info info;
+    replica_info(p->replica, &info);
+    p->apply_to = p->apply_wanted < info.durable ? p->apply_wanted : info.durable;
+}
+
 enum err partition_step(struct partition *p, const struct replica_event *event, struct partition_now now)
 {
     replica_step(p->replica, event, &p->actions);
     p->next_tick = p->actions.next_tick;
-    return partition_perform(p, now);
+    TRY(partition_perform(p, now));
+    follow_disk(p);
+    return OK;
 }
 
 /* ---- life */
@@ -76,6 +87,7 @@ void partition_close(struct partition **out)
         return;
     answer_gathered(p, ERR_UNAVAILABLE);
     partition_fail(p, 0, ERR_IN_DOUBT);
+    partition_snap_end_all(p);
     log_ring_fini(&p->ring);
     watch_table_fini(&p->watches);
     lock_table_fini(&p->locks);
@@ -91,7 +103,8 @@ void partition_close(struct partition **out)
 void partition_stop(struct partition *p, const char *why)
 {
     p->stopped = true;
-    p->apply_to = p->applied.index;
+    partition_snap_end_all(p);
+    p->apply_wanted = p->apply_to = p->applied.index;
     atomic_store(&p->pub->read_until, 0);
     atomic_store(&p->pub->stopped, true);
     log_fault("partition", "stopped serving: %s partition=%u applied=%llu", why, p->id,
@@ -207,11 +220,10 @@ enum err partition_message(struct partition *p, struct partition_now now, const 
 {
     bool append = msg->type == REPLICA_MSG_APPEND;
     enum err err = OK;
-    /* Chunks of a snapshot come with a transport that can carry them. */
-    bool wanted = !p->stopped && msg->type != REPLICA_MSG_CHUNK;
-    if (wanted && append && !take_peer_entries(p, msg)) {
-        log_error("partition", "an entry from a member cannot be read partition=%u node=%u", p->id,
-                  msg->peer.id);
+    bool wanted = !p->stopped && !p->dropped;
+    if (wanted && ((append && !take_peer_entries(p, msg)) ||
+                   (msg->type == REPLICA_MSG_CHUNK && !partition_snap_check(p, msg)))) {
+        log_error("partition", "what a member sent cannot be read partition=%u node=%u", p->id, msg->peer.id);
         wanted = false;
     }
     if (wanted) {
@@ -224,8 +236,42 @@ enum err partition_message(struct partition *p, struct partition_now now, const 
     return err;
 }
 
+bool partition_beat(const struct partition *p, struct replica_node to, struct beat_part *out)
+{
+    out->partition = p->id;
+    return !p->stopped && replica_beat(p->replica, to, &out->epoch, &out->commit);
+}
+
+const struct replica_conf *partition_known_conf(const struct partition *p)
+{
+    return replica_conf(p->replica);
+}
+
+enum err partition_handover(struct partition *p, struct partition_now now, struct replica_node heir,
+                            enum err *refused_out)
+{
+    struct replica_event event = { .type = REPLICA_EV_HANDOVER, .now = now.boot_ns };
+    event.handover.heir = heir;
+    p->proposal_refused = p->stopped ? ERR_UNAVAILABLE : OK;
+    enum err err = p->stopped ? OK : partition_step(p, &event, now);
+    *refused_out = p->proposal_refused;
+    return err;
+}
+
+enum err partition_drop(struct partition *p, struct partition_now now)
+{
+    struct replica_event event = { .type = REPLICA_EV_DROP, .now = now.boot_ns };
+    return p->stopped || p->dropped ? OK : partition_step(p, &event, now);
+}
+
+bool partition_is_gone(const struct partition *p)
+{
+    return p->dropped && p->jobs_out == 0;
+}
+
 void partition_written(struct partition *p, struct log_job *job)
 {
+    p->jobs_out--;
     for (size_t i = 0; i < job->held_count; i++) {
         struct log_entry *e = job->held[i];
         if (e->failed)
@@ -242,10 +288,31 @@ void partition_written(struct partition *p, struct log_job *job)
 
 /* ---- turns */
 
+/* A copy came with the time of its newest entry: no entry of ours may be older, should we become primary. */
+static enum err take_installed_time(struct partition *p)
+{
+    uint64_t time_ms = 0;
+    enum err err = machine_time(p->kv, NULL, p->id, &time_ms);
+    if (err == ERR_CORRUPT) {
+        partition_stop(p, "the time of a received copy cannot be read");
+        return OK;
+    }
+    TRY(err);
+    p->installed = false;
+    p->applied_time = time_ms;
+    if (time_ms > p->entry_time)
+        p->entry_time = time_ms;
+    atomic_store_explicit(&p->pub->time_ms, p->applied_time, memory_order_relaxed);
+    atomic_store_explicit(&p->pub->applied, p->applied.index, memory_order_relaxed);
+    return OK;
+}
+
 enum err partition_flush(struct partition *p, struct partition_now now)
 {
     if (p->stopped)
         return OK;
+    if (p->installed && p->jobs_out == 0)
+        TRY(take_installed_time(p));
     /* Proposals first: the log writer starts on them while this thread applies. */
     if (p->gathered_first != NULL)
         TRY(partition_propose(p, now));

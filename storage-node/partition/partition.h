@@ -80,13 +80,26 @@ struct partition_ask {
     uint32_t node; /* whom it is about */
 };
 
-/* The seam to other members: sends a message of the core (an Append's entries are read with partition_entry).
- * Messages may be lost. */
+/* A beat between two nodes, or its answer: the partitions whose promise it renews or grants (R16). */
+struct beat_part {
+    uint32_t partition;
+    uint64_t epoch, commit; /* no commit in an answer */
+};
+struct beats {
+    struct replica_node peer; /* to or from whom */
+    bool answer;
+    uint64_t boot, number; /* of the beat, echoed by its answer; filled in by the transport for a beat */
+    uint64_t sent_at;      /* an answer that came in: when its beat left, CLOCK_BOOTTIME ns (R17) */
+    const struct beat_part *parts;
+    size_t count;
+};
+
+/* The seam to other members: sends a message of the core. An Append's entries are read with partition_entry;
+ * a chunk's handle points to the struct slice of its rows, valid during the call. Messages may be lost. */
 struct peer_transport {
     void *arg;
     void (*send)(void *arg, struct partition *p, const struct replica_msg *msg);
-    void (*snap_send)(void *arg, struct partition *p, const struct replica_action *action);
-    void (*snap_end)(void *arg, struct partition *p, struct replica_node to);
+    void (*beats)(void *arg, const struct beats *beats); /* what a worker has to say; borrowed */
 };
 /* A node without peers: messages go nowhere (the core repeats them). */
 extern const struct peer_transport peer_transport_none;
@@ -135,9 +148,22 @@ void partition_push(struct partition *p, struct partition_now now, struct partit
 /* A configuration: of the map (ask_id 0) or an answer. */
 MUST_CHECK enum err partition_conf(struct partition *p, struct partition_now now,
                                    const struct replica_conf *conf, uint64_t ask_id);
-/* A message of another member; entries' handles are struct log_entry made with log_entry_new (taken over). */
+/* A message of another member; entries' handles are struct log_entry made with log_entry_new (taken over), a
+ * chunk's points to the struct slice of its rows. */
 MUST_CHECK enum err partition_message(struct partition *p, struct partition_now now,
                                       const struct replica_msg *msg);
+/* Does the next beat to `to` list this partition, and how? */
+bool partition_beat(const struct partition *p, struct replica_node to, struct beat_part *out);
+/* The configuration last known; epoch 0 if none. Borrowed until the next call. */
+const struct replica_conf *partition_known_conf(const struct partition *p);
+/* Hand the primary's seat to `heir`: ERR_CONFLICT and the like in *refused_out, OK if it is under way (R22).
+ */
+MUST_CHECK enum err partition_handover(struct partition *p, struct partition_now now,
+                                       struct replica_node heir, enum err *refused_out);
+/* This copy is not wanted any more: delete it, unless the configuration names it. */
+MUST_CHECK enum err partition_drop(struct partition *p, struct partition_now now);
+/* Everything of a dropped copy is deleted and nothing of it is under way: it may be closed. */
+bool partition_is_gone(const struct partition *p);
 /* A submitted job is on disk. Frees it. */
 void partition_written(struct partition *p, struct log_job *job);
 /* Step the core with what came in since the last call. Cheap if nothing did. */
@@ -163,7 +189,10 @@ MUST_CHECK enum err partition_apply(struct apply_round *round, struct partition 
 MUST_CHECK enum err partition_entry(struct partition *p, uint64_t index, uint64_t *epoch_out,
                                     struct buf *entry_out, struct buf *body_out);
 
-/* An entry as it comes from a peer; the bytes are copied. */
+/* An entry as it comes from a peer; the bytes are copied. The size counts as struct replica_entry wants it.
+ */
+uint32_t log_entry_size(const struct log_entry *e);
+void log_entry_unref(struct log_entry *e);
 struct log_entry *log_entry_new(struct slice entry, struct slice body);
 
 /* The replica inside, for figures and status. */

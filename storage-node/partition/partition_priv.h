@@ -25,7 +25,8 @@ struct partition {
     bool recorded;                    /* such a job was submitted, or the record was on disk at start */
     struct partition_applied applied; /* in the state that readers see */
     uint64_t applied_durable;         /* known to be on disk */
-    uint64_t apply_to;                /* REPLICA_ACT_APPLY */
+    uint64_t apply_wanted;            /* REPLICA_ACT_APPLY */
+    uint64_t apply_to;                /* as much of it as is on this node's disk */
     uint64_t entry_time;              /* newest entry's, applied or not: the next one's is not below it */
     uint64_t applied_time;            /* newest applied entry's: what callers are told */
     bool stopped;                     /* a damaged row (P9) */
@@ -37,6 +38,12 @@ struct partition {
     enum err proposal_refused;      /* by the step under way */
 
     uint64_t written_token; /* newest token given back and not stepped yet */
+    uint32_t jobs_out;      /* submitted and not back */
+    bool dropped;           /* the job that deletes this copy was submitted */
+
+    struct snap_source *sources; /* copies being sent, one a learner (snapshot.c) */
+    uint64_t install_chain;      /* of the copy being received */
+    bool installed;              /* its last chunk was submitted: the time of the state is to be read */
 
     /* Cutting the log's front: when LOG_KEEP_* came behind `mark`, it is cut there and the mark moves to the
      * applied index. */
@@ -72,6 +79,20 @@ MUST_CHECK enum err partition_propose_internal(struct partition *p, uint32_t met
 
 /* open.c: reads the rows and steps EV_START. ERR_CORRUPT, ERR_IO. */
 MUST_CHECK enum err partition_load(struct partition *p, uint64_t nonce, struct partition_now now);
+
+/* snapshot.c: copies of the state (R24). */
+/* Send chunk a->snap_send.seq, making the next one if it is new. */
+MUST_CHECK enum err partition_snap_send(struct partition *p, const struct replica_action *a);
+void partition_snap_end(struct partition *p, struct replica_node to);
+void partition_snap_end_all(struct partition *p);
+/* Are a chunk's rows such as this partition may have? */
+bool partition_snap_check(struct partition *p, const struct replica_msg *msg);
+void partition_snap_write(struct partition *p, const struct replica_action *a);
+
+/* For actions: delete everything of the partition in the job's batch, the ring included. */
+void partition_delete_all(struct partition *p, struct log_job *job);
+void partition_put_record(struct partition *p, struct log_job *job);
+void partition_submit(struct partition *p, struct log_job *job);
 
 /* Answer proposals above `after`: now, or as soon as the log writer lets go of their bytes. */
 void partition_fail(struct partition *p, uint64_t after, enum err err);

@@ -8,11 +8,9 @@
 
 static void no_send(void *arg, struct partition *p, const struct replica_msg *msg) {}
 
-static void no_snap_send(void *arg, struct partition *p, const struct replica_action *action) {}
+static void no_beats(void *arg, const struct beats *beats) {}
 
-static void no_snap_end(void *arg, struct partition *p, struct replica_node to) {}
-
-const struct peer_transport peer_transport_none = { NULL, no_send, no_snap_send, no_snap_end };
+const struct peer_transport peer_transport_none = { NULL, no_send, no_beats };
 
 /* The keys of everything a partition has at or behind `index` in the log and body families. */
 static void delete_from(struct partition *p, struct log_job *job, uint64_t index)
@@ -29,7 +27,7 @@ static void delete_from(struct partition *p, struct log_job *job, uint64_t index
     buf_fini(&to);
 }
 
-static void put_record(struct partition *p, struct log_job *job)
+void partition_put_record(struct partition *p, struct log_job *job)
 {
     record_key(p->id, &p->key);
     record_encode(&p->record, &p->value);
@@ -37,8 +35,9 @@ static void put_record(struct partition *p, struct log_job *job)
     log_job_put_copy(job, KV_META, buf_slice(&p->key), buf_slice(&p->value));
 }
 
-static void submit(struct partition *p, struct log_job *job)
+void partition_submit(struct partition *p, struct log_job *job)
 {
+    p->jobs_out++;
     job->applied = p->applied.index;
     p->host->submit(p->host->arg, job);
 }
@@ -97,34 +96,42 @@ static void do_write(struct partition *p, const struct replica_action *a, struct
         a->write.commit >= p->record.commit + RECORD_COMMIT_LAG) {
         p->record.dep = a->write.dep;
         p->record.commit = a->write.commit;
-        put_record(p, job);
+        partition_put_record(p, job);
     }
-    submit(p, job);
+    partition_submit(p, job);
 }
 
-/* Everything in one batch, so no mark is needed: either all of the partition is there or nothing. */
-static void do_wipe(struct partition *p, const struct replica_action *a)
+void partition_delete_all(struct partition *p, struct log_job *job)
 {
-    struct log_job *job = log_job_new(p, a->wipe.token);
     struct buf lower = { 0 }, upper = { 0 };
     machine_key_range(p->id, &lower, &upper);
     log_job_delete_range(job, KV_STATE, buf_slice(&lower), buf_slice(&upper));
     cut(p, job, 0);
     applied_key(p->id, &p->key);
     log_job_delete(job, KV_META, buf_slice(&p->key));
+    p->applied = (struct partition_applied){ 0 };
+    p->applied_durable = p->apply_wanted = p->apply_to = p->mark = p->mark_bytes = 0;
+    p->sweep_index = 0;
+    atomic_store_explicit(&p->pub->applied, 0, memory_order_relaxed);
+    buf_fini(&lower);
+    buf_fini(&upper);
+}
+
+/* Everything in one batch, so no mark is needed: either all of the partition is there or nothing. */
+static void do_wipe(struct partition *p, const struct replica_action *a)
+{
+    struct log_job *job = log_job_new(p, a->wipe.token);
+    partition_delete_all(p, job);
     p->record = (struct partition_record){ .dep = a->wipe.dep };
     p->recorded = false;
     if (a->wipe.keep_record) {
-        put_record(p, job);
+        partition_put_record(p, job);
     } else {
         record_key(p->id, &p->key);
         log_job_delete(job, KV_META, buf_slice(&p->key));
+        p->dropped = true;
     }
-    p->applied = (struct partition_applied){ 0 };
-    p->applied_durable = p->apply_to = p->mark = p->mark_bytes = 0;
-    buf_fini(&lower);
-    buf_fini(&upper);
-    submit(p, job);
+    partition_submit(p, job);
 }
 
 static void do_trim(struct partition *p, const struct replica_action *a)
@@ -136,9 +143,9 @@ static void do_trim(struct partition *p, const struct replica_action *a)
     log_job_delete_range(job, KV_LOG, buf_slice(&p->key), buf_slice(&to));
     p->record.base_index = a->trim.base_index;
     p->record.base_epoch = a->trim.base_epoch;
-    put_record(p, job);
+    partition_put_record(p, job);
     buf_fini(&to);
-    submit(p, job);
+    partition_submit(p, job);
 }
 
 static void do_state(struct partition *p)
@@ -197,14 +204,13 @@ static enum err perform_one(struct partition *p, const struct replica_action *a,
         peers->send(peers->arg, p, &a->send);
         break;
     case REPLICA_ACT_SNAP_SEND:
-        peers->snap_send(peers->arg, p, a);
-        break;
+        return partition_snap_send(p, a);
     case REPLICA_ACT_SNAP_END:
-        peers->snap_end(peers->arg, p, a->snap_end.to);
+        partition_snap_end(p, a->snap_end.to);
         break;
     case REPLICA_ACT_APPLY:
-        if (a->apply.index > p->apply_to)
-            p->apply_to = a->apply.index;
+        if (a->apply.index > p->apply_wanted)
+            p->apply_wanted = a->apply.index;
         break;
     case REPLICA_ACT_ASK:
         do_ask(p, a);
@@ -213,8 +219,8 @@ static enum err perform_one(struct partition *p, const struct replica_action *a,
         log_error("partition", "%s partition=%u", replica_reason_text(a->report.reason), p->id);
         break;
     case REPLICA_ACT_SNAP_WRITE:
-        log_error("partition", "a chunk that was never stepped is to be written partition=%u", p->id);
-        return ERR_INTERNAL;
+        partition_snap_write(p, a);
+        break;
     case REPLICA_ACT_STOP:
         log_error("partition", "the node must stop: %s partition=%u", replica_reason_text(a->report.reason),
                   p->id);

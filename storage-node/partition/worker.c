@@ -10,7 +10,7 @@
 #include "lib/base/rand.h"
 #include "storage-node/partition/rows.h"
 
-enum item_kind { ITEM_REQUEST, ITEM_WRITTEN, ITEM_CONF, ITEM_STOP };
+enum item_kind { ITEM_REQUEST, ITEM_WRITTEN, ITEM_CONF, ITEM_MESSAGE, ITEM_BEATS, ITEM_DROP, ITEM_STOP };
 
 struct conf_item {
     struct inbox_item item; /* first */
@@ -18,6 +18,25 @@ struct conf_item {
     uint8_t min_members;
     uint64_t ask_id;
     struct replica_conf conf;
+};
+
+/* The parts of a beat, or of an answer, that are this worker's. */
+struct beats_item {
+    struct inbox_item item; /* first */
+    struct beats beats;
+    struct beat_part parts[];
+};
+
+struct drop_item {
+    struct inbox_item item; /* first */
+    uint32_t partition;
+};
+
+/* What one node is to be told. */
+struct beat_list {
+    struct replica_node node;
+    struct beat_part *parts;
+    size_t count, cap;
 };
 
 struct slot {
@@ -40,6 +59,11 @@ struct worker {
     bool stopping;
     struct apply_round *round;
     struct partition_host host;
+    struct peer_transport transport; /* the pool's, with answers to beats gathered */
+    struct beat_list granted;        /* by the beat that is being taken */
+    struct beat_list *lists;         /* of the beat that is being made, one a node */
+    size_t list_count, list_cap;
+    uint64_t next_beat_ns; /* CLOCK_BOOTTIME; REPLICA_NEVER: no partition has other members */
     struct worker_stats stats;
     pthread_t thread;
 };
@@ -47,6 +71,7 @@ struct worker {
 struct worker_pool {
     struct worker_pool_options options;
     struct log_writer *log_writer;
+    _Atomic size_t message_bytes;
     struct worker workers[];
 };
 
@@ -82,6 +107,84 @@ static void host_ask(void *arg, const struct partition_ask *ask)
 {
     struct worker *w = arg;
     w->pool->options.ask(w->pool->options.ask_arg, ask);
+}
+
+/* ---- beats */
+
+static void list_add(struct beat_list *list, const struct beat_part *part)
+{
+    if (list->count == list->cap) {
+        list->cap = list->cap == 0 ? 16 : list->cap * 2;
+        list->parts = xrealloc(list->parts, list->cap * sizeof *list->parts);
+    }
+    list->parts[list->count++] = *part;
+}
+
+static void transport_send(void *arg, struct partition *p, const struct replica_msg *msg)
+{
+    struct worker *w = arg;
+    const struct peer_transport *peers = w->pool->options.peers;
+    if (msg->type == REPLICA_MSG_BEAT_ACK) { /* only inside take_beats */
+        struct beat_part part = { .partition = partition_id(p), .epoch = msg->epoch };
+        list_add(&w->granted, &part);
+    } else {
+        peers->send(peers->arg, p, msg);
+    }
+}
+
+static struct beat_list *list_of(struct worker *w, struct replica_node node)
+{
+    for (size_t i = 0; i < w->list_count; i++) {
+        if (replica_node_eq(w->lists[i].node, node))
+            return &w->lists[i];
+    }
+    if (w->list_count == w->list_cap) {
+        size_t cap = w->list_cap == 0 ? 8 : w->list_cap * 2;
+        w->lists = xrealloc(w->lists, cap * sizeof *w->lists);
+        memset(w->lists + w->list_cap, 0, (cap - w->list_cap) * sizeof *w->lists);
+        w->list_cap = cap;
+    }
+    struct beat_list *list = &w->lists[w->list_count++];
+    list->node = node;
+    list->count = 0;
+    return list;
+}
+
+static bool add_beats(struct worker *w, struct partition *p)
+{
+    const struct replica_conf *conf = partition_known_conf(p);
+    struct beat_part part;
+    for (int i = 0; i < conf->member_count; i++) {
+        if (partition_beat(p, conf->members[i], &part))
+            list_add(list_of(w, conf->members[i]), &part);
+    }
+    for (int i = 0; i < conf->learner_count; i++) {
+        if (partition_beat(p, conf->learners[i], &part))
+            list_add(list_of(w, conf->learners[i]), &part);
+    }
+    return conf->member_count + conf->learner_count > 1;
+}
+
+/* Each node that some partition of this worker beats to gets one message. */
+static void make_beats(struct worker *w, struct partition_now now)
+{
+    const struct peer_transport *peers = w->pool->options.peers;
+    uint32_t open = atomic_load_explicit(&w->stats.partitions, memory_order_relaxed);
+    bool shared = false;
+    w->list_count = 0;
+    for (size_t i = 0; open > 0 && i < PARTITION_COUNT_MAX / w->pool->options.workers + 1; i++) {
+        if (w->slots[i].p == NULL)
+            continue;
+        open--;
+        shared |= add_beats(w, w->slots[i].p);
+    }
+    for (size_t i = 0; i < w->list_count; i++) {
+        struct beats beats = { .peer = w->lists[i].node,
+                               .parts = w->lists[i].parts,
+                               .count = w->lists[i].count };
+        peers->beats(peers->arg, &beats);
+    }
+    w->next_beat_ns = shared ? now.boot_ns + REPLICA_BEAT_NS : REPLICA_NEVER;
 }
 
 /* ---- partitions of a worker */
@@ -151,6 +254,8 @@ static void take_conf(struct worker *w, struct conf_item *c, struct partition_no
     if (slot != NULL && slot->p != NULL) {
         must(partition_conf(slot->p, now, &c->conf, c->ask_id), "taking a configuration");
         touch(w, slot);
+        if (c->conf.member_count + c->conf.learner_count > 1 && w->next_beat_ns == REPLICA_NEVER)
+            w->next_beat_ns = now.boot_ns;
     }
     free(c);
 }
@@ -174,6 +279,62 @@ static void take_written(struct worker *w, struct log_job *job)
     partition_written(p, job);
 }
 
+static void take_message(struct worker *w, struct worker_message *m, struct partition_now now)
+{
+    struct slot *slot = slot_of(w, m->partition);
+    struct slice rows = buf_slice(&m->rows);
+    atomic_fetch_sub(&w->pool->message_bytes, m->size);
+    if (slot != NULL && slot->p != NULL && !w->stopping) {
+        if (m->msg.type == REPLICA_MSG_APPEND)
+            m->msg.append.entries = m->entries;
+        if (m->msg.type == REPLICA_MSG_CHUNK)
+            m->msg.chunk.handle = &rows;
+        must(partition_message(slot->p, now, &m->msg), "a message of another node");
+        if (m->msg.type == REPLICA_MSG_APPEND) /* its entries are gone */
+            m->msg.append.count = 0;
+        touch(w, slot);
+    }
+    worker_message_free(m);
+}
+
+static void take_beats(struct worker *w, struct beats_item *b, struct partition_now now)
+{
+    const struct peer_transport *peers = w->pool->options.peers;
+    w->granted.count = 0;
+    for (size_t i = 0; i < b->beats.count && !w->stopping; i++) {
+        const struct beat_part *part = &b->parts[i];
+        struct slot *slot = slot_of(w, part->partition);
+        struct replica_msg msg = { .type = REPLICA_MSG_BEAT, .peer = b->beats.peer, .epoch = part->epoch };
+        if (slot == NULL || slot->p == NULL)
+            continue;
+        msg.beat.commit = part->commit;
+        if (b->beats.answer) {
+            msg.type = REPLICA_MSG_BEAT_ACK;
+            msg.beat_ack.sent_at = b->beats.sent_at;
+        }
+        must(partition_message(slot->p, now, &msg), "a beat");
+        touch(w, slot);
+    }
+    if (w->granted.count > 0) {
+        struct beats answer = b->beats;
+        answer.answer = true;
+        answer.parts = w->granted.parts;
+        answer.count = w->granted.count;
+        peers->beats(peers->arg, &answer);
+    }
+    free(b);
+}
+
+static void take_drop(struct worker *w, struct drop_item *d, struct partition_now now)
+{
+    struct slot *slot = slot_of(w, d->partition);
+    if (slot != NULL && slot->p != NULL && !w->stopping) {
+        must(partition_drop(slot->p, now), "dropping a copy");
+        touch(w, slot);
+    }
+    free(d);
+}
+
 static void take_items(struct worker *w, struct inbox_item *item, struct partition_now now)
 {
     while (item != NULL) {
@@ -187,6 +348,15 @@ static void take_items(struct worker *w, struct inbox_item *item, struct partiti
             break;
         case ITEM_CONF:
             take_conf(w, (struct conf_item *)item, now);
+            break;
+        case ITEM_MESSAGE:
+            take_message(w, (struct worker_message *)item, now);
+            break;
+        case ITEM_BEATS:
+            take_beats(w, (struct beats_item *)item, now);
+            break;
+        case ITEM_DROP:
+            take_drop(w, (struct drop_item *)item, now);
             break;
         case ITEM_STOP:
             w->stopping = true;
@@ -246,8 +416,14 @@ static void flush_touched(struct worker *w, struct partition_now now)
     atomic_fetch_add_explicit(&w->stats.apply_ns, clock_mono_ns() - start, memory_order_relaxed);
     submit_jobs(w);
     for (size_t i = 0; i < w->touched_count; i++) {
-        want_tick(w, w->touched[i]);
-        slot_of(w, partition_id(w->touched[i]))->touched = false;
+        struct slot *slot = slot_of(w, partition_id(w->touched[i]));
+        slot->touched = false;
+        if (partition_is_gone(slot->p)) {
+            partition_close(&slot->p);
+            atomic_fetch_sub_explicit(&w->stats.partitions, 1, memory_order_relaxed);
+        } else {
+            want_tick(w, slot->p);
+        }
     }
     w->touched_count = 0;
 }
@@ -255,9 +431,10 @@ static void flush_touched(struct worker *w, struct partition_now now)
 static uint64_t wait_ns(const struct worker *w)
 {
     uint64_t now = clock_boot_ns();
-    if (w->next_scan_ns == REPLICA_NEVER)
+    uint64_t next = w->next_scan_ns < w->next_beat_ns ? w->next_scan_ns : w->next_beat_ns;
+    if (next == REPLICA_NEVER)
         return UINT64_MAX;
-    return w->next_scan_ns > now ? w->next_scan_ns - now : 0;
+    return next > now ? next - now : 0;
 }
 
 static void close_all(struct worker *w)
@@ -273,6 +450,8 @@ static void *run(void *arg)
         struct inbox_item *items = inbox_wait(&w->inbox, wait_ns(w));
         struct partition_now now = read_clocks();
         take_items(w, items, now);
+        if (now.boot_ns >= w->next_beat_ns && !w->stopping)
+            make_beats(w, now);
         if (now.boot_ns >= w->next_scan_ns && !w->stopping)
             tick_all(w, now);
         if (w->touched_count > 0)
@@ -317,11 +496,12 @@ static void start_worker(struct worker_pool *pool, uint32_t i)
     struct worker *w = &pool->workers[i];
     w->pool = pool;
     w->index = i;
-    w->next_scan_ns = REPLICA_NEVER;
+    w->next_scan_ns = w->next_beat_ns = REPLICA_NEVER;
     w->slots = NEW_ARRAY(struct slot, slot_count(w));
     w->touched = NEW_ARRAY(struct partition *, slot_count(w));
     w->round = apply_round_new(pool->options.kv);
-    w->host = (struct partition_host){ w, host_submit, host_notify, host_ask, pool->options.peers };
+    w->transport = (struct peer_transport){ w, transport_send, NULL };
+    w->host = (struct partition_host){ w, host_submit, host_notify, host_ask, &w->transport };
     if (pthread_create(&w->thread, NULL, run, w) != 0)
         log_fatal("worker", "cannot start a thread");
     pthread_setname_np(w->thread, "worker");
@@ -353,6 +533,10 @@ void worker_pool_stop(struct worker_pool **out)
         apply_round_free(&w->round);
         free(w->slots);
         free(w->touched);
+        free(w->granted.parts);
+        for (size_t k = 0; k < w->list_cap; k++)
+            free(w->lists[k].parts);
+        free(w->lists);
     }
     free(pool);
     *out = NULL;
@@ -372,6 +556,51 @@ void worker_pool_conf(struct worker_pool *pool, uint32_t partition, const struct
     c->ask_id = ask_id;
     c->min_members = min_members;
     push_to(worker_of(pool, partition), &c->item, ITEM_CONF);
+}
+
+void worker_message_free(struct worker_message *m)
+{
+    for (uint32_t i = 0; m->msg.type == REPLICA_MSG_APPEND && i < m->msg.append.count; i++)
+        log_entry_unref(m->entries[i].handle);
+    free(m->entries);
+    buf_fini(&m->rows);
+    free(m);
+}
+
+void worker_pool_message(struct worker_pool *pool, struct worker_message *m)
+{
+    atomic_fetch_add(&pool->message_bytes, m->size);
+    push_to(worker_of(pool, m->partition), &m->item, ITEM_MESSAGE);
+}
+
+size_t worker_pool_message_bytes(const struct worker_pool *pool)
+{
+    return atomic_load(&pool->message_bytes);
+}
+
+void worker_pool_beats(struct worker_pool *pool, const struct beats *beats)
+{
+    for (uint32_t i = 0; i < pool->options.workers; i++) {
+        struct beats_item *b = xcalloc(1, sizeof *b + beats->count * sizeof b->parts[0]);
+        b->beats = *beats;
+        b->beats.count = 0;
+        b->beats.parts = b->parts;
+        for (size_t k = 0; k < beats->count; k++) {
+            if (beats->parts[k].partition % pool->options.workers == i)
+                b->parts[b->beats.count++] = beats->parts[k];
+        }
+        if (b->beats.count > 0)
+            push_to(&pool->workers[i], &b->item, ITEM_BEATS);
+        else
+            free(b);
+    }
+}
+
+void worker_pool_drop(struct worker_pool *pool, uint32_t partition)
+{
+    struct drop_item *d = NEW(struct drop_item);
+    d->partition = partition;
+    push_to(worker_of(pool, partition), &d->item, ITEM_DROP);
 }
 
 uint32_t worker_pool_count(const struct worker_pool *pool)

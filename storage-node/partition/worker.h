@@ -25,6 +25,16 @@ struct worker_pool_options {
     const struct peer_transport *peers;
 };
 
+/* A message of another node on its way to its partition. Made with NEW or xmalloc, freed by the worker. */
+struct worker_message {
+    struct inbox_item item; /* first */
+    uint32_t partition;
+    struct replica_msg msg;        /* an Append's entries and a chunk's handle are filled in from below */
+    struct replica_entry *entries; /* handles of log_entry_new; taken over */
+    struct buf rows;               /* of a chunk; taken over */
+    size_t size;                   /* bytes it holds, for worker_pool_message_bytes */
+};
+
 /* Of all workers together, but for queue lengths. */
 struct worker_stats {
     struct partition_stats partition;
@@ -44,6 +54,18 @@ void worker_pool_push(struct worker_pool *pool, struct partition_request *reques
  * not named in is passed over. min_members counts when the partition is opened, which the first call does. */
 void worker_pool_conf(struct worker_pool *pool, uint32_t partition, const struct replica_conf *conf,
                       uint64_t ask_id, uint8_t min_members);
+
+/* Any thread. Takes the message. */
+void worker_pool_message(struct worker_pool *pool, struct worker_message *message);
+/* Frees a message that nobody will take. */
+void worker_message_free(struct worker_message *message);
+/* Bytes of messages pushed and not yet worked on: whoever reads from the network stops above a bound. */
+size_t worker_pool_message_bytes(const struct worker_pool *pool);
+/* Any thread. A beat or an answer that came in; what a worker grants goes out by options.peers->beats. The
+ * worker that owns a partition both answers its beats and moves its epochs (R16). */
+void worker_pool_beats(struct worker_pool *pool, const struct beats *beats);
+/* Any thread. Delete this node's copy, unless the configuration names it. */
+void worker_pool_drop(struct worker_pool *pool, uint32_t partition);
 
 /* Figures of worker i. */
 uint32_t worker_pool_count(const struct worker_pool *pool);

@@ -182,9 +182,10 @@ def conf_text(values):
 
 
 class Cluster:
-    """One of each program. `storage`, `frontend` and `director` override or add configuration keys."""
+    """One of each program, or several storage nodes, each with a copy of everything. `storage`, `frontend` and `director`
+    override or add configuration keys."""
 
-    def __init__(self, build, partitions=8, storage=None, frontend=None, director=None, storage_folder=None):
+    def __init__(self, build, partitions=8, storage=None, frontend=None, director=None, storage_folder=None, storages=1):
         self.folder = tempfile.mkdtemp(prefix="tern-cluster-")
         os.chmod(self.folder, 0o700)
         self.build = os.path.abspath(build)
@@ -198,16 +199,22 @@ class Cluster:
         self.ternctl = [self.program("ternctl"), "--director", endpoint]
         common = {"user": "", "log_level": os.environ.get("TERN_LOG_LEVEL", "info")}
         self.director = self._process("director", dict(
-            common, data=self.path("director"), listen=endpoint, partitions=partitions, **(director or {})))
-        self.storage = self._process("storage-node", dict(common, **dict(dict(
-            data=storage_folder or self.path("storage"), listen="tcp://127.0.0.1:%d" % free_port(), name="n1",
-            directors=[endpoint], disk_reserve="16M"), **(storage or {}))))
+            common, data=self.path("director"), listen=endpoint, partitions=partitions, copies=storages, initial_nodes=storages,
+            **(director or {})))
+        self.storages = []
+        for n in range(1, storages + 1):
+            folder = storage_folder or self.path("storage" if n == 1 else "storage-%d" % n)
+            self.storages.append(self._process("storage-node", dict(common, **dict(dict(
+                data=folder, listen="tcp://127.0.0.1:%d" % free_port(), peer_listen="tcp://127.0.0.1:%d" % free_port(),
+                beat_listen="tcp://127.0.0.1:%d" % free_port(), name="n%d" % n, directors=[endpoint], disk_reserve="16M"),
+                **(storage or {}))), "" if n == 1 else "-%d" % n))
+        self.storage = self.storages[0]
         self.frontend_conf = dict(
             common, hostname=HOSTNAME, threads=2, directors=[endpoint],
             listen={name: ["127.0.0.1:%d" % port] for name, port in self.ports.items()},
             tls={"certificate": self.certificate, "key": self.key}, **(frontend or {}))
         self.frontend = self._process("frontend", self.frontend_conf)
-        self.processes = [self.frontend, self.storage, self.director]  # the order of stopping
+        self.processes = [self.frontend, *self.storages, self.director]  # the order of stopping
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -215,19 +222,19 @@ class Cluster:
     def program(self, name):
         return os.path.join(self.build, "bin", name)
 
-    def _process(self, role, conf):
+    def _process(self, role, conf, suffix=""):
         http = free_port()
         conf = dict(conf, http_listen="127.0.0.1:%d" % http)
-        conf_path = self.path(role + ".conf")
+        conf_path = self.path(role + suffix + ".conf")
         with open(conf_path, "w") as out:
             out.write(conf_text(conf))
-        return Process(role, [self.program("tern-" + role), "--config", conf_path], self.folder, http)
+        return Process(role + suffix, [self.program("tern-" + role), "--config", conf_path], self.folder, http)
 
     def start(self):
         self.director.start(wait_ready=False)
-        self.storage.start(wait_ready=False)
-        self.frontend.start(wait_ready=False)
-        for process in (self.director, self.storage, self.frontend):
+        for process in (*self.storages, self.frontend):
+            process.start(wait_ready=False)
+        for process in reversed(self.processes):
             process.wait_ready()
         self.ctl("domain", "add", DOMAIN)
         return self

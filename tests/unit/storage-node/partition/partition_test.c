@@ -70,11 +70,9 @@ static void on_send(void *arg, struct partition *p, const struct replica_msg *ms
     f->sends++;
 }
 
-static void on_snap_send(void *arg, struct partition *p, const struct replica_action *action) {}
+static void on_beats(void *arg, const struct beats *beats) {}
 
-static void on_snap_end(void *arg, struct partition *p, struct replica_node to) {}
-
-static struct peer_transport peers = { NULL, on_send, on_snap_send, on_snap_end };
+static struct peer_transport peers = { NULL, on_send, on_beats };
 
 static void open_partition(struct fixture *f)
 {

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage-node/peer/link.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+#include "lib/rpc/endpoint.h"
+
+enum {
+    RECEIVE_BATCH = 128, /* messages read before what is queued gets its turn */
+    PAUSE_MS = 2,        /* before a receiver that fell behind is asked again */
+    IDLE_MS = 1000,
+};
+
+struct link_node {
+    uint32_t id;
+    char endpoint[RPC_ENDPOINT_MAX]; /* wanted; under the lock */
+    char connected[RPC_ENDPOINT_MAX];
+    void *socket; /* the thread's */
+    atomic_size_t bytes;
+};
+
+struct outgoing {
+    struct outgoing *next;
+    struct link_node *node;
+    struct buf frames[LINK_FRAMES];
+};
+
+struct link {
+    struct link_options options;
+    void *socket;
+    char endpoint[RPC_ENDPOINT_MAX];
+    pthread_t thread;
+    bool started;
+    int wake_fd;
+    atomic_bool stopping, sleeping;
+    pthread_mutex_t lock; /* guards what follows */
+    struct link_node *nodes[LINK_NODES_MAX];
+    size_t node_count;
+    struct outgoing *head, **tail;
+    struct link_stats stats;
+};
+
+static void add(_Atomic uint64_t *figure, uint64_t n)
+{
+    atomic_fetch_add_explicit(figure, n, memory_order_relaxed);
+}
+
+static void wake(struct link *link)
+{
+    if (atomic_exchange(&link->sleeping, false)) {
+        uint64_t one = 1;
+        ssize_t n = write(link->wake_fd, &one, sizeof one);
+        (void)n;
+    }
+}
+
+/* ---- nodes */
+
+static struct link_node *find_locked(struct link *link, uint32_t id)
+{
+    for (size_t i = 0; i < link->node_count; i++) {
+        if (link->nodes[i]->id == id)
+            return link->nodes[i];
+    }
+    return NULL;
+}
+
+void link_set_node(struct link *link, uint32_t id, const char *endpoint)
+{
+    if (endpoint == NULL || strlen(endpoint) >= RPC_ENDPOINT_MAX)
+        endpoint = "";
+    pthread_mutex_lock(&link->lock);
+    struct link_node *node = find_locked(link, id);
+    if (node == NULL && link->node_count < LINK_NODES_MAX && endpoint[0] != '\0') {
+        node = NEW(struct link_node);
+        node->id = id;
+        link->nodes[link->node_count++] = node;
+    }
+    if (node != NULL)
+        strcpy(node->endpoint, endpoint);
+    pthread_mutex_unlock(&link->lock);
+}
+
+/* A node that moved gets a new socket; what waited in the old one is lost. */
+static void *socket_of(struct link *link, struct link_node *node)
+{
+    char endpoint[RPC_ENDPOINT_MAX];
+    pthread_mutex_lock(&link->lock);
+    strcpy(endpoint, node->endpoint);
+    pthread_mutex_unlock(&link->lock);
+    if (strcmp(endpoint, node->connected) == 0)
+        return node->socket;
+    if (node->socket != NULL)
+        zmq_close(node->socket);
+    strcpy(node->connected, endpoint);
+    node->socket = endpoint[0] == '\0' ? NULL : zmq_socket(link->options.zmq, ZMQ_DEALER);
+    if (node->socket == NULL)
+        return NULL;
+    int on = 1, hwm = LINK_MESSAGES_MAX;
+    rpc_socket_prepare(node->socket);
+    zmq_setsockopt(node->socket, ZMQ_SNDHWM, &hwm, sizeof hwm);
+    /* Nothing waits for a connection that is not there: it would arrive late and in a burst. */
+    zmq_setsockopt(node->socket, ZMQ_IMMEDIATE, &on, sizeof on);
+    if (zmq_connect(node->socket, endpoint) != 0) {
+        log_warn("link", "cannot connect to node %u at %s: %s", node->id, endpoint, zmq_strerror(errno));
+        zmq_close(node->socket);
+        node->socket = NULL;
+    }
+    return node->socket;
+}
+
+/* ---- out */
+
+/* ZeroMQ lets go of a frame, on any thread. */
+struct frame_hint {
+    struct link_node *node;
+    size_t bytes;
+};
+
+static void free_frame(void *data, void *arg)
+{
+    struct frame_hint *hint = arg;
+    atomic_fetch_sub(&hint->node->bytes, hint->bytes);
+    free(hint);
+    free(data);
+}
+
+static void frame_of(zmq_msg_t *msg, struct link_node *node, struct buf *buf)
+{
+    if (buf->len == 0) {
+        zmq_msg_init(msg);
+        buf_fini(buf);
+        return;
+    }
+    struct frame_hint *hint = NEW(struct frame_hint);
+    size_t len;
+    hint->node = node;
+    hint->bytes = buf->len;
+    uint8_t *data = buf_detach(buf, &len);
+    atomic_fetch_add(&node->bytes, len);
+    if (zmq_msg_init_data(msg, data, len, free_frame, hint) != 0)
+        log_fatal("link", "out of memory");
+}
+
+static size_t bytes_of(const struct buf frames[LINK_FRAMES])
+{
+    size_t bytes = 0;
+    for (int i = 0; i < LINK_FRAMES; i++)
+        bytes += frames[i].len;
+    return bytes;
+}
+
+static void free_frames(struct buf frames[LINK_FRAMES])
+{
+    for (int i = 0; i < LINK_FRAMES; i++)
+        buf_fini(&frames[i]);
+}
+
+static void send_outgoing(struct link *link, struct outgoing *o)
+{
+    void *socket = socket_of(link, o->node);
+    size_t bytes = bytes_of(o->frames);
+    /* What stood in our queue was counted by link_send; from here the frames count for themselves. */
+    atomic_fetch_sub(&o->node->bytes, bytes);
+    bool sent = socket != NULL;
+    for (int i = 0; sent && i < LINK_FRAMES; i++) {
+        zmq_msg_t msg;
+        frame_of(&msg, o->node, &o->frames[i]);
+        /* The first frame is refused if the queue is full or nobody is connected; then all are. */
+        sent = zmq_msg_send(&msg, socket, ZMQ_DONTWAIT | (i + 1 < LINK_FRAMES ? ZMQ_SNDMORE : 0)) >= 0;
+        if (!sent)
+            zmq_msg_close(&msg);
+    }
+    free_frames(o->frames);
+    add(sent ? &link->stats.sent : &link->stats.dropped, 1);
+    if (sent)
+        add(&link->stats.sent_bytes, bytes);
+    free(o);
+}
+
+static struct outgoing *take_queue(struct link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    struct outgoing *list = link->head;
+    link->head = NULL;
+    link->tail = &link->head;
+    pthread_mutex_unlock(&link->lock);
+    return list;
+}
+
+static bool send_queued(struct link *link)
+{
+    struct outgoing *o = take_queue(link);
+    bool any = o != NULL;
+    while (o != NULL) {
+        struct outgoing *next = o->next;
+        send_outgoing(link, o);
+        o = next;
+    }
+    return any;
+}
+
+bool link_send(struct link *link, uint32_t id, struct buf frames[LINK_FRAMES])
+{
+    size_t bytes = bytes_of(frames);
+    struct outgoing *o = NULL;
+    pthread_mutex_lock(&link->lock);
+    struct link_node *node = find_locked(link, id);
+    if (node != NULL && atomic_load(&node->bytes) < link->options.queue_bytes_max &&
+        !atomic_load(&link->stopping)) {
+        o = NEW(struct outgoing);
+        o->node = node;
+        memcpy(o->frames, frames, sizeof o->frames);
+        memset(frames, 0, sizeof o->frames);
+        atomic_fetch_add(&node->bytes, bytes);
+        *link->tail = o;
+        link->tail = &o->next;
+    }
+    pthread_mutex_unlock(&link->lock);
+    if (o != NULL)
+        wake(link);
+    else
+        add(&link->stats.dropped, 1);
+    free_frames(frames);
+    return o != NULL;
+}
+
+/* ---- in */
+
+/* True if the message had as many frames as it should: the sender's routing id, then ours. */
+static bool receive_frames(struct link *link, zmq_msg_t *id, zmq_msg_t msgs[LINK_FRAMES])
+{
+    int count = 0;
+    bool more = zmq_msg_more(id), good = true;
+    while (more) {
+        zmq_msg_t extra;
+        zmq_msg_t *msg = count < LINK_FRAMES ? &msgs[count] : &extra;
+        if (count >= LINK_FRAMES)
+            zmq_msg_init(&extra);
+        good &= zmq_msg_recv(msg, link->socket, 0) >= 0;
+        more = good && zmq_msg_more(msg);
+        if (count >= LINK_FRAMES)
+            zmq_msg_close(&extra);
+        count++;
+    }
+    return good && count == LINK_FRAMES;
+}
+
+static bool receive_one(struct link *link)
+{
+    zmq_msg_t id, msgs[LINK_FRAMES];
+    struct slice frames[LINK_FRAMES];
+    zmq_msg_init(&id);
+    if (zmq_msg_recv(&id, link->socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&id);
+        return false;
+    }
+    for (int i = 0; i < LINK_FRAMES; i++)
+        zmq_msg_init(&msgs[i]);
+    bool good = receive_frames(link, &id, msgs);
+    for (int i = 0; i < LINK_FRAMES; i++) {
+        frames[i] = slice_of(zmq_msg_data(&msgs[i]), zmq_msg_size(&msgs[i]));
+        add(&link->stats.received_bytes, frames[i].len);
+    }
+    add(good ? &link->stats.received : &link->stats.malformed, 1);
+    if (good)
+        link->options.receive(link->options.arg, frames);
+    for (int i = 0; i < LINK_FRAMES; i++)
+        zmq_msg_close(&msgs[i]);
+    zmq_msg_close(&id);
+    return true;
+}
+
+/* ---- the thread */
+
+static bool may_receive(const struct link *link)
+{
+    return link->options.may_receive == NULL || link->options.may_receive(link->options.arg);
+}
+
+static void wait_for_work(struct link *link, bool reading)
+{
+    zmq_pollitem_t items[] = {
+        { .fd = link->wake_fd, .events = ZMQ_POLLIN },
+        { .socket = link->socket, .events = ZMQ_POLLIN },
+    };
+    atomic_store(&link->sleeping, true);
+    pthread_mutex_lock(&link->lock);
+    bool empty = link->head == NULL;
+    pthread_mutex_unlock(&link->lock);
+    if (empty && !atomic_load(&link->stopping))
+        zmq_poll(items, reading ? 2 : 1, reading ? IDLE_MS : PAUSE_MS);
+    atomic_store(&link->sleeping, false);
+    if (items[0].revents & ZMQ_POLLIN) {
+        uint64_t count;
+        ssize_t n = read(link->wake_fd, &count, sizeof count);
+        (void)n;
+    }
+}
+
+static void *run(void *arg)
+{
+    struct link *link = arg;
+    while (!atomic_load(&link->stopping)) {
+        bool worked = send_queued(link), reading = true;
+        for (int i = 0; i < RECEIVE_BATCH; i++) {
+            reading = may_receive(link);
+            if (!reading || !receive_one(link))
+                break;
+            worked = true;
+        }
+        if (!worked)
+            wait_for_work(link, reading);
+    }
+    return NULL;
+}
+
+/* ---- life */
+
+enum err link_bind(const struct link_options *options, struct link **out)
+{
+    enum err err = rpc_endpoint_check_bind(options->endpoint, false);
+    if (err != OK) {
+        log_error("link", "cannot bind %s: %s", options->endpoint,
+                  err == ERR_DENIED ? "without keys only a loopback address may be used" : "not an endpoint");
+        return err;
+    }
+    struct link *link = NEW(struct link);
+    link->options = *options;
+    link->tail = &link->head;
+    pthread_mutex_init(&link->lock, NULL);
+    link->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    link->socket = zmq_socket(options->zmq, ZMQ_ROUTER);
+    *out = link;
+    if (link->wake_fd < 0 || link->socket == NULL) {
+        log_error("link", "cannot make a socket: %s", strerror(errno));
+        return ERR_IO;
+    }
+    rpc_socket_prepare(link->socket);
+    int hwm = LINK_MESSAGES_MAX;
+    zmq_setsockopt(link->socket, ZMQ_RCVHWM, &hwm, sizeof hwm);
+    if (zmq_bind(link->socket, options->endpoint) != 0) {
+        log_error("link", "cannot bind %s: %s", options->endpoint, zmq_strerror(errno));
+        return ERR_IO;
+    }
+    rpc_endpoint_bound(link->socket, link->endpoint);
+    return OK;
+}
+
+const char *link_endpoint(const struct link *link)
+{
+    return link->endpoint;
+}
+
+enum err link_start(struct link *link)
+{
+    if (pthread_create(&link->thread, NULL, run, link) != 0)
+        return ERR_IO;
+    link->started = true;
+    pthread_setname_np(link->thread, link->options.name);
+    return OK;
+}
+
+void link_stop(struct link *link)
+{
+    if (link == NULL || atomic_exchange(&link->stopping, true))
+        return;
+    uint64_t one = 1;
+    ssize_t n = write(link->wake_fd, &one, sizeof one);
+    (void)n;
+    if (link->started)
+        pthread_join(link->thread, NULL);
+    for (size_t i = 0; i < link->node_count; i++) {
+        if (link->nodes[i]->socket != NULL)
+            zmq_close(link->nodes[i]->socket);
+    }
+    if (link->socket != NULL)
+        zmq_close(link->socket);
+}
+
+void link_free(struct link **out)
+{
+    struct link *link = *out;
+    if (link == NULL)
+        return;
+    struct outgoing *o = take_queue(link);
+    while (o != NULL) {
+        struct outgoing *next = o->next;
+        free_frames(o->frames);
+        free(o);
+        o = next;
+    }
+    for (size_t i = 0; i < link->node_count; i++)
+        free(link->nodes[i]);
+    if (link->wake_fd >= 0)
+        close(link->wake_fd);
+    pthread_mutex_destroy(&link->lock);
+    free(link);
+    *out = NULL;
+}
+
+const struct link_stats *link_get_stats(const struct link *link)
+{
+    return &link->stats;
+}

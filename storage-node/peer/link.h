@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One kind of traffic between storage nodes: a thread with a ROUTER socket that hears everybody and a DEALER
+ * socket to each node it talks to. Messages are three frames. They may be lost (a node that is not connected,
+ * a full queue): the replicas repeat what matters.
+ *
+ * Pressure: what waits for one node is bounded in bytes, counted until ZeroMQ has written it to the
+ * connection; more is dropped. A receiver that falls behind stops reading, so that the sender's bytes pile up
+ * there. */
+#ifndef STORAGE_NODE_PEER_LINK_H
+#define STORAGE_NODE_PEER_LINK_H
+
+#include <stdbool.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+
+enum {
+    LINK_FRAMES = 3,
+    LINK_NODES_MAX = 1024,
+    LINK_MESSAGES_MAX = 1000, /* waiting for one node */
+};
+
+struct link;
+
+struct link_options {
+    void *zmq;
+    const char *endpoint; /* to bind */
+    const char *name;     /* of the thread */
+    size_t queue_bytes_max;
+    /* On the link's thread. The frames are valid during the call. */
+    void (*receive)(void *arg, const struct slice frames[LINK_FRAMES]);
+    /* On the link's thread: may more be read now? Asked again after a moment. NULL: always. */
+    bool (*may_receive)(void *arg);
+    void *arg;
+};
+
+struct link_stats {
+    _Atomic uint64_t sent, received, dropped, malformed, sent_bytes, received_bytes;
+};
+
+/* Binds; logged if it cannot. Nothing is read before link_start. */
+MUST_CHECK enum err link_bind(const struct link_options *options, struct link **out);
+const char *link_endpoint(const struct link *link);
+MUST_CHECK enum err link_start(struct link *link);
+/* Any thread: where a node is found; "" or NULL: nowhere. Repeating the same is cheap. */
+void link_set_node(struct link *link, uint32_t node, const char *endpoint);
+/* Any thread. Takes the buffers' memory, in every case; false: dropped here. */
+bool link_send(struct link *link, uint32_t node, struct buf frames[LINK_FRAMES]);
+/* Ends the thread and closes the sockets; what was queued is dropped. link_send may still be called. */
+void link_stop(struct link *link);
+/* After zmq_ctx_term: ZeroMQ counts bytes down until then. */
+void link_free(struct link **link);
+const struct link_stats *link_get_stats(const struct link *link);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The other storage nodes, as the partitions of this one see them: a transport for their messages, and what
+ * comes in handed to the workers. Entries, acknowledgements and copies go over one link, beats over another
+ * with a thread of its own, so that no bulk delays a lease.
+ *
+ * A beat says its number and this process's id; the time noted for it is from before it was queued, so a
+ * lease never counts from too late (R17). Nodes are named by id and store id; what is meant for another is
+ * dropped (R26). */
+#ifndef STORAGE_NODE_PEER_PEERS_H
+#define STORAGE_NODE_PEER_PEERS_H
+
+#include "proto/cluster.pb-c.h"
+#include "storage-node/partition/worker.h"
+
+enum {
+    PEER_QUEUE_BYTES_MAX = 64 * 1024 * 1024,   /* waiting for one node; beyond it messages are dropped */
+    PEER_RECEIVE_BYTES_MAX = 64 * 1024 * 1024, /* received and not worked on: reading stops above it */
+    PEER_BEAT_BYTES_MAX = 4 * 1024 * 1024,
+    PEER_BEATS_REMEMBERED = 16384, /* newest beats whose answers count */
+};
+
+struct peers;
+
+/* Binds both sockets; logged if it cannot. The endpoints are borrowed during the call. */
+MUST_CHECK enum err peers_bind(void *zmq, const char *endpoint, const char *beat_endpoint,
+                               struct peers **out);
+const char *peers_endpoint(const struct peers *peers);
+const char *peers_beat_endpoint(const struct peers *peers);
+
+/* For the workers; valid until peers_free. Before peers_start nothing leaves. */
+const struct peer_transport *peers_transport(struct peers *peers, struct replica_node self);
+MUST_CHECK enum err peers_start(struct peers *peers, struct worker_pool *workers);
+/* Any thread: where the nodes are. */
+void peers_take_map(struct peers *peers, const Tern__Map *map);
+
+/* Nothing is handed to the workers any more; what they still send is dropped. No effect on NULL. */
+void peers_stop(struct peers *peers);
+/* After the workers have ended and after zmq_ctx_term. */
+void peers_free(struct peers **peers);
+
+struct peers_figures {
+    uint64_t sent, received, dropped, malformed, sent_bytes, received_bytes;
+    uint64_t beats_sent, beats_received, beats_dropped;
+};
+void peers_figures(const struct peers *peers, struct peers_figures *out);
+
+#endif

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Three storage nodes with a copy of everything each: any one may die or hang while mail comes in and is read, and nothing that
+was acknowledged is lost or doubled (P1, P2, P3), service is back in seconds, and the node that returns catches up."""
+import signal
+import threading
+import time
+
+import pytest
+
+import conftest
+import wire
+from harness import wait_for
+from test_promises import ImapWriter, SmtpWriter, numbered
+
+PAUSE_MAX = 5.0  # seconds without service after the loss of a node, sanitizers and a loaded machine included
+REJOIN_MAX = 30.0
+
+
+@pytest.fixture(scope="module")
+def trio(build):
+    yield from conftest.run_cluster(build, storages=3)
+
+
+class Reader(threading.Thread):
+    """Reads a mailbox again and again; each look must show all that an earlier one showed."""
+
+    def __init__(self, cluster, user):
+        super().__init__()
+        self.cluster, self.user = cluster, user
+        self.stopping, self.looks, self.last, self.longest, self.mistakes = False, 0, time.monotonic(), 0.0, []
+        self.seen = {}
+        self.start()
+
+    def look(self, imap):
+        imap.command("SELECT INBOX")
+        if not imap.exists():
+            return
+        got = {uid: data["ENVELOPE"][1] for uid, data in imap.fetch("1:*", "(UID ENVELOPE)", uid=True).items()}
+        for uid, subject in self.seen.items():
+            if got.get(uid) != subject:
+                self.mistakes.append("UID %s was %r, is %r" % (uid, subject, got.get(uid)))
+        self.seen = got
+
+    def run(self):
+        while not self.stopping:
+            try:
+                with wire.Imap(self.cluster, self.user, timeout=20) as imap:
+                    while not self.stopping:
+                        self.look(imap)
+                        self.looks += 1
+                        now = time.monotonic()
+                        self.longest, self.last = max(self.longest, now - self.last), now
+                        time.sleep(0.05)
+            except (OSError, EOFError, AssertionError):
+                time.sleep(0.1)
+
+    def end(self):
+        self.stopping = True
+        self.join(60)
+        assert not self.is_alive()
+
+
+def primary_of(cluster, user):
+    """The process that leads the user's partition."""
+    primary = cluster.ctl_json("partition", "show", user)["primary"]
+    name = next(node["name"] for node in cluster.ctl_json("node", "list") if node["id"] == primary)
+    return cluster.storages[int(name[1:]) - 1]  # n1, n2, n3
+
+
+def whole(cluster):
+    return cluster.ctl_json("cluster", "status")["partitions_below_copies"] == 0
+
+
+def test_failover(trio):
+    cluster, user = trio, trio.add_user()
+    writers = [SmtpWriter(cluster, user, "smtp%d" % i) for i in range(2)] + [ImapWriter(cluster, user, "imap")]
+    reader = Reader(cluster, user)
+    pauses = []
+
+    def acknowledged():
+        return sum(len(w.acknowledged) for w in writers)
+
+    def progress(count=10):
+        goal, looks = acknowledged() + count, reader.looks + 2
+        wait_for(lambda: acknowledged() >= goal and reader.looks >= looks, 60, "progress", interval=0.02)
+
+    def served_again():
+        """Writes and reads that began after now."""
+        begin = time.monotonic()
+        progress(4)
+        pauses.append(time.monotonic() - begin)
+
+    try:
+        progress()
+        for _ in range(2):
+            victim = primary_of(cluster, user)
+            victim.kill()
+            served_again()
+            victim.start()
+            wait_for(lambda: whole(cluster), REJOIN_MAX, "every copy is back")
+            progress()
+        victim = primary_of(cluster, user)
+        victim.signal(signal.SIGSTOP)
+        served_again()
+        time.sleep(max(0.0, 5 - pauses[-1]))
+        victim.signal(signal.SIGCONT)
+        wait_for(lambda: whole(cluster), REJOIN_MAX, "every copy is back")
+        progress()
+    finally:
+        for thread in (*writers, reader):
+            thread.end()
+    print("without service: %s s; longest look %.2f s" % (" ".join("%.2f" % p for p in pauses), reader.longest))
+    assert max(pauses) < PAUSE_MAX, pauses
+    assert not reader.mistakes, reader.mistakes[:10]
+    check(cluster, user, writers)
+
+
+def check(cluster, user, writers):
+    with wire.Imap(cluster, user, select="INBOX") as imap:
+        rows = imap.fetch("1:*", "(UID ENVELOPE BODY.PEEK[])").values()
+    found = [data["ENVELOPE"][1].decode() for data in rows]
+    acknowledged = {s for w in writers for s in w.acknowledged}
+    tried = {s for w in writers for s in w.tried}
+    assert acknowledged <= set(found), "lost: %s" % sorted(acknowledged - set(found))
+    assert set(found) <= tried
+    assert len(found) == len(set(found)), "twice: %s" % sorted(s for s in set(found) if found.count(s) > 1)
+    for data in rows:
+        name = data["ENVELOPE"][1].decode()
+        assert data["BODY[]"].endswith((numbered(name), numbered(name, 50000)))
