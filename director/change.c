@@ -126,7 +126,9 @@ void change_submit(struct change *change)
     change->txn.done = on_done;
     change->txn.arg = change;
     change->begun_mono_ns = clock_mono_ns();
-    change->result = coordination_submit(change->director->coordination, &change->txn);
-    if (change->result != OK) /* not taken: nothing happened */
-        finish(change);
+    enum err err = coordination_submit(change->director->coordination, &change->txn);
+    if (err == OK) /* the store's from here: on_done may have written the result already */
+        return;
+    change->result = err; /* not taken: nothing happened */
+    finish(change);
 }

@@ -18,8 +18,10 @@ void etcd_leave(struct etcd *e, size_t endpoint, const char *why)
     if (e->current != endpoint)
         return;
     e->current = (e->current + 1) % e->endpoint_count;
-    if (why != NULL && !e->down)
-        log_warn("etcd", "%s: %s; going on with %s", e->endpoints[endpoint], why, e->endpoints[e->current]);
+    if (why == NULL || e->down || e->now_ms < e->next_leave_log_ms)
+        return;
+    e->next_leave_log_ms = e->now_ms + LOG_GAP_MS;
+    log_warn("etcd", "%s: %s; going on with %s", e->endpoints[endpoint], why, e->endpoints[e->current]);
 }
 
 static void restored(struct etcd *e, const struct etcd_answer *answer)

@@ -40,6 +40,7 @@ enum {
     STALL_MS = 1500,         /* and stays behind: it is dead */
     LOAD_MAX_MS = 60 * 1000, /* coordination_load waits for etcd */
     REVOKE_MS = 500,
+    LOG_GAP_MS = 2000,                   /* between lines about endpoints that fail */
     LEAD_MS = ETCD_LEASE_S * 1000 - 500, /* from sending what renewed the lease: then we lead no more */
     LEAD_RENEW_MS = 1000,
 };
@@ -110,7 +111,7 @@ struct etcd {
 
     /* the thread's own */
     size_t current; /* endpoint in use */
-    uint64_t now_ms, answered_ms;
+    uint64_t now_ms, answered_ms, next_leave_log_ms;
     bool down, ending, was_loaded;
     uint64_t generation, cluster_id; /* 0: not known yet */
     uint64_t newest;                 /* highest revision that an answer for all of etcd has shown */

@@ -36,8 +36,9 @@ static enum err ask_directors(struct store *store, uint32_t method, bool is_writ
                               ProtobufCMessage **response_out)
 {
     bool in_doubt = false;
+    size_t first = store->director_at; /* moves while we wait */
     for (size_t i = 0; i < store->director_count; i++) {
-        size_t at = (store->director_at + i) % store->director_count;
+        size_t at = (first + i) % store->director_count;
         bool answered = false;
         enum err err =
             ask_one(store, store->directors[at], method, request, descriptor, response_out, &answered);
