@@ -94,10 +94,20 @@ static void pack(const ProtobufCMessage *message, struct buf *out)
 
 /* ---- results */
 
+/* Results live on from round to round, a thousand of them: none keeps what a rare large row needed. */
+static void clear_but_keep_little(struct buf *b)
+{
+    enum { KEEP_MAX = 4096 };
+    if (b->cap > KEEP_MAX)
+        buf_fini(b);
+    buf_clear(b);
+}
+
 void machine_result_clear(struct machine_result *r)
 {
     r->status = OK;
-    buf_clear(&r->response);
+    clear_but_keep_little(&r->response);
+    clear_but_keep_little(&r->row);
     r->change_count = 0;
     r->free_body_count = 0;
     arena_clear(&r->scratch);

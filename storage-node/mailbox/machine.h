@@ -47,7 +47,7 @@ struct machine_change {
     uint64_t modseq;
 };
 
-/* The outcome of one entry, owned by the caller, reusable: clear keeps memory. */
+/* The outcome of one entry, owned by the caller, reusable: clear keeps a little memory. */
 struct machine_result {
     enum err status;     /* what the caller of the request is told */
     struct buf response; /* the method's packed response (empty unless status is OK) */
