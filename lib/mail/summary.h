@@ -39,12 +39,13 @@ enum {
 
 /* What is noteworthy about the message. */
 enum {
-    SUMMARY_HEADER_8BIT =
-        1 << 0, /* RFC 6532 headers or raw 8-bit ones: such mail is downgraded for old clients */
+    SUMMARY_HEADER_8BIT = 1 << 0, /* RFC 6532 headers or raw 8-bit ones */
     SUMMARY_BODY_8BIT = 1 << 1,
     SUMMARY_NUL = 1 << 2,       /* needs literal8 */
     SUMMARY_BARE_EOL = 1 << 3,  /* has a bare LF */
     SUMMARY_TRUNCATED = 1 << 4, /* a bound of the scanner was met */
+    SUMMARY_INTERNATIONAL =
+        1 << 5, /* came as an internationalized message and is one: downgraded for old clients */
 };
 
 struct summary_builder;
@@ -53,6 +54,9 @@ struct summary_builder;
 struct summary_builder *summary_builder_new(size_t size_max);
 void summary_builder_free(struct summary_builder **b);
 void summary_builder_push(struct summary_builder *b, struct slice bytes);
+/* The message came as an internationalized one (SMTPUTF8, or the UTF8 data item of APPEND): if its header is
+ * one (downgrade_is_international), set SUMMARY_INTERNATIONAL. Any time before finish. */
+void summary_builder_international(struct summary_builder *b);
 /* Append the encoded summary to `out`. Once; no push after it. */
 void summary_builder_finish(struct summary_builder *b, struct buf *out);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
+#include "lib/mail/downgrade.h"
 #include "lib/mail/header.h"
 #include "lib/mail/preview.h"
 #include "lib/mail/summary_priv.h"
@@ -34,6 +35,7 @@ struct summary_builder {
     struct mail_date sent;
     bool has_sent;
     bool truncated;
+    bool came_international, has_international; /* said by the caller; seen in the header */
     struct preview preview;
     bool in_preview, has_preview;
 };
@@ -69,6 +71,7 @@ static void take_root_header(struct summary_builder *b, struct slice block)
 {
     struct header_field field;
     summary_put_envelope(&b->envelope, &b->scratch, block);
+    b->has_international = downgrade_is_international(block);
     while (header_next(&block, &field)) {
         int popular = summary_popular_find(field.name);
         if (popular < 0)
@@ -159,6 +162,11 @@ void summary_builder_push(struct summary_builder *b, struct slice bytes)
     mime_scanner_push(b->scanner, bytes);
 }
 
+void summary_builder_international(struct summary_builder *b)
+{
+    b->came_international = true;
+}
+
 /* Items are in the order of their parts. */
 static struct slice nested_envelope(void *ctx, uint32_t index)
 {
@@ -197,7 +205,8 @@ static unsigned flags_of(const struct summary_builder *b, const struct mime_tota
 {
     return (totals->header_8bit ? SUMMARY_HEADER_8BIT : 0u) | (totals->body_8bit ? SUMMARY_BODY_8BIT : 0u) |
            (totals->has_nul ? SUMMARY_NUL : 0u) | (totals->bare_eol ? SUMMARY_BARE_EOL : 0u) |
-           (totals->truncated || b->truncated ? SUMMARY_TRUNCATED : 0u);
+           (totals->truncated || b->truncated ? SUMMARY_TRUNCATED : 0u) |
+           (b->came_international && b->has_international ? SUMMARY_INTERNATIONAL : 0u);
 }
 
 void summary_builder_finish(struct summary_builder *b, struct buf *out)
