@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "lib/base/alloc.h"
@@ -23,11 +24,11 @@ enum {
     LOOK_INTERVAL_S = 1,
     GARBAGE_BEGIN_PERCENT = 30, /* of the bytes in blob files */
     GARBAGE_END_PERCENT = 10,
-    STEP_PERMILLE_MAX = 250, /* of the blob files are moved by one pass ... */
-    STEP_MIB = 16 * 1024,    /* ... or about so much, if that is less: a pass needs that much room */
-    DELETED_PERCENT = 10,    /* of the rows: reason enough to find out what became garbage ... */
-    DELETED_MIN = 500,       /* ... if there are that many */
-    BOTTOMMOST_FORCE = 2,    /* kForce */
+    STEP_PERMILLE_MAX = 250,  /* of the blob files are moved by one pass ... */
+    STEP_MIB_MAX = 16 * 1024, /* ... or about so much, or half of what is free, if that is less */
+    DELETED_PERCENT = 10,     /* of the rows: reason enough to find out what became garbage ... */
+    DELETED_MIN = 500,        /* ... if there are that many */
+    BOTTOMMOST_FORCE = 2,     /* kForce */
 };
 
 struct rocks_blobs {
@@ -39,18 +40,31 @@ struct rocks_blobs {
     bool broken; /* a pass failed: the next write says why, this thread does no more */
 };
 
-/* The share of the oldest files that a pass moves. */
+/* What one pass may write: the old files go only when it is done. */
+static uint64_t step_mib(const struct rocks *r)
+{
+    struct statvfs disk;
+    uint64_t room = STEP_MIB_MAX;
+    if (statvfs(r->path, &disk) == 0)
+        room = ((uint64_t)disk.f_bavail * disk.f_frsize >> 20) / 2;
+    return room < STEP_MIB_MAX ? room : STEP_MIB_MAX;
+}
+
+/* The share of the oldest files that a pass moves: one at least. */
 static unsigned step_permille(const struct rocks *r)
 {
     uint64_t mib = rocks_property(r, KV_BODY, "rocksdb.live-blob-file-size") >> 20;
-    uint64_t permille = mib == 0 ? STEP_PERMILLE_MAX : (uint64_t)STEP_MIB * 1000 / mib + 1;
-    return permille > STEP_PERMILLE_MAX ? STEP_PERMILLE_MAX : (unsigned)permille;
+    uint64_t files = rocks_property(r, KV_BODY, "rocksdb.num-blob-files");
+    uint64_t share = step_mib(r) * 1000 / (mib + 1), one_file = files == 0 ? 1000 : 1000 / files + 1;
+    share = share > STEP_PERMILLE_MAX ? STEP_PERMILLE_MAX : share;
+    share = share < one_file ? one_file : share;
+    return share > 1000 ? 1000 : (unsigned)share;
 }
 
 static enum err set_collecting(struct rocks *r, bool on, unsigned permille)
 {
     char share[16];
-    snprintf(share, sizeof share, "0.%03u", permille);
+    snprintf(share, sizeof share, "%u.%03u", permille / 1000, permille % 1000);
     const char *const keys[] = { "enable_blob_garbage_collection", "blob_garbage_collection_age_cutoff" };
     const char *const values[] = { on ? "true" : "false", share };
     char *message = NULL;

@@ -64,29 +64,56 @@ static void test_bodies_stay_where_they_are(void **state)
     assert_int_equal(oldest_blob_file(f->path), oldest);
 }
 
+static void delete_most(struct kv *kv)
+{
+    for (unsigned i = 0; i < BODIES; i++) {
+        char key[16];
+        body_key(i, key);
+        if (i % 4 != 0)
+            del(kv, KV_BODY, key);
+    }
+}
+
+static void expect_the_rest(struct kv *kv)
+{
+    struct kv_value v;
+    for (unsigned i = 0; i < BODIES; i++) {
+        char key[16];
+        body_key(i, key);
+        assert_int_equal(kv_get(kv, NULL, KV_BODY, slice_str(key), &v), i % 4 == 0 ? OK : ERR_NOT_FOUND);
+        assert_int_equal(v.bytes.len, i % 4 == 0 ? BODY_SIZE : 0);
+        kv_value_release(&v);
+    }
+}
+
 static void test_space_comes_back(void **state)
 {
     struct kv_fixture *f = *state;
     put_bodies(f->kv, 0, BODIES);
     uint64_t full = disk_bytes(f->kv);
     assert_true(full > (uint64_t)BODIES * BODY_SIZE);
-    for (unsigned i = 0; i < BODIES; i++) {
-        char key[16];
-        body_key(i, key);
-        if (i % 4 != 0)
-            del(f->kv, KV_BODY, key);
-    }
+    delete_most(f->kv);
     int waited = 0;
     for (; waited < WAIT_MS_MAX && disk_bytes(f->kv) > full / 2; waited += 20)
         usleep(20 * 1000);
     assert_true(waited < WAIT_MS_MAX);
-    struct kv_value v;
-    for (unsigned i = 0; i < BODIES; i++) {
-        char key[16];
-        body_key(i, key);
-        assert_int_equal(kv_get(f->kv, NULL, KV_BODY, slice_str(key), &v), i % 4 == 0 ? OK : ERR_NOT_FOUND);
-        assert_int_equal(v.bytes.len, i % 4 == 0 ? BODY_SIZE : 0);
-        kv_value_release(&v);
+    expect_the_rest(f->kv);
+}
+
+/* At different moments of a pass, so far as time can tell. */
+static void test_close_ends_a_pass(void **state)
+{
+    struct kv_fixture *f = *state;
+    struct kv_options options = fixture_options(f);
+    put_bodies(f->kv, 0, BODIES);
+    delete_most(f->kv);
+    for (unsigned ms = 1000; ms <= 1200; ms += 20) {
+        usleep(ms * 1000);
+        kv_close(&f->kv);
+        assert_int_equal(kv_open_rocksdb(&options, &f->kv), OK);
+        expect_the_rest(f->kv);
+        put_bodies(f->kv, 0, BODIES);
+        delete_most(f->kv);
     }
 }
 
@@ -95,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_bodies_stay_where_they_are, setup_rocks, teardown),
         cmocka_unit_test_setup_teardown(test_space_comes_back, setup_rocks, teardown),
+        cmocka_unit_test_setup_teardown(test_close_ends_a_pass, setup_rocks, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
