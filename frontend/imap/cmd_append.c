@@ -109,6 +109,8 @@ static enum err begin_message(struct append *a, const struct imap_event *event)
     m.upload = upload_new(s->context->store, &s->account.home, 1);
     add_message(a, &m);
     a->summary = summary_builder_new(SUMMARY_STORED_MAX);
+    if (event->utf8)
+        summary_builder_international(a->summary);
     imap_parser_accept(&s->parser);
     if (sync) {
         buf_add_str(&s->out, "+ Send the message\r\n");

@@ -5,10 +5,11 @@
  * a short FETCH show it; what later pages leave unseen is set by one call at the end and told by the changes
  * behind the command, because a commit a page would cost more than the bodies. */
 #include "frontend/imap/changes.h"
+#include "frontend/imap/downgrade.h"
 #include "frontend/imap/fetch.h"
 #include "lib/base/log.h"
 
-static uint32_t plan_parts(const struct imap_fetch *fetch, bool alone)
+static uint32_t plan_parts(const struct imap_session *s, const struct imap_fetch *fetch, bool alone)
 {
     const uint32_t from_summary = IMAP_FETCH_ENVELOPE | IMAP_FETCH_BODY | IMAP_FETCH_BODYSTRUCTURE |
                                   IMAP_FETCH_PREVIEW | IMAP_FETCH_PREVIEW_LAZY;
@@ -16,6 +17,8 @@ static uint32_t plan_parts(const struct imap_fetch *fetch, bool alone)
 
     for (unsigned i = 0; i < fetch->section_count; i++)
         parts |= imap_section_parts(&fetch->sections[i], alone);
+    if (parts != 0 || fetch->section_count > 0)
+        parts |= imap_downgrade_parts(s);
     if ((parts & ROW_BODY) != 0 &&
         (parts & ROW_HEADER) != 0) /* the body has the header; the summary says where */
         parts = (parts & ~(uint32_t)ROW_HEADER) | ROW_SUMMARY;
@@ -166,7 +169,7 @@ static enum err fetch_uids(struct imap_fetching *f, const struct uidset *uids)
 {
     uint64_t wanted = uidset_count(uids);
 
-    f->parts = plan_parts(f->fetch, wanted == 1);
+    f->parts = plan_parts(f->s, f->fetch, wanted == 1);
     TRY(write_all(f, uids));
     mark_rest(f);
     if (!uidset_is_empty(&f->unseen) || !uidset_is_empty(&f->marked))
@@ -179,6 +182,8 @@ static enum err fetch_uids(struct imap_fetching *f, const struct uidset *uids)
     /* RFC 5530: the client still counts messages that are gone. */
     if (!f->cmd->uid && !f->fetch->has_changed_since && f->row_count < wanted)
         imap_reply_ok(f->cmd, "EXPUNGEISSUED", "Some of the messages are gone");
+    else if (!uidset_is_empty(&f->downgraded)) /* RFC 6858 3 */
+        imap_reply_ok(f->cmd, imap_downgrade_code(f), NULL);
     return OK;
 }
 
@@ -220,6 +225,7 @@ enum err imap_cmd_fetch(struct imap_session *s, struct imap_command *cmd)
     uidset_fini(&uids);
     uidset_fini(&f.unseen);
     uidset_fini(&f.marked);
+    uidset_fini(&f.downgraded);
     imap_message_fini(&f.message);
     buf_fini(&f.scratch);
     return err;

@@ -13,9 +13,10 @@ struct imap_fetching {
     const struct imap_fetch *fetch;
     uint32_t parts; /* ROW_* to ask for; may grow while rows are written */
     uint64_t row_count;
-    struct uidset unseen;   /* to be marked \Seen when the rows are out */
-    struct uidset marked;   /* marked \Seen before their rows are written, ... */
-    uint64_t marked_modseq; /* ... with this modseq */
+    struct uidset unseen;     /* to be marked \Seen when the rows are out */
+    struct uidset marked;     /* marked \Seen before their rows are written, ... */
+    uint64_t marked_modseq;   /* ... with this modseq */
+    struct uidset downgraded; /* shown as surrogates */
     struct imap_message message;
     struct buf scratch;  /* a header, or decoded bytes */
     unsigned item_count; /* written of the row under way */

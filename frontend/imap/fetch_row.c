@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One FETCH response: the items that come from the row and its summary. */
 #include "frontend/codec/imap_write.h"
+#include "frontend/imap/downgrade.h"
 #include "frontend/imap/fetch.h"
 #include "lib/mail/imap_format.h"
 
@@ -115,6 +116,7 @@ enum err imap_fetch_write_row(struct imap_fetching *f, struct row *row, uint32_t
     f->sent_part = false;
     f->item_count = 0;
     imap_message_begin(&f->message, s, row);
+    TRY(imap_downgrade(f));
     buf_add_str(&s->out, "* ");
     buf_add_u64(&s->out, seq);
     buf_add_str(&s->out, " FETCH (");

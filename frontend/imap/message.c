@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frontend/imap/message.h"
 
+#include "lib/mail/downgrade.h"
+
 void imap_message_begin(struct imap_message *m, struct imap_session *s, const struct row *row)
 {
     m->s = s;
-    m->row = row;
+    m->row = m->stored = row;
     m->has_summary = false;
     buf_clear(&m->piece);
     m->piece_offset = 0;
@@ -15,6 +17,7 @@ void imap_message_fini(struct imap_message *m)
 {
     buf_fini(&m->made);
     buf_fini(&m->piece);
+    buf_fini(&m->header);
 }
 
 /* The part of `have`, which starts at `start` in the message, that answers a request; empty if it does not.
@@ -28,25 +31,49 @@ static struct slice cut(struct slice have, uint64_t start, uint64_t offset, uint
     return slice_sub(have, from, len < have.len - from ? from + (size_t)len : have.len);
 }
 
-enum err imap_message_read(struct imap_message *m, uint64_t offset, uint64_t len, struct slice *out)
+/* imap_message_read for what is stored. */
+static enum err read_stored(struct imap_message *m, uint64_t offset, uint64_t len, struct slice *out)
 {
     struct imap_session *s = m->s;
+    const struct row *row = m->stored;
 
-    if ((m->row->parts & ROW_BODY) != 0) {
-        *out = cut(m->row->body, 0, offset, len);
+    if ((row->parts & ROW_BODY) != 0) {
+        *out = cut(row->body, 0, offset, len);
         return out->len > 0 ? OK : ERR_NOT_FOUND;
     }
-    *out = (m->row->parts & ROW_HEADER) != 0 ? cut(m->row->header, 0, offset, len) : SLICE_NULL;
+    *out = (row->parts & ROW_HEADER) != 0 ? cut(row->header, 0, offset, len) : SLICE_NULL;
     if (out->len == 0)
         *out = cut(buf_slice(&m->piece), m->piece_offset, offset, len);
     if (out->len > 0)
         return OK;
     buf_clear(&m->piece);
     m->piece_offset = offset;
-    TRY(store_body_read(s->context->store, s->account, s->view.mailbox, m->row->uid, offset,
+    TRY(store_body_read(s->context->store, s->account, s->view.mailbox, row->uid, offset,
                         len < IMAP_PIECE_MAX ? (uint32_t)len : IMAP_PIECE_MAX, &m->piece));
     *out = cut(buf_slice(&m->piece), offset, offset, len);
     return out->len > 0 ? OK : ERR_NOT_FOUND;
+}
+
+enum err imap_message_read(struct imap_message *m, uint64_t offset, uint64_t len, struct slice *out)
+{
+    if (m->row == m->stored)
+        return read_stored(m, offset, len, out);
+    *out = cut(buf_slice(&m->header), 0, offset, len);
+    if (out->len > 0)
+        return OK;
+    return read_stored(m, offset - m->header.len + m->stored_header_len, len, out);
+}
+
+void imap_message_replace_header(struct imap_message *m, struct slice header)
+{
+    buf_clear(&m->header);
+    downgrade_header(header, &m->header);
+    m->stored_header_len = header.len;
+    m->surrogate = *m->stored;
+    m->surrogate.size = m->stored->size - header.len + m->header.len;
+    m->surrogate.header = buf_slice(&m->header);
+    m->surrogate.parts = ROW_HEADER;
+    m->row = &m->surrogate;
 }
 
 static enum err make_summary(struct imap_message *m)

@@ -11,16 +11,24 @@ enum { IMAP_PIECE_MAX = 512 * 1024 }; /* bytes of a message asked for at once */
 
 struct imap_message {
     struct imap_session *s;
-    const struct row *row;
+    const struct row *row;    /* as it is shown */
+    const struct row *stored; /* as it came from the store: another one if the header was replaced */
     struct summary summary;
     bool has_summary;
     struct buf made;  /* a summary that had to be made from the body */
     struct buf piece; /* read last ... */
     uint64_t piece_offset;
+    /* If the header was replaced: */
+    struct row surrogate;       /* of the message with ... */
+    struct buf header;          /* ... this header, in the place of ... */
+    uint64_t stored_header_len; /* ... as many octets */
 };
 
 /* Zero-initialise, then begin with each row (borrowed until the next). */
 void imap_message_begin(struct imap_message *m, struct imap_session *s, const struct row *row);
+/* Show this message with its header downgraded: `header` is what it is stored with. All functions here work
+ * on the surrogate from now on. */
+void imap_message_replace_header(struct imap_message *m, struct slice header);
 void imap_message_fini(struct imap_message *m);
 
 /* As many bytes from `offset` on as are at hand, at least one and at most `len`; valid until the next call.

@@ -255,6 +255,8 @@ void incoming_finish(struct incoming *in, struct smtp_session *s)
     struct buf summary = { 0 };
     size_t count;
     struct delivery_target *targets = make_targets(s, &count);
+    if (s->mail.smtputf8)
+        summary_builder_international(in->summary);
     summary_builder_finish(in->summary, &summary);
     upload_finish(in->upload, buf_slice(&summary));
     store_deliver(s->context->store, in->upload, in->id, targets, count);
