@@ -3,8 +3,10 @@
 #include "frontend/codec/pop3_text.h"
 #include "frontend/pop3/session.h"
 #include "lib/base/log.h"
+#include "lib/mail/downgrade.h"
 
 enum { TOP_PIECE = 64 * 1024 /* bytes read at a time when only the top is wanted */ };
+_Static_assert((int)TOP_PIECE >= (int)DOWNGRADE_HEADER_MAX, "pop3_downgrade needs the header in one piece");
 
 /* Once the +OK line is out there is no way to report an error but to cut the connection: a client must not
  * take half a message for a whole one. */
@@ -21,17 +23,22 @@ static void send_pieces(struct pop3_session *s, const struct pop3_message *m, ui
 {
     struct pop3_text text = pop3_text_start(lines_max);
     struct buf raw = { 0 }, out = { 0 };
-    uint64_t offset = 0;
+    uint64_t offset = 0, size = m->size;
     enum err err = OK;
     do {
         buf_clear(&raw);
         err = store_body_read(s->context->store, s->account.ref, s->mailbox, m->uid, offset, piece, &raw);
         if (err != OK || (raw.len == 0 && offset < m->size))
             break;
-        if (offset == 0)
-            buf_addf(&out, "+OK %llu octets\r\n", (unsigned long long)m->size);
+        size_t read = raw.len;
+        if (offset == 0) {
+            err = pop3_downgrade(s, m, &raw, &size);
+            if (err != OK)
+                break;
+            buf_addf(&out, "+OK %llu octets\r\n", (unsigned long long)size);
+        }
         pop3_text_push(&text, buf_slice(&raw), &out);
-        offset += raw.len;
+        offset += read;
         if (offset >= m->size || text.full)
             pop3_text_finish(&text, &out);
         pop3_send(s, buf_slice(&out));

@@ -79,6 +79,12 @@ void pop3_drop_close(struct pop3_session *s);
 /* Message number `text`, not deleted; NULL (answered) otherwise. */
 struct pop3_message *pop3_drop_find(struct pop3_session *s, struct slice text);
 
+/* downgrade.c. `first` is the beginning of the message, at least DOWNGRADE_HEADER_MAX of it or all: put a
+ * surrogate header into it if this client needs one. *size_out is the size of what is to be sent. Yields if
+ * the header is not ASCII and the client has not said UTF8. */
+MUST_CHECK enum err pop3_downgrade(struct pop3_session *s, const struct pop3_message *m, struct buf *first,
+                                   uint64_t *size_out);
+
 /* ---- command handlers: cmd_auth.c, cmd_list.c, cmd_retr.c, cmd_session.c */
 void pop3_cmd_user(struct pop3_session *s, struct slice args);
 void pop3_cmd_pass(struct pop3_session *s, struct slice args);

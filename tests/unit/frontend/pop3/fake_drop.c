@@ -5,6 +5,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/fiber/fiber.h"
+#include "lib/mail/summary.h"
 #include "lib/store/mailbox.h"
 #include "lib/store/message.h"
 
@@ -45,13 +46,26 @@ enum err store_mailbox_open(struct store *store, struct account_ref account, str
 
 struct fetch {
     unsigned page;
+    uint32_t items;
 };
 
 struct fetch *fetch_new(struct store *store, const struct fetch_options *options)
 {
+    struct fetch *f = NEW(struct fetch);
     (void)store;
-    (void)options;
-    return NEW(struct fetch);
+    f->items = options->items;
+    fake_drop.fetches++;
+    return f;
+}
+
+static void summarise(struct buf *out)
+{
+    struct summary_builder *b = summary_builder_new(SUMMARY_STORED_MAX);
+    summary_builder_push(b, slice_str(fake_drop.text));
+    if (fake_drop.international)
+        summary_builder_international(b);
+    summary_builder_finish(b, out);
+    summary_builder_free(&b);
 }
 
 enum err fetch_next(struct fetch *f, struct fetch_page *page_out)
@@ -60,9 +74,15 @@ enum err fetch_next(struct fetch *f, struct fetch_page *page_out)
     *page_out = (struct fetch_page){ 0 };
     if (f->page++ == 1) /* fails behind the first page, if at all */
         return fake_drop.fetch_err != OK ? fake_drop.fetch_err : ERR_NOT_FOUND;
-    struct buf *rows = NEW(struct buf);
+    struct buf *rows = NEW(struct buf), summary = { 0 };
+    if (f->items & ROW_SUMMARY)
+        summarise(&summary);
     for (uint32_t uid = 1; uid <= fake_drop.messages; uid++)
-        row_encode(&(struct row){ .uid = uid, .size = fake_drop.size }, rows);
+        row_encode(
+            &(struct row){
+                .uid = uid, .size = fake_drop.size, .parts = f->items, .summary = buf_slice(&summary) },
+            rows);
+    buf_fini(&summary);
     page_out->priv = rows;
     page_out->rows = cursor_of(buf_slice(rows));
     return OK;
@@ -98,6 +118,10 @@ enum err store_body_read(struct store *store, struct account_ref account, uint64
     fiber_yield();
     if (fake_drop.body_err != OK && offset >= fake_drop.body_err_from)
         return fake_drop.body_err;
+    if (fake_drop.text != NULL) {
+        buf_add_slice(out, slice_sub(slice_str(fake_drop.text), offset, offset + length));
+        return OK;
+    }
     for (uint64_t at = offset; at < fake_drop.size && at < offset + length; at++)
         buf_add_byte(out, (uint8_t)(at % 64 == 62 ? '\r' : at % 64 == 63 ? '\n' : 'x'));
     return OK;

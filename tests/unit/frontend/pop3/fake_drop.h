@@ -4,6 +4,7 @@
 #ifndef TESTS_UNIT_FRONTEND_POP3_FAKE_DROP_H
 #define TESTS_UNIT_FRONTEND_POP3_FAKE_DROP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,9 @@
 struct fake_drop {
     uint32_t messages;       /* UIDs 1... */
     uint64_t size;           /* of each; CRLF lines of 64 octets */
+    const char *text;        /* or this, of `size` octets */
+    bool international;      /* the text is marked as such in its summary */
+    unsigned fetches;        /* begun so far */
     unsigned locks, unlocks; /* calls so far */
     unsigned lock_ms;        /* how long one takes */
     enum err lock_err, open_err, fetch_err, expunge_err, body_err;

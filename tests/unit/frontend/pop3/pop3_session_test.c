@@ -186,6 +186,94 @@ static void half_a_message_ends_the_session(void **state)
     run_fiber(context.loop, breaks);
 }
 
+/* ---- internationalized messages (RFC 6858) */
+
+static void sends_text(const char *commands, const char *const *lines)
+{
+    log_in();
+    expect("+OK");
+    say(commands);
+    for (; *lines != NULL; lines++) {
+        expect(*lines);
+        assert_int_equal(strlen(last), strlen(*lines));
+    }
+    end();
+}
+
+static void downgrades(void)
+{
+    static const char text[] =
+        "Return-Path: <gr\xc3\xbc@x>\r\nSubject: \xc3\xbc\r\nX: \xc3\xbc\r\n\r\n.\xc3\xbc\r\nb\r\n";
+    static const char *const surrogate[] = {
+        "+OK 95 octets",
+        "Return-Path: <invalid@internationalized-address.invalid>",
+        "Subject: =?UTF-8?B?w7w=?=",
+        "",
+        "..\xc3\xbc",
+        "b",
+        ".",
+        NULL,
+    };
+    static const char *const top[] = {
+        "+OK 95 octets",
+        "Return-Path: <invalid@internationalized-address.invalid>",
+        "Subject: =?UTF-8?B?w7w=?=",
+        "",
+        "..\xc3\xbc",
+        ".",
+        NULL,
+    };
+    char size[32];
+    const char *const as_it_is[] = {
+        size, "Return-Path: <gr\xc3\xbc@x>", "Subject: \xc3\xbc", "X: \xc3\xbc", "", "..\xc3\xbc", "b", ".",
+        NULL,
+    };
+    snprintf(size, sizeof size, "+OK %zu octets", sizeof text - 1);
+    fake_drop.text = text;
+    fake_drop.size = sizeof text - 1;
+    fake_drop.international = true;
+    sends_text("RETR 1\r\n", surrogate);
+    sends_text("TOP 1 1\r\n", top);
+    fake_drop.international = false;
+    sends_text("RETR 1\r\n", as_it_is);
+    begin();
+    expect("+OK");
+    fake_drop.international = true;
+    say("UTF8\r\nUSER alice@example.test\r\nPASS secret\r\nRETR 1\r\n");
+    for (int i = 0; i < 3; i++)
+        expect("+OK");
+    for (const char *const *line = as_it_is; *line != NULL; line++)
+        expect(*line);
+    end();
+}
+
+static void old_clients_get_surrogates(void **state)
+{
+    (void)state;
+    run_fiber(context.loop, downgrades);
+}
+
+static void reads_ascii(void)
+{
+    fake_drop.text = "A: b\r\n\r\n\xc3\xbc\r\n";
+    fake_drop.size = strlen(fake_drop.text);
+    log_in();
+    expect("+OK");
+    unsigned fetches = fake_drop.fetches;
+    say("RETR 1\r\n");
+    expect("+OK 12 octets");
+    while (strcmp(last, ".") != 0)
+        expect("");
+    assert_int_equal(fake_drop.fetches, fetches);
+    end();
+}
+
+static void ascii_headers_cost_nothing(void **state)
+{
+    (void)state;
+    run_fiber(context.loop, reads_ascii);
+}
+
 /* ---- the lock while a message goes out */
 
 static struct pop3_session *new_session(void)
@@ -286,10 +374,9 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(quit_says_whether_it_deleted),
-        TEST(a_second_login_starts_afresh),
-        TEST(half_a_message_ends_the_session),
-        TEST(the_lock_is_kept_while_sending),
+        TEST(quit_says_whether_it_deleted),    TEST(a_second_login_starts_afresh),
+        TEST(half_a_message_ends_the_session), TEST(old_clients_get_surrogates),
+        TEST(ascii_headers_cost_nothing),      TEST(the_lock_is_kept_while_sending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
