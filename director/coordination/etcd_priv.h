@@ -120,6 +120,7 @@ struct etcd {
     struct job_list waiting, barrier_waiting, barrier_flying, settling;
     size_t running;
     struct single barrier, sync;
+    bool barrier_by_put;
     uint64_t next_barrier_ms, next_probe_ms, sync_revision;
     struct watch watch;
     struct lead lead;

@@ -204,7 +204,10 @@ void txn_tick(struct etcd *e)
     }
 }
 
-/* ---- barriers: who asks while one is under way waits for the next, because it must be of a moment after */
+/* ---- barriers: who asks while one is under way waits for the next, because it must be of a moment after.
+ *
+ * A linearizable read is cheap, but a member of etcd 3.4 that lost its leader in the middle of one answers no
+ * other for 7 s; a write is taken as soon as there is a leader. So after a failure the barrier is a write. */
 
 static void barrier_done(struct etcd_call *call)
 {
@@ -216,6 +219,7 @@ static void barrier_done(struct etcd_call *call)
     if (answered && answer.message == NULL &&
         etcd_saw(e, &answer, e->barrier.generation, e->barrier.newest_at_send)) {
         e->next_probe_ms = e->now_ms + PROBE_MS;
+        e->barrier_by_put = false;
         etcd_want(e, answer.revision);
         for (struct job *job = pop(&e->barrier_flying); job != NULL; job = pop(&e->barrier_flying))
             decide(e, job, OK, answer.revision);
@@ -227,6 +231,7 @@ static void barrier_done(struct etcd_call *call)
         append(&e->barrier_waiting, &e->barrier_flying);
         append(&e->barrier_waiting, &newer);
         e->next_barrier_ms = e->next_probe_ms = e->now_ms + RETRY_MS;
+        e->barrier_by_put = true;
     }
     etcd_answer_fini(&answer);
 }
@@ -275,6 +280,11 @@ void barrier_tick(struct etcd *e)
         return;
     assert(e->barrier_flying.head == NULL);
     append(&e->barrier_flying, &e->barrier_waiting);
-    etcd_encode_barrier(&e->barrier.call.body, buf_slice(&e->sync_key));
-    single_start(e, &e->barrier, "/v3/kv/range", SHORT_CALL_MS, barrier_done);
+    struct buf *body = &e->barrier.call.body;
+    if (e->barrier_by_put)
+        etcd_encode_put(body, buf_slice(&e->sync_key), slice_str(e->name));
+    else
+        etcd_encode_barrier(body, buf_slice(&e->sync_key));
+    single_start(e, &e->barrier, e->barrier_by_put ? "/v3/kv/put" : "/v3/kv/range", SHORT_CALL_MS,
+                 barrier_done);
 }
