@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two directors over three etcds: one leads, any of them may die or hang, and mail flows all the while (P10)."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+import harness
+import wire
+from harness import wait_for
+
+TAKE_OVER = 5.0  # seconds until another director leads
+LOADED = 3.0     # and so much more where the tests share two processors with others
+
+
+class Etcd(harness.Process):
+    """One etcd. Its output is its own business: only pid and port are of interest."""
+
+    def __init__(self, number, peers, folder, client):
+        name = "etcd-%d" % number
+        url = "http://127.0.0.1:%d" % client
+        super().__init__(name, [
+            "etcd", "--name", name, "--data-dir", os.path.join(folder, name), "--listen-client-urls", url,
+            "--advertise-client-urls", url, "--listen-peer-urls", peers[name], "--initial-advertise-peer-urls", peers[name],
+            "--initial-cluster", ",".join("%s=%s" % item for item in peers.items()), "--initial-cluster-state", "new",
+            "--logger", "zap", "--log-level", "warn"], folder, client)
+        self.url = url
+
+    def is_ready(self):
+        try:
+            return "true" in self.get("/health")[1]
+        except OSError:
+            return False
+
+
+class Directors(harness.Cluster):
+    def __init__(self, build):
+        endpoints = ["tcp://127.0.0.1:%d" % harness.free_port() for _ in range(2)]
+        clients = [harness.free_port() for _ in range(3)]
+        etcd = {"endpoints": ["http://127.0.0.1:%d" % port for port in clients]}
+        super().__init__(build, director={"coordination": "etcd", "etcd": etcd})
+        peers = {"etcd-%d" % n: "http://127.0.0.1:%d" % harness.free_port() for n in (1, 2, 3)}
+        self.etcds = [Etcd(n, peers, self.folder, port) for n, port in zip((1, 2, 3), clients)]
+        for role in ("storage-node", "frontend"):
+            self.rewrite(role + ".conf", role + ".conf", r"^directors = .*$", "directors = %s;" % harness.conf_value(endpoints))
+        http = harness.free_port()
+        self.rewrite("director.conf", "director-2.conf", r"^listen = .*$", 'listen = "%s";' % endpoints[1])
+        self.rewrite("director-2.conf", "director-2.conf", r"^http_listen = .*$", 'http_listen = "127.0.0.1:%d";' % http)
+        self.rewrite("director.conf", "director.conf", r"^listen = .*$", 'listen = "%s";' % endpoints[0])
+        second = harness.Process("director-2", [self.program("tern-director"), "--config", self.path("director-2.conf")],
+                                 self.folder, http)
+        self.directors = [self.director, second]
+        self.processes = [self.frontend, *self.storages, *self.directors, *self.etcds]
+        self.ternctl = [self.program("ternctl"), "--director", endpoints[0], "--director", endpoints[1]]
+
+    def rewrite(self, name, into, pattern, text):
+        with open(self.path(name)) as conf:
+            old = conf.read()
+        new, count = re.subn(pattern, text, old, flags=re.M)
+        assert count == 1
+        with open(self.path(into), "w") as conf:
+            conf.write(new)
+
+    def start(self):
+        for process in (*self.etcds, self.directors[1]):
+            process.start(wait_ready=False)
+        return super().start()
+
+    def leaders(self):
+        """Those that lead; one that hangs says nothing."""
+        found = []
+        for director in self.directors:
+            try:
+                with_timeout = subprocess.run(["curl", "-s", "--max-time", "1", "http://127.0.0.1:%d/metrics" % director.http],
+                                              capture_output=True, text=True)
+                if re.search(r"^tern_director_leads 1$", with_timeout.stdout, re.M):
+                    found.append(director)
+            except OSError:
+                pass
+        return found
+
+    def leader(self):
+        return wait_for(lambda: self.leaders() or None, what="a leader")[0]
+
+    def problems(self):
+        """etcd logs a lot of its own about deaths; only what Tern says counts."""
+        etcds, self.processes = self.processes, [p for p in self.processes if p not in self.etcds]
+        try:
+            return super().problems()
+        finally:
+            self.processes = etcds
+
+
+@pytest.fixture(scope="module")
+def directors(build):
+    if shutil.which("etcd") is None:
+        pytest.skip("etcd is not installed")
+    cluster = Directors(build)
+    try:
+        cluster.start()
+        cluster.user = cluster.add_user()
+        cluster.mails = 0
+        yield cluster
+    finally:
+        for process in cluster.processes:
+            if process.is_running():
+                process.signal(signal.SIGCONT)
+        problems = cluster.stop()
+    assert not problems, problems
+
+
+def mail_flows(cluster):
+    cluster.mails += 1
+    wire.deliver(cluster, cluster.user, b"Subject: %d\r\n\r\nbody\r\n" % cluster.mails)
+    with wire.Imap(cluster, cluster.user, select="INBOX") as imap:
+        assert imap.exists("INBOX") == cluster.mails
+
+
+def add_domain(cluster, name):
+    """With a director or etcd just gone the first try may be in doubt: a person looks, and tries again."""
+    def added():
+        done = cluster.ctl("domain", "add", name, check=False)
+        return done.returncode == 0 or "already exists" in done.stderr
+    wait_for(added, what="domain " + name)
+    assert name in cluster.ctl("domain", "list").split()
+
+
+def test_one_leads(directors):
+    directors.leader()
+    assert len(directors.leaders()) == 1
+    add_domain(directors, "one.test")
+    for endpoint in directors.ternctl[2::2]:  # both show the same
+        def shown():
+            done = subprocess.run([directors.ternctl[0], "--director", endpoint, "domain", "list"], capture_output=True, text=True)
+            return "one.test" in done.stdout.split()
+        wait_for(shown, timeout=10, what="the domain at " + endpoint)
+    mail_flows(directors)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_leader_fails(directors, how):
+    old = directors.leader()
+    begun = time.monotonic()
+    if how == signal.SIGKILL:
+        old.kill()
+    else:
+        old.signal(how)
+    new = wait_for(lambda: [d for d in directors.leaders() if d is not old] or None, timeout=30, what="another leader",
+                   interval=0.02)[0]
+    assert time.monotonic() - begun < TAKE_OVER + LOADED
+    mail_flows(directors)
+    add_domain(directors, "after-%s.test" % how.name.lower())
+    if how == signal.SIGKILL:
+        old.start()
+    else:
+        old.signal(signal.SIGCONT)
+        time.sleep(0.3)
+    assert directors.leaders() == [new]
+
+
+def test_node_turns_to_the_other_director(directors):
+    """A storage node that starts needs a director to promote it: whichever is alive will do."""
+    for dead in directors.directors:
+        dead.kill()
+        directors.storage.kill()
+        directors.storage.start()
+        wait_for(lambda: directors.frontend.is_ready(), what="front-end ready")
+        mail_flows(directors)
+        dead.start()
+
+
+def test_etcd_member_fails(directors):
+    for etcd in directors.etcds[:2]:
+        etcd.kill()
+        add_domain(directors, "without-%s.test" % etcd.name)
+        mail_flows(directors)
+        etcd.start()
+
+
+def test_all_etcds_fail(directors):
+    before = directors.ctl("domain", "list")
+    for etcd in directors.etcds:
+        etcd.kill()
+    mail_flows(directors)
+    wait_for(lambda: not directors.leaders(), timeout=30, what="nobody leads")
+    begun = time.monotonic()
+    assert directors.ctl("domain", "add", "refused.test", check=False).returncode != 0
+    assert time.monotonic() - begun < 10
+    assert directors.ctl("domain", "list") == before
+    for etcd in directors.etcds:
+        etcd.start(wait_ready=False)
+    directors.leader()
+    add_domain(directors, "healed.test")
+    mail_flows(directors)
