@@ -50,7 +50,7 @@ static void set_body_options(rocksdb_options_t *o, const struct rocks *r)
     rocksdb_options_set_min_blob_size(o, BLOB_SIZE_MIN);
     rocksdb_options_set_blob_file_size(o, BLOB_FILE_SIZE);
     rocksdb_options_set_blob_compression_type(o, rocksdb_lz4_compression);
-    rocksdb_options_set_enable_blob_gc(o, 0); /* rocks_blobs.c turns it on and off */
+    rocksdb_options_set_enable_blob_gc(o, 0);          /* rocks_blobs.c turns it on and off */
     rocksdb_options_set_blob_gc_force_threshold(o, 1); /* never by itself */
     rocksdb_options_set_blob_cache(o, r->blob_cache);
 }
