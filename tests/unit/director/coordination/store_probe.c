@@ -9,6 +9,9 @@
 #include "store_probe.h"
 
 #include <string.h>
+#include <time.h>
+
+enum { PATIENCE_S = 40 };
 
 static void tell(struct probe *p, const struct coordination_row *rows, size_t count, uint64_t revision)
 {
@@ -75,9 +78,14 @@ void probe_close(struct probe *p)
 
 void probe_wait_done(struct probe *p, size_t count)
 {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_S;
     pthread_mutex_lock(&p->lock);
-    while (p->done_count < count)
-        pthread_cond_wait(&p->wake, &p->lock);
+    while (p->done_count < count) {
+        if (pthread_cond_timedwait(&p->wake, &p->lock, &until) != 0)
+            fail_msg("not done within %d s", PATIENCE_S);
+    }
     pthread_mutex_unlock(&p->lock);
 }
 
