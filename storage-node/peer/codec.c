@@ -5,6 +5,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/hash.h"
+#include "lib/base/log.h"
 #include "proto/replication.pb-c.h"
 
 /* ---- parts */
@@ -38,6 +39,30 @@ static uint64_t checksum(struct slice second, struct slice third)
 }
 
 /* ---- messages, out */
+
+bool peer_gather(struct partition *p, const struct replica_msg *msg, struct peer_entries *out)
+{
+    struct buf entry = { 0 }, body = { 0 };
+    while (out->count < msg->append.count && out->count < REPLICA_APPEND_COUNT_MAX) {
+        uint32_t i = out->count;
+        enum err err = partition_entry(p, msg->append.prev_index + 1 + i, &out->epochs[i], &entry, &body);
+        size_t bytes = out->entries.len + out->bodies.len + entry.len + body.len;
+        if (err != OK || (i > 0 && bytes > msg->append.bytes_max)) {
+            if (err != OK && err != ERR_NOT_FOUND)
+                log_error("peer", "an entry cannot be read: %s partition=%u index=%llu", err_text(err),
+                          partition_id(p), (unsigned long long)(msg->append.prev_index + 1 + i));
+            break;
+        }
+        out->entry_sizes[i] = (uint32_t)entry.len;
+        out->body_sizes[i] = (uint32_t)body.len;
+        buf_add_slice(&out->entries, buf_slice(&entry));
+        buf_add_slice(&out->bodies, buf_slice(&body));
+        out->count++;
+    }
+    buf_fini(&entry);
+    buf_fini(&body);
+    return out->count > 0 || msg->append.count == 0;
+}
 
 static void put_chunk(Tern__PeerMessage *m, const struct replica_msg *msg, struct buf *rows_out)
 {

@@ -23,6 +23,9 @@ struct peer_entries {
     struct buf entries, bodies; /* the second and third frame */
 };
 
+/* The Append's entries from memory or log, as many as its bound of bytes allows and one at least. False if
+ * there is none: they were cut meanwhile, and the core will ask for others. */
+bool peer_gather(struct partition *p, const struct replica_msg *msg, struct peer_entries *out);
 /* Every type but beats. `entries` (an Append's; else NULL) gives its buffers away; a chunk's handle points to
  * the struct slice of its rows. */
 void peer_encode(uint32_t partition, const struct peer_ends *ends, const struct replica_msg *msg,

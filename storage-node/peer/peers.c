@@ -29,39 +29,13 @@ struct peers {
 
 /* ---- out, on worker threads */
 
-/* The Append's entries, as many as its bound of bytes allows and one at least. False if there is none: they
- * were cut meanwhile, and the core will ask for others. */
-static bool gather(struct partition *p, const struct replica_msg *msg, struct peer_entries *out)
-{
-    struct buf entry = { 0 }, body = { 0 };
-    while (out->count < msg->append.count && out->count < REPLICA_APPEND_COUNT_MAX) {
-        uint32_t i = out->count;
-        enum err err = partition_entry(p, msg->append.prev_index + 1 + i, &out->epochs[i], &entry, &body);
-        size_t bytes = out->entries.len + out->bodies.len + entry.len + body.len;
-        if (err != OK || (i > 0 && bytes > msg->append.bytes_max)) {
-            if (err != OK && err != ERR_NOT_FOUND)
-                log_error("peers", "an entry cannot be read: %s partition=%u index=%llu", err_text(err),
-                          partition_id(p), (unsigned long long)(msg->append.prev_index + 1 + i));
-            break;
-        }
-        out->entry_sizes[i] = (uint32_t)entry.len;
-        out->body_sizes[i] = (uint32_t)body.len;
-        buf_add_slice(&out->entries, buf_slice(&entry));
-        buf_add_slice(&out->bodies, buf_slice(&body));
-        out->count++;
-    }
-    buf_fini(&entry);
-    buf_fini(&body);
-    return out->count > 0 || msg->append.count == 0;
-}
-
 static void send_message(void *arg, struct partition *p, const struct replica_msg *msg)
 {
     struct peers *peers = arg;
     struct peer_ends ends = { .from = peers->self, .to = msg->peer };
     struct buf frames[LINK_FRAMES];
     struct peer_entries *entries = msg->type == REPLICA_MSG_APPEND ? NEW(struct peer_entries) : NULL;
-    if (entries == NULL || gather(p, msg, entries)) {
+    if (entries == NULL || peer_gather(p, msg, entries)) {
         peer_encode(partition_id(p), &ends, msg, entries, frames);
         link_send(peers->data, msg->peer.id, frames);
     }
