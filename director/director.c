@@ -206,6 +206,7 @@ static void *run(void *arg)
         run_events(d, list);
         if (coordination_leads(d->coordination))
             create_partitions(d, now);
+        repair_copies(d, now);
         publish_expire(&d->publish, now);
         tell_subscribers(d);
         update_gauges(d, now);
@@ -300,6 +301,7 @@ static void dispose(struct director *d)
     events_fini(&d->events);
     publish_fini(&d->publish);
     map_fini(&d->map);
+    free(d->short_since);
     free(d);
 }
 
@@ -307,6 +309,7 @@ enum err director_start(const struct director_options *options, struct director 
 {
     struct director *d = NEW(struct director);
     d->options = *options;
+    d->started_mono_ms = clock_mono_ms();
     d->coordination = options->coordination;
     d->waiting_tail = &d->waiting;
     events_init(&d->events);

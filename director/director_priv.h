@@ -37,7 +37,10 @@ struct director {
         *waiting; /* decided by the store, the picture not yet there; in the order of their answers */
     struct change **waiting_tail;
     size_t changes_open; /* submitted and not finished */
-    size_t creating;     /* transactions of the first placement under way */
+    size_t repairing;    /* changes of repair.c under way */
+    uint64_t next_repair_ms, started_mono_ms;
+    uint64_t *short_since; /* by partition: since when copies are missing, 0: none is (repair.c) */
+    size_t creating;       /* transactions of the first placement under way */
 
     struct figures figures;
 };
@@ -108,6 +111,8 @@ void on_setting_put(struct director *d, struct rpc_request *request);
 MUST_CHECK enum err create_cluster(struct director *d);
 /* Give every partition its first configuration once enough nodes are there. Called every turn. */
 void create_partitions(struct director *d, uint64_t now_mono_ms);
+/* Make missing copies anew. Called every turn (repair.c). */
+void repair_copies(struct director *d, uint64_t now_mono_ms);
 /* Why partitions are not placed, in `out`; empty if they are. */
 void create_problem(struct director *d, uint64_t now_mono_ms, struct buf *out);
 

@@ -30,6 +30,7 @@ struct config {
     int64_t copies;
     int64_t min_members;
     int64_t initial_nodes;
+    uint64_t repair_after_ms;
 };
 
 static const struct config_key keys[] = {
@@ -55,6 +56,9 @@ static const struct config_key keys[] = {
                    "in-sync copies a partition needs to take writes; 0: 1 for one or two copies, else 2"),
     CONFIG_KEY_INT(struct config, initial_nodes, "initial_nodes", "1", 1, MAP_NODES_MAX,
                    "storage nodes that must be there before partitions are placed for the first time"),
+    CONFIG_KEY_DURATION(struct config, repair_after_ms, "repair_after", "10m", 0,
+                        UINT64_C(30) * 24 * 3600 * 1000,
+                        "a copy that is missing so long is made anew on another node"),
 };
 static const struct config_table table = CONFIG_TABLE(struct config, keys);
 
@@ -184,6 +188,7 @@ static void run(const struct config *config, struct state *state, void *zmq)
                                         .copies = (uint32_t)config->copies,
                                         .min_members = (uint32_t)config->min_members,
                                         .initial_nodes = (uint32_t)config->initial_nodes,
+                                        .repair_after_ms = config->repair_after_ms,
                                         .drain_timeout_ms = config->common.drain_timeout_ms };
     enum err err = director_start(&options, &director);
     if (err != OK)

@@ -23,6 +23,8 @@ struct map_node {
     uint64_t heard_mono_ms; /* 0: not since this director started */
     uint64_t heard_real_ms;
     uint64_t disk_total, disk_free;
+    uint64_t map_version; /* the one it had at its last hello */
+    uint32_t not_active;  /* partitions that one makes it primary of and that it does not serve yet */
 };
 
 struct map_domain {

@@ -40,6 +40,8 @@ static void heard(struct map_node *node, const Tern__NodeHelloRequest *hello)
     node->heard_real_ms = clock_real_ms();
     node->disk_total = hello->disk_total;
     node->disk_free = hello->disk_free;
+    node->map_version = hello->map_version;
+    node->not_active = hello->not_active;
 }
 
 static void answer_hello(struct director *d, struct rpc_request *request, uint32_t id)

@@ -40,6 +40,15 @@ static void on_conf_decided(struct director *d, struct change *change, enum err 
         answer(d, request, ERR_UNAVAILABLE, "the coordination store does not answer", NULL);
 }
 
+/* A node that comes back: its copy is wanted unless there are enough without it (ERR_LIMIT: it may be
+ * deleted) or will be once the learners have caught up (ERR_CONFLICT: it asks again). */
+static enum err judge_return(const struct director *d, const struct conf *conf)
+{
+    if (conf->member_count >= d->map.copies)
+        return ERR_LIMIT;
+    return conf->member_count + conf->learner_count >= d->map.copies ? ERR_CONFLICT : OK;
+}
+
 /* A refusal is answered behind a read barrier: by then the picture is at least as new as the request. */
 static void ask_store(struct director *d, struct rpc_request *request, uint32_t partition,
                       const struct conf_request *asked)
@@ -53,6 +62,9 @@ static void ask_store(struct director *d, struct rpc_request *request, uint32_t 
     enum err judged = ERR_EXISTS;
     if (asked->change != TERN__CONF_CHANGE__CONF_READ)
         judged = conf_change(current, asked, map_find_node(&d->map, asked->subject) != NULL, &next);
+    if (judged == OK && asked->change == TERN__CONF_CHANGE__CONF_ADD_LEARNER &&
+        asked->asker == asked->subject)
+        judged = judge_return(d, current);
     change->answer = judged == ERR_EXISTS ? OK : judged;
     if (judged == OK) {
         Tern__PartitionConf proto;

@@ -200,7 +200,12 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
     info.beat_endpoint = (char *)c->options.beat_endpoint;
     info.machine_version = MACHINE_VERSION;
     request.node = &info;
-    request.map_version = map_holder_version(c->options.map);
+    struct map_ref *ref = map_holder_get(c->options.map);
+    if (ref != NULL) { /* the count goes with its map's version */
+        request.map_version = map_ref_map(ref)->version;
+        request.not_active = c->options.not_active(c->options.arg, map_ref_map(ref));
+    }
+    map_ref_release(&ref);
     if (statvfs(c->options.data, &disk) == 0) {
         request.disk_total = (uint64_t)disk.f_blocks * disk.f_frsize;
         request.disk_free = (uint64_t)disk.f_bavail * disk.f_frsize;
@@ -348,6 +353,13 @@ static void take_ask_answer(struct control *c, const struct partition_ask *ask, 
         tern__conf_change_response__free_unpacked(response, NULL);
 }
 
+/* There are enough copies without this node's, so that is deleted. */
+static void take_unwanted(struct control *c, const struct partition_ask *ask, const struct rpc_call *call)
+{
+    take_ask_answer(c, ask, call->response);
+    worker_pool_drop(c->workers, ask->partition);
+}
+
 static void ask_fiber(void *arg)
 {
     struct ask_job *job = arg;
@@ -364,6 +376,8 @@ static void ask_fiber(void *arg)
     enum err err = c->stopping ? ERR_CANCELLED : call_director(c, &call);
     if (err == OK && (call.status == OK || call.status == ERR_CONFLICT))
         take_ask_answer(c, &job->ask, call.response);
+    else if (err == OK && call.status == ERR_LIMIT && job->ask.type == REPLICA_ASK_ADD_LEARNER)
+        take_unwanted(c, &job->ask, &call);
     else if (err == OK)
         log_warn("control", "the director refuses a change of partition=%u: %s %s", job->ask.partition,
                  err_text(call.status), call.detail);

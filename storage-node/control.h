@@ -31,6 +31,9 @@ struct control_options {
     struct worker_pool *(*on_identity)(void *arg, uint32_t node_id);
     /* On the control thread, before a new map's configurations. */
     void (*on_map)(void *arg, const Tern__Map *map);
+    /* On the control thread: partitions that the map makes this node primary of and that it does not serve.
+     */
+    uint32_t (*not_active)(void *arg, const Tern__Map *map);
     /* On the control thread, every hello: free bytes of the disk. */
     void (*on_disk)(void *arg, uint64_t free_bytes);
     void *arg;

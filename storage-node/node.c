@@ -148,6 +148,18 @@ static struct worker_pool *on_identity(void *arg, uint32_t node_id)
     return workers;
 }
 
+static uint32_t not_active(void *arg, const Tern__Map *map)
+{
+    struct node *n = arg;
+    uint32_t count = 0;
+    for (size_t i = 0; i < map->n_partitions; i++) {
+        const Tern__PartitionConf *conf = map->partitions[i];
+        count += conf->primary == n->identity.node_id && conf->partition < PARTITION_COUNT_MAX &&
+                 !atomic_load(&directory_get(n->directory, conf->partition)->active);
+    }
+    return count;
+}
+
 static void on_disk(void *arg, uint64_t free_bytes)
 {
     struct node *n = arg;
@@ -183,6 +195,7 @@ static enum err start_control(struct node *n)
         .data = n->config->data,
         .on_identity = on_identity,
         .on_map = on_map,
+        .not_active = not_active,
         .on_disk = on_disk,
         .arg = n,
     };

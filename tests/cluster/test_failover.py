@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three storage nodes with a copy of everything each: any one may die or hang while mail comes in and is read, and nothing that
 was acknowledged is lost or doubled (P1, P2, P3), service is back in seconds, and the node that returns catches up."""
+import shutil
 import signal
 import threading
 import time
@@ -8,6 +9,7 @@ import time
 import pytest
 
 import conftest
+import harness
 import wire
 from harness import wait_for
 from test_promises import ImapWriter, SmtpWriter, numbered
@@ -113,6 +115,34 @@ def test_failover(trio):
     assert max(pauses) < PAUSE_MAX, pauses
     assert not reader.mistakes, reader.mistakes[:10]
     check(cluster, user, writers)
+
+
+def test_new_disk(build):
+    """A node that lost its disk is another node (R26): after `repair_after` it gets copies of everything, and counts."""
+    cluster = harness.Cluster(build, storages=3, partitions=4, director={"repair_after": "2s"})
+    try:
+        cluster.start()
+        user = cluster.add_user()
+        for i in range(20):
+            wire.deliver(cluster, user, numbered("m%d" % i, 100000))
+        lost, other = cluster.storages[2], cluster.storages[1]
+        lost.kill()
+        shutil.rmtree(cluster.path("storage-3"))
+        lost.start(wait_ready=False)
+        wait_for(lambda: whole(cluster), 60, "every copy is made anew")
+        assert len(cluster.ctl_json("node", "list")) == 4
+        other.kill()  # now the new copies are needed
+        lost.wait_ready()
+        wire.deliver(cluster, user, numbered("last"))
+        cluster.storage.kill()  # one of three: reads and writes end (min_members), nothing is invented
+        other.start(wait_ready=False)
+        cluster.storage.start()
+        with wire.Imap(cluster, user, select="INBOX") as imap:
+            got = [data["ENVELOPE"][1].decode() for data in imap.fetch("1:*", "(ENVELOPE)").values()]
+        assert got == ["m%d" % i for i in range(20)] + ["last"]
+    finally:
+        problems = cluster.stop()
+    assert not problems, problems
 
 
 def check(cluster, user, writers):

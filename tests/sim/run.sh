@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The simulations: replication on a virtual cluster, and one storage node with power cuts at any write.
+# The simulations: replication on a virtual cluster, one storage node with power cuts at any write, and three of them.
 # Usage: tests/sim/run.sh [--build DIR] [--seeds A:B]     without --seeds: the smoke runs (under 20 s each)
 set -eu
 cd "$(dirname "$0")/../.."
@@ -14,7 +14,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 status=0
-for sim in replica_sim storage_sim; do
+for sim in replica_sim storage_sim cluster_sim; do
     program=$build/tests/$sim
     if [ ! -x "$program" ]; then
         echo "$program is not built: cmake --build $build --target $sim" >&2

@@ -58,12 +58,13 @@ bool check_converged(struct cluster *c)
 static uint64_t hash_rows(struct cluster *c, struct node *n, enum kv_family family, bool *found)
 {
     struct buf lower = { 0 }, upper = { 0 };
-    uint64_t hash = 0;
+    uint64_t hash = 0, count = 0;
     machine_key_range(PARTITION, &lower, &upper);
     struct kv_iter *it = kv_iter_new(n->kv, NULL, family, buf_slice(&lower), buf_slice(&upper));
     for (bool on = kv_iter_seek(it, buf_slice(&lower)); on; on = kv_iter_next(it)) {
         uint64_t parts[3] = { hash, hash_xxh3(kv_iter_key(it)), hash_xxh3(kv_iter_value(it)) };
         hash = hash_xxh3(slice_of(parts, sizeof parts));
+        count++;
         for (uint32_t i = 0; i < c->write_count && family == KV_STATE; i++) {
             struct slice key = kv_iter_key(it);
             if (memmem(key.data, key.len, c->writes[i].request_id, REQUEST_ID_SIZE) != NULL)
@@ -72,6 +73,8 @@ static uint64_t hash_rows(struct cluster *c, struct node *n, enum kv_family fami
     }
     if (kv_iter_err(it) != OK)
         cluster_fail(c, "node %u: rows cannot be read", n->id);
+    if (family == KV_BODY && count < c->acked)
+        cluster_fail(c, "node %u has lost bodies", n->id);
     kv_iter_free(&it);
     buf_fini(&lower);
     buf_fini(&upper);
