@@ -126,10 +126,13 @@ def test_new_disk(build):
         for i in range(20):
             wire.deliver(cluster, user, numbered("m%d" % i, 100000))
         lost, other = cluster.storages[2], cluster.storages[1]
+        before = cluster.ctl_json("node", "list")
         lost.kill()
         shutil.rmtree(cluster.path("storage-3"))
         lost.start(wait_ready=False)
-        wait_for(lambda: whole(cluster), 60, "every copy is made anew")
+        gone = next(node["id"] for node in before if node["name"] == "n3")
+        wait_for(lambda: all(len(p["members"]) == 3 and gone not in p["members"] for p in cluster.ctl_json("partition", "list")),
+                 60, "every copy is made anew")
         assert len(cluster.ctl_json("node", "list")) == 4
         other.kill()  # now the new copies are needed
         lost.wait_ready()
