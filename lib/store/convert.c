@@ -34,3 +34,19 @@ ProtobufCBinaryData uids_write(const struct uidset *uids, struct arena *arena)
     buf_fini(&buf);
     return pb_bytes(copy);
 }
+
+void uids_take(struct uidset *from, uint32_t most, struct uidset *part)
+{
+    uidset_clear(part);
+    if (uidset_count(from) <= most) {
+        uidset_copy(from, part);
+        uidset_clear(from);
+        return;
+    }
+    uint32_t last = uidset_at(from, most - 1);
+    struct uidset below = { 0 };
+    uidset_add_range(&below, 1, last);
+    uidset_intersect(from, &below, part);
+    uidset_remove_range(from, 1, last);
+    uidset_fini(&below);
+}

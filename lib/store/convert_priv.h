@@ -26,5 +26,7 @@ char **texts_write(const struct slice *texts, size_t count, struct arena *arena)
 MUST_CHECK enum err uids_read(ProtobufCBinaryData bytes, struct uidset *out);
 /* A set as bytes in the arena. */
 ProtobufCBinaryData uids_write(const struct uidset *uids, struct arena *arena);
+/* Move the first `most` members of *from to *part (both initialised; *part is replaced). */
+void uids_take(struct uidset *from, uint32_t most, struct uidset *part);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading messages in pages. The page behind the current one is asked for before the current one is handed
- * out, so that the storage node reads while the session writes; that is all the credit there is, so a slow
- * client holds back at most two pages. */
+/* Reading messages in pages. The set is cut into segments, and each segment is read page by page; what comes
+ * next is asked for before the current page is handed out, so that the storage node reads while the session
+ * writes. Bodies are read in two segments of about a page each at once, by two of the node's readers. That is
+ * all the credit there is: a slow client holds back at most LANES_MAX + 1 pages. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,13 +10,27 @@
 #include "lib/base/log.h"
 #include "lib/store/message_priv.h"
 
-enum { PAGE_BYTES_DEFAULT = FETCH_PAGE_MAX };
+enum {
+    PAGE_BYTES_DEFAULT = FETCH_PAGE_MAX,
+    LANES_MAX = 2,           /* segments under way */
+    SEGMENT_UIDS_FIRST = 32, /* of bodies whose size is not known yet */
+    SEGMENT_UIDS_MAX = 5000,
+};
+
+/* Consecutive messages, and the request for their next page. */
+struct segment {
+    struct uidset uids; /* what is left of it */
+    struct page_call *call;
+};
 
 struct fetch {
     struct store *store;
     struct fetch_options options;
-    struct uidset uids;     /* what is left */
-    struct page_call *next; /* NULL: nothing left */
+    struct uidset uids;                 /* what no segment has yet */
+    struct segment segments[LANES_MAX]; /* in the order of their UIDs */
+    uint32_t segment_count;
+    uint32_t lanes;        /* most segments at once */
+    uint32_t segment_uids; /* how many messages the next one takes */
 };
 
 bool fetch_page_next(struct fetch_page *page, struct row *out)
@@ -43,16 +58,21 @@ void fetch_page_fini(struct fetch_page *page)
     *page = (struct fetch_page){ 0 };
 }
 
-static struct page_call *begin_page(struct fetch *f)
+static uint32_t page_bytes(const struct fetch *f)
+{
+    return f->options.page_bytes != 0 ? f->options.page_bytes : PAGE_BYTES_DEFAULT;
+}
+
+static struct page_call *begin_page(struct fetch *f, const struct uidset *uids)
 {
     struct page_call *p = NEW(struct page_call);
     tern__fetch_request__init(&p->request);
-    uidset_encode(&f->uids, &p->uids);
+    uidset_encode(uids, &p->uids);
     p->request.account = f->options.account.id;
     p->request.mailbox = f->options.mailbox;
     p->request.uids = pb_bytes(buf_slice(&p->uids));
     p->request.items = f->options.items;
-    p->request.max_bytes = f->options.page_bytes != 0 ? f->options.page_bytes : PAGE_BYTES_DEFAULT;
+    p->request.max_bytes = page_bytes(f);
     p->request.changed_since = f->options.changed_since;
     p->call.method = METHOD_FETCH;
     p->call.partition = f->options.account.home;
@@ -61,15 +81,36 @@ static struct page_call *begin_page(struct fetch *f)
     return p;
 }
 
+/* Keep as many segments under way as there are lanes. */
+static void begin_segments(struct fetch *f)
+{
+    while (f->segment_count < f->lanes && !uidset_is_empty(&f->uids)) {
+        struct segment *s = &f->segments[f->segment_count++];
+        *s = (struct segment){ 0 };
+        uids_take(&f->uids, f->segment_uids, &s->uids);
+        s->call = begin_page(f, &s->uids);
+    }
+}
+
+static void end_segment(struct fetch *f)
+{
+    uidset_fini(&f->segments[0].uids);
+    page_call_free(&f->segments[0].call);
+    f->segment_count--;
+    memmove(f->segments, f->segments + 1, f->segment_count * sizeof f->segments[0]);
+}
+
 struct fetch *fetch_new(struct store *store, const struct fetch_options *options)
 {
     struct fetch *f = NEW(struct fetch);
+    bool bodies = (options->items & ROW_BODY) != 0;
     f->store = store;
     f->options = *options;
+    f->lanes = bodies ? LANES_MAX : 1;
+    f->segment_uids = bodies ? SEGMENT_UIDS_FIRST : UINT32_MAX;
     uidset_copy(options->uids, &f->uids);
     f->options.uids = &f->uids;
-    if (!uidset_is_empty(&f->uids))
-        f->next = begin_page(f);
+    begin_segments(f);
     return f;
 }
 
@@ -90,27 +131,57 @@ static enum err read_page(struct page_call *p, struct fetch_page *out)
     return OK;
 }
 
+/* Aim the next segments at three quarters of a page, by what these `count` messages took. */
+static void learn_size(struct fetch *f, uint64_t count, size_t bytes)
+{
+    if (f->lanes == 1 || count == 0 || bytes == 0)
+        return;
+    uint64_t aim = count * (page_bytes(f) / 4 * 3) / bytes;
+    f->segment_uids = aim < 1 ? 1 : aim > SEGMENT_UIDS_MAX ? SEGMENT_UIDS_MAX : (uint32_t)aim;
+}
+
+/* Take what the page holds off the first segment. ERR_PROTOCOL if it does not advance: it would go round for
+ * ever. */
+static enum err advance(struct fetch *f, const struct fetch_page *page)
+{
+    struct segment *s = &f->segments[0];
+    uint64_t before = uidset_count(&s->uids);
+    if (page->next_uid != 0 && page->next_uid <= uidset_min(&s->uids))
+        return ERR_PROTOCOL;
+    if (page->next_uid != 0)
+        uidset_remove_range(&s->uids, 1, page->next_uid - 1);
+    else
+        uidset_clear(&s->uids);
+    learn_size(f, before - uidset_count(&s->uids), page->rows.rest.len);
+    if (uidset_is_empty(&s->uids))
+        end_segment(f);
+    else
+        s->call = begin_page(f, &s->uids);
+    return OK;
+}
+
 enum err fetch_next(struct fetch *f, struct fetch_page *page_out)
 {
-    if (f->next == NULL)
+    if (f->segment_count == 0)
         return ERR_NOT_FOUND;
-    struct page_call *p = f->next;
-    f->next = NULL;
+    struct page_call *p = f->segments[0].call;
+    f->segments[0].call = NULL;
     enum err err = read_page(p, page_out);
     if (err != OK) {
         page_call_free(&p);
+    } else {
+        err = advance(f, page_out);
+        if (err != OK)
+            fetch_page_fini(page_out);
+    }
+    if (err != OK) {
+        while (f->segment_count > 0)
+            end_segment(f);
+        uidset_clear(&f->uids);
         return err;
     }
-    if (page_out->next_uid != 0) {
-        /* A page that does not advance would go round for ever. */
-        if (page_out->next_uid <= uidset_min(&f->uids)) {
-            fetch_page_fini(page_out);
-            return ERR_PROTOCOL;
-        }
-        uidset_remove_range(&f->uids, 1, page_out->next_uid - 1);
-        if (!uidset_is_empty(&f->uids))
-            f->next = begin_page(f);
-    }
+    begin_segments(f);
+    page_out->next_uid = f->segment_count > 0 ? uidset_min(&f->segments[0].uids) : 0;
     return OK;
 }
 
@@ -118,7 +189,8 @@ void fetch_free(struct fetch **f)
 {
     if (*f == NULL)
         return;
-    page_call_free(&(*f)->next);
+    while ((*f)->segment_count > 0)
+        end_segment(*f);
     uidset_fini(&(*f)->uids);
     free(*f);
     *f = NULL;

@@ -5,23 +5,6 @@
 
 #include "lib/store/message_priv.h"
 
-/* Move the first `most` members of *from to *part (both initialised). */
-static void take_part(struct uidset *from, uint32_t most, struct uidset *part)
-{
-    uidset_clear(part);
-    if (uidset_count(from) <= most) {
-        uidset_copy(from, part);
-        uidset_clear(from);
-        return;
-    }
-    uint32_t last = uidset_at(from, most - 1);
-    struct uidset below = { 0 };
-    uidset_add_range(&below, 1, last);
-    uidset_intersect(from, &below, part);
-    uidset_remove_range(from, 1, last);
-    uidset_fini(&below);
-}
-
 /* ---- flags */
 
 static enum err store_part(struct store *store, const struct store_flags_request *r,
@@ -64,7 +47,7 @@ enum err store_flags(struct store *store, const struct store_flags_request *requ
     *out = (struct store_flags_result){ 0 };
     uidset_copy(request->uids, &left);
     while (err == OK && !uidset_is_empty(&left)) {
-        take_part(&left, STORE_UIDS_MAX, &part);
+        uids_take(&left, STORE_UIDS_MAX, &part);
         err = store_part(store, request, &part, arena, out);
     }
     uidset_fini(&left);
@@ -108,7 +91,7 @@ enum err store_expunge(struct store *store, struct account_ref account, uint64_t
     uidset_copy(uids, &left);
     while (err == OK && !uidset_is_empty(&left)) {
         Tern__ExpungeRequest request = TERN__EXPUNGE_REQUEST__INIT;
-        take_part(&left, EXPUNGE_UIDS_MAX, &part);
+        uids_take(&left, EXPUNGE_UIDS_MAX, &part);
         buf_clear(&encoded);
         uidset_encode(&part, &encoded);
         request.account = account.id;

@@ -347,6 +347,46 @@ static void pages_follow_each_other(void **state)
     fake_run(read_pages);
 }
 
+/* Bodies are asked for in two segments at once; the rows come in order all the same, and only the last page
+ * says that nothing is left. */
+static void read_bodies(void)
+{
+    struct uidset uids = { 0 };
+    uidset_add_range(&uids, 1, 1000);
+    uidset_remove_range(&uids, 500, 599);
+    struct fetch_options options = {
+        .account = { 7, 1 }, .mailbox = 5, .uids = &uids, .items = ROW_BODY, .page_bytes = 300
+    };
+    struct fetch *f = fetch_new(store, &options);
+    struct uidset got = { 0 };
+    struct fetch_page page;
+    bool more = true;
+    enum err err;
+    while ((err = fetch_next(f, &page)) == OK) {
+        struct row row;
+        assert_true(more);
+        more = page.next_uid != 0;
+        while (fetch_page_next(&page, &row)) {
+            assert_true(row.uid > uidset_max(&got));
+            uidset_add(&got, row.uid);
+        }
+        assert_true(!more || page.next_uid > uidset_max(&got));
+        fetch_page_fini(&page);
+    }
+    assert_int_equal(err, ERR_NOT_FOUND);
+    assert_false(more);
+    assert_true(uidset_eq(&got, &uids));
+    fetch_free(&f);
+    uidset_fini(&got);
+    uidset_fini(&uids);
+}
+
+static void bodies_come_in_order(void **state)
+{
+    (void)state;
+    fake_run(read_bodies);
+}
+
 /* ---- splitting */
 
 static void split_store(void)
@@ -401,6 +441,7 @@ int main(void)
         TEST(a_failing_partition_is_told_apart),
         TEST(many_targets_are_split),
         TEST(pages_follow_each_other),
+        TEST(bodies_come_in_order),
         TEST(large_sets_are_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
