@@ -88,6 +88,7 @@ def main():
     plan = plans.SMOKE if arguments.smoke else plans.FULL
     shutil.rmtree(arguments.work, ignore_errors=True)
     os.makedirs(arguments.work)
+    about = conditions.describe(arguments.work)
     sides, started, problems, benches, failed = [], [], [], [], 1
     try:
         sides.append(Tern(arguments.build, arguments.work))
@@ -100,7 +101,6 @@ def main():
     finally:
         for side in started:
             problems.append(side.stop())
-    about = conditions.describe(arguments.work)
     if not arguments.smoke:
         say("raw figures: " + save(benches, about))
         print(report.table(benches))

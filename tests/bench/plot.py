@@ -24,6 +24,7 @@ def draw(metrics, path):
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: "%g" % value))
     axes.set_yticks(list(rows), [metric.title for metric in metrics], fontsize=8)
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.axvline(1, color="black", linewidth=0.8)
     axes.grid(axis="x", alpha=0.3)
