@@ -52,16 +52,16 @@ static void set_body_options(rocksdb_options_t *o, const struct rocks *r)
     rocksdb_options_set_blob_compression_type(o, rocksdb_lz4_compression);
     rocksdb_options_set_enable_blob_gc(o, 0);          /* rocks_blobs.c turns it on and off */
     rocksdb_options_set_blob_gc_force_threshold(o, 1); /* never by itself */
-    rocksdb_options_set_blob_cache(o, r->blob_cache);
 }
 
-/* A quarter of the memory for what is not yet flushed, an eighth for bodies read, the rest for blocks. */
+/* A quarter of the memory for what is not yet flushed, the rest for blocks. Bodies have no cache of their
+ * own: the kernel keeps the files, and filling a second cache cost a FETCH of a large mailbox more than it
+ * ever gave back. */
 void rocks_options_init(struct rocks *r, const struct kv_options *options)
 {
     size_t memory = options->memory_limit < MEMORY_LIMIT_MIN ? MEMORY_LIMIT_MIN : options->memory_limit;
     size_t buffers = memory / 4;
-    r->blob_cache = rocksdb_cache_create_lru(memory / 8);
-    r->block_cache = rocksdb_cache_create_lru(memory - buffers - memory / 8);
+    r->block_cache = rocksdb_cache_create_lru(memory - buffers);
 
     rocksdb_options_t *o = common_options(r);
     rocksdb_options_set_create_if_missing(o, 1);
@@ -106,5 +106,4 @@ void rocks_options_fini(struct rocks *r)
         rocksdb_options_destroy(r->family_options[family]);
     rocksdb_options_destroy(r->db_options);
     rocksdb_cache_destroy(r->block_cache);
-    rocksdb_cache_destroy(r->blob_cache);
 }

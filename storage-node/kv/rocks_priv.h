@@ -14,7 +14,7 @@ struct rocks {
     rocksdb_column_family_handle_t *families[KV_FAMILY_COUNT];
     rocksdb_options_t *db_options;
     rocksdb_options_t *family_options[KV_FAMILY_COUNT];
-    rocksdb_cache_t *block_cache, *blob_cache;
+    rocksdb_cache_t *block_cache;
     rocksdb_readoptions_t *read; /* the newest state */
     rocksdb_writeoptions_t *write;
     struct rocks_blobs *blobs;
