@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Handing work to the workers, from any thread. */
+#include <stdlib.h>
+
+#include "lib/base/alloc.h"
+#include "storage-node/partition/worker_priv.h"
+
+static void push_to(struct worker *w, struct inbox_item *item, enum item_kind kind)
+{
+    item->kind = kind;
+    inbox_push(&w->inbox, item);
+}
+
+static struct worker *worker_of(struct worker_pool *pool, uint32_t partition)
+{
+    return &pool->workers[partition % pool->options.workers];
+}
+
+/* On the log writer's thread: one push a worker and batch. */
+static void give_back(void *arg, struct inbox_item *jobs)
+{
+    struct worker_pool *pool = arg;
+    struct inbox_chain chains[WORKERS_MAX] = { 0 };
+    while (jobs != NULL) {
+        struct inbox_item *next = jobs->next;
+        jobs->kind = ITEM_WRITTEN;
+        inbox_chain_add(&chains[partition_id(((struct log_job *)jobs)->partition) % pool->options.workers],
+                        jobs);
+        jobs = next;
+    }
+    for (uint32_t i = 0; i < pool->options.workers; i++)
+        inbox_push_chain(&pool->workers[i].inbox, &chains[i]);
+}
+
+struct worker_pool *worker_pool_start(const struct worker_pool_options *options)
+{
+    struct worker_pool *pool = xcalloc(1, sizeof *pool + options->workers * sizeof pool->workers[0]);
+    pool->options = *options;
+    pool->log_writer = log_writer_start(options->kv, give_back, pool);
+    for (uint32_t i = 0; i < options->workers; i++)
+        worker_start(pool, i);
+    return pool;
+}
+
+void worker_pool_stop(struct worker_pool **out)
+{
+    struct worker_pool *pool = *out;
+    if (pool == NULL)
+        return;
+    for (uint32_t i = 0; i < pool->options.workers; i++)
+        push_to(&pool->workers[i], &pool->workers[i].stop_item, ITEM_STOP);
+    for (uint32_t i = 0; i < pool->options.workers; i++)
+        pthread_join(pool->workers[i].thread, NULL);
+    log_writer_stop(&pool->log_writer);
+    for (uint32_t i = 0; i < pool->options.workers; i++)
+        worker_free(&pool->workers[i]);
+    free(pool);
+    *out = NULL;
+}
+
+void worker_pool_push(struct worker_pool *pool, struct partition_request *request)
+{
+    push_to(worker_of(pool, request->partition), &request->item, ITEM_REQUEST);
+}
+
+void worker_pool_conf(struct worker_pool *pool, uint32_t partition, const struct replica_conf *conf,
+                      uint64_t ask_id, uint8_t min_members)
+{
+    struct conf_item *c = NEW(struct conf_item);
+    c->partition = partition;
+    c->conf = *conf;
+    c->ask_id = ask_id;
+    c->min_members = min_members;
+    push_to(worker_of(pool, partition), &c->item, ITEM_CONF);
+}
+
+void worker_message_free(struct worker_message *m)
+{
+    for (uint32_t i = 0; m->msg.type == REPLICA_MSG_APPEND && i < m->msg.append.count; i++)
+        log_entry_unref(m->entries[i].handle);
+    free(m->entries);
+    buf_fini(&m->rows);
+    free(m);
+}
+
+void worker_pool_message(struct worker_pool *pool, struct worker_message *m)
+{
+    atomic_fetch_add(&pool->message_bytes, m->size);
+    push_to(worker_of(pool, m->partition), &m->item, ITEM_MESSAGE);
+}
+
+size_t worker_pool_message_bytes(const struct worker_pool *pool)
+{
+    return atomic_load(&pool->message_bytes);
+}
+
+void worker_pool_beats(struct worker_pool *pool, const struct beats *beats)
+{
+    for (uint32_t i = 0; i < pool->options.workers; i++) {
+        struct beats_item *b = xcalloc(1, sizeof *b + beats->count * sizeof b->parts[0]);
+        b->beats = *beats;
+        b->beats.count = 0;
+        b->beats.parts = b->parts;
+        for (size_t k = 0; k < beats->count; k++) {
+            if (beats->parts[k].partition % pool->options.workers == i)
+                b->parts[b->beats.count++] = beats->parts[k];
+        }
+        if (b->beats.count > 0)
+            push_to(&pool->workers[i], &b->item, ITEM_BEATS);
+        else
+            free(b);
+    }
+}
+
+void worker_pool_drop(struct worker_pool *pool, uint32_t partition)
+{
+    struct drop_item *d = NEW(struct drop_item);
+    d->partition = partition;
+    push_to(worker_of(pool, partition), &d->item, ITEM_DROP);
+}
+
+uint32_t worker_pool_count(const struct worker_pool *pool)
+{
+    return pool->options.workers;
+}
+
+const struct worker_stats *worker_pool_get_stats(const struct worker_pool *pool, uint32_t i)
+{
+    return &pool->workers[i].stats;
+}
+
+const struct log_writer_stats *worker_pool_log_stats(const struct worker_pool *pool)
+{
+    return log_writer_get_stats(pool->log_writer);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker thread and the pool it belongs to. worker.c is what runs on the thread; worker_pool.c is what
+ * others call. */
+#ifndef STORAGE_NODE_PARTITION_WORKER_PRIV_H
+#define STORAGE_NODE_PARTITION_WORKER_PRIV_H
+
+#include <pthread.h>
+
+#include "storage-node/partition/worker.h"
+
+enum item_kind { ITEM_REQUEST, ITEM_WRITTEN, ITEM_CONF, ITEM_MESSAGE, ITEM_BEATS, ITEM_DROP, ITEM_STOP };
+
+struct conf_item {
+    struct inbox_item item; /* first */
+    uint32_t partition;
+    uint8_t min_members;
+    uint64_t ask_id;
+    struct replica_conf conf;
+};
+
+/* The parts of a beat, or of an answer, that are this worker's. */
+struct beats_item {
+    struct inbox_item item; /* first */
+    struct beats beats;
+    struct beat_part parts[];
+};
+
+struct drop_item {
+    struct inbox_item item; /* first */
+    uint32_t partition;
+};
+
+/* What one node is to be told. */
+struct beat_list {
+    struct replica_node node;
+    struct beat_part *parts;
+    size_t count, cap;
+};
+
+struct slot {
+    struct partition *p; /* NULL: not open */
+    bool touched;
+};
+
+struct worker {
+    struct worker_pool *pool;
+    uint32_t index;
+    struct inbox inbox;
+    struct inbox_item stop_item;
+    struct slot *slots; /* partition / workers */
+    struct partition **touched;
+    size_t touched_count;
+    struct inbox_chain jobs; /* made in this turn */
+    uint64_t jobs_out;       /* at the log writer */
+    uint64_t next_scan_ns;   /* CLOCK_BOOTTIME: when some partition wants a tick */
+    uint64_t last_scan_ns;
+    bool stopping;
+    struct apply_round *round;
+    struct partition_host host;
+    struct peer_transport transport; /* the pool's, with answers to beats gathered */
+    struct beat_list granted;        /* by the beat that is being taken */
+    struct beat_list *lists;         /* of the beat that is being made, one a node */
+    size_t list_count, list_cap;
+    uint64_t next_beat_ns; /* CLOCK_BOOTTIME; REPLICA_NEVER: no partition has other members */
+    struct worker_stats stats;
+    pthread_t thread;
+};
+
+struct worker_pool {
+    struct worker_pool_options options;
+    struct log_writer *log_writer;
+    _Atomic size_t message_bytes;
+    struct worker workers[];
+};
+
+/* Start worker `i` of the pool, whose struct is zero. Ends the process if the kernel gives no thread. */
+void worker_start(struct worker_pool *pool, uint32_t i);
+/* After its thread has ended: answer what came too late, free what it owns. */
+void worker_free(struct worker *w);
+
+#endif
