@@ -16,40 +16,44 @@ enum method_kind {
 };
 
 /* X(SYMBOL, number, kind, message prefix of proto, function prefix): Xxx -> XxxRequest and XxxResponse */
-#define METHOD_LIST(X)                                                   \
-    X(ADDRESS_LOOKUP, 1, READ, AddressLookup, address_lookup)            \
-    X(ACCOUNT_CREATE, 2, WRITE, AccountCreate, account_create)           \
-    X(ACCOUNT_UPDATE, 3, WRITE, AccountUpdate, account_update)           \
-    X(ACCOUNT_DELETE, 4, WRITE, AccountDelete, account_delete)           \
-    X(ALIAS_PUT, 5, WRITE, AliasPut, alias_put)                          \
-    X(ALIAS_DELETE, 6, WRITE, AliasDelete, alias_delete)                 \
-    X(ADDRESS_LIST, 7, READ, AddressList, address_list)                  \
-    X(MAILBOX_LIST, 20, READ, MailboxList, mailbox_list)                 \
-    X(MAILBOX_OPEN, 21, READ, MailboxOpen, mailbox_open)                 \
-    X(MAILBOX_CREATE, 22, WRITE, MailboxCreate, mailbox_create)          \
-    X(MAILBOX_DELETE, 23, WRITE, MailboxDelete, mailbox_delete)          \
-    X(MAILBOX_RENAME, 24, WRITE, MailboxRename, mailbox_rename)          \
-    X(MAILBOX_SUBSCRIBE, 25, WRITE, MailboxSubscribe, mailbox_subscribe) \
-    X(UPLOAD_CHUNK, 40, WRITE, UploadChunk, upload_chunk)                \
-    X(APPEND, 41, WRITE, Append, append)                                 \
-    X(DELIVER, 42, WRITE, Deliver, deliver)                              \
-    X(STORE_FLAGS, 43, WRITE, StoreFlags, store_flags)                   \
-    X(EXPUNGE, 44, WRITE, Expunge, expunge)                              \
-    X(COPY, 45, WRITE, Copy, copy)                                       \
-    X(RECENT_ADVANCE, 46, WRITE, RecentAdvance, recent_advance)          \
-    X(FETCH, 60, READ, Fetch, fetch)                                     \
-    X(BODY, 61, READ, Body, body)                                        \
-    X(CHANGES, 62, READ, Changes, changes)                               \
-    X(SEARCH, 63, READ, Search, search)                                  \
-    X(WATCH, 80, MEMORY, Watch, watch)                                   \
-    X(LOCK, 81, MEMORY, Lock, lock)                                      \
-    X(MAP, 100, CLUSTER, Map, map)                                       \
-    X(NODE_HELLO, 101, CLUSTER, NodeHello, node_hello)                   \
-    X(CONF_CHANGE, 102, CLUSTER, ConfChange, conf_change)                \
-    X(DOMAIN_ADD, 103, CLUSTER, DomainAdd, domain_add)                   \
-    X(DOMAIN_DELETE, 104, CLUSTER, DomainDelete, domain_delete)          \
-    X(SETTING_PUT, 105, CLUSTER, SettingPut, setting_put)                \
-    X(WATCH_NOTICE, 120, NOTICE, Watch, watch)                           \
+#define METHOD_LIST(X)                                                      \
+    X(ADDRESS_LOOKUP, 1, READ, AddressLookup, address_lookup)               \
+    X(ACCOUNT_CREATE, 2, WRITE, AccountCreate, account_create)              \
+    X(ACCOUNT_UPDATE, 3, WRITE, AccountUpdate, account_update)              \
+    X(ACCOUNT_DELETE, 4, WRITE, AccountDelete, account_delete)              \
+    X(ALIAS_PUT, 5, WRITE, AliasPut, alias_put)                             \
+    X(ALIAS_DELETE, 6, WRITE, AliasDelete, alias_delete)                    \
+    X(ADDRESS_LIST, 7, READ, AddressList, address_list)                     \
+    X(MAILBOX_LIST, 20, READ, MailboxList, mailbox_list)                    \
+    X(MAILBOX_OPEN, 21, READ, MailboxOpen, mailbox_open)                    \
+    X(MAILBOX_CREATE, 22, WRITE, MailboxCreate, mailbox_create)             \
+    X(MAILBOX_DELETE, 23, WRITE, MailboxDelete, mailbox_delete)             \
+    X(MAILBOX_RENAME, 24, WRITE, MailboxRename, mailbox_rename)             \
+    X(MAILBOX_SUBSCRIBE, 25, WRITE, MailboxSubscribe, mailbox_subscribe)    \
+    X(UPLOAD_CHUNK, 40, WRITE, UploadChunk, upload_chunk)                   \
+    X(APPEND, 41, WRITE, Append, append)                                    \
+    X(DELIVER, 42, WRITE, Deliver, deliver)                                 \
+    X(STORE_FLAGS, 43, WRITE, StoreFlags, store_flags)                      \
+    X(EXPUNGE, 44, WRITE, Expunge, expunge)                                 \
+    X(COPY, 45, WRITE, Copy, copy)                                          \
+    X(RECENT_ADVANCE, 46, WRITE, RecentAdvance, recent_advance)             \
+    X(FETCH, 60, READ, Fetch, fetch)                                        \
+    X(BODY, 61, READ, Body, body)                                           \
+    X(CHANGES, 62, READ, Changes, changes)                                  \
+    X(SEARCH, 63, READ, Search, search)                                     \
+    X(WATCH, 80, MEMORY, Watch, watch)                                      \
+    X(LOCK, 81, MEMORY, Lock, lock)                                         \
+    X(MAP, 100, CLUSTER, Map, map)                                          \
+    X(NODE_HELLO, 101, CLUSTER, NodeHello, node_hello)                      \
+    X(CONF_CHANGE, 102, CLUSTER, ConfChange, conf_change)                   \
+    X(DOMAIN_ADD, 103, CLUSTER, DomainAdd, domain_add)                      \
+    X(DOMAIN_DELETE, 104, CLUSTER, DomainDelete, domain_delete)             \
+    X(SETTING_PUT, 105, CLUSTER, SettingPut, setting_put)                   \
+    X(NODE_DRAIN, 106, CLUSTER, NodeDrain, node_drain)                      \
+    X(NODE_REMOVE, 107, CLUSTER, NodeRemove, node_remove)                   \
+    X(PARTITION_RECOVER, 108, CLUSTER, PartitionRecover, partition_recover) \
+    X(CLUSTER_STATUS, 109, CLUSTER, ClusterStatus, cluster_status)          \
+    X(WATCH_NOTICE, 120, NOTICE, Watch, watch)                              \
     X(MAP_NOTICE, 121, NOTICE, Map, map)
 
 enum method {
