@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import conditions
 import plan as plans
 import report
+from metrics import TERN
 from peers import Peers
 from tern import Tern
 from work import BENCHES
@@ -45,6 +46,7 @@ def say(text):
 
 def run_bench(bench, sides):
     """All rounds of a bench, the sides in turn, each first as often as the other."""
+    sides = [side for side in sides if bench.with_peers or side.name == TERN]
     for side in sides:
         say("%s: preparing %s" % (bench.name, side.name))
         bench.prepare(side)
@@ -59,7 +61,8 @@ def run_bench(bench, sides):
 
 def run_all(arguments, plan, sides):
     """The benches, measured, and how many failed."""
-    tools = SimpleNamespace(load=arguments.load, mail_folder=os.path.join(arguments.work, "mail"))
+    tools = SimpleNamespace(load=arguments.load, mail_folder=os.path.join(arguments.work, "mail"), build=arguments.build,
+                            work=arguments.work)
     os.makedirs(tools.mail_folder, exist_ok=True)
     benches, failed = [], 0
     for make in (make for make in BENCHES if make.name in arguments.names):
@@ -103,7 +106,7 @@ def main():
             problems.append(side.stop())
     if not arguments.smoke:
         say("raw figures: " + save(benches, about))
-        print(report.table(benches))
+        print(report.tables(benches))
         if arguments.write_docs:
             say("written: " + ", ".join(report.write_docs(benches, about)))
     problems = [problem for problem in problems if problem]

@@ -27,8 +27,21 @@ class Below:
         return "below %g" % self.bound
 
     def is_met(self, metric):
-        value = metric.median(TERN)
+        value = metric.value(TERN)
         return None if value is None else value < self.bound
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """Tern's own figure is to reach a bound."""
+    bound: float
+
+    def __str__(self):
+        return "at least %g" % self.bound
+
+    def is_met(self, metric):
+        value = metric.value(TERN)
+        return None if value is None else value >= self.bound
 
 
 @dataclass
@@ -38,17 +51,24 @@ class Metric:
     unit: str
     more_is_better: bool = False
     goal: object = None
+    is_worst: bool = False  # of the rounds the worst counts, not the median
     values: dict = field(default_factory=dict)  # side -> [one value a round]
 
     def add(self, side, value):
         self.values.setdefault(side, []).append(value)
 
-    def median(self, side):
-        return statistics.median(self.values[side]) if self.values.get(side) else None
+    def value(self, side):
+        """The figure that counts; None if the side was not measured."""
+        values = self.values.get(side)
+        if not values:
+            return None
+        if self.is_worst:
+            return (min if self.more_is_better else max)(values)
+        return statistics.median(values)
 
     def ratio(self):
         """How many times better Tern is; None unless both sides were measured."""
-        tern, peers = self.median(TERN), self.median(PEERS)
+        tern, peers = self.value(TERN), self.value(PEERS)
         if not tern or not peers:
             return None
         return tern / peers if self.more_is_better else peers / tern

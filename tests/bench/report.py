@@ -26,7 +26,7 @@ def verdict(metric):
 def row(metric):
     ratio = metric.ratio()
     return "| %s | %s | %s | %s | %s | %s | %s |" % (
-        metric.title, metric.unit, number(metric.median(TERN)), number(metric.median(PEERS)),
+        metric.title, metric.unit, number(metric.value(TERN)), number(metric.value(PEERS)),
         "" if ratio is None else "%.1f" % ratio if ratio < 100 else "%.0f" % ratio, metric.goal or "", verdict(metric))
 
 
@@ -36,12 +36,19 @@ def table(benches):
     return "\n".join(lines)
 
 
+def tables(benches):
+    """One of a single storage node, one of clusters."""
+    parts = [("## One storage node", [bench for bench in benches if not bench.is_own_cluster]),
+             ("## Several storage nodes, three copies", [bench for bench in benches if bench.is_own_cluster])]
+    return "\n\n".join("%s\n\n%s" % (title, table(some)) for title, some in parts if some)
+
+
 def write_docs(benches, about):
     """The files written."""
     with open(NOTES) as file:
         notes = file.read()
     text = "\n".join(["# Benchmarks", "", "<!-- Written by tests/bench/run.sh --write-docs; the words are in tests/bench/notes.md. -->", "",
-                      table(benches), "", "![How many times better Tern is, and the goals](%s)" % PLOT, "", "## Conditions", ""]
+                      tables(benches), "", "![How many times better Tern is, and the goals](%s)" % PLOT, "", "## Conditions", ""]
                      + ["- %s: %s" % item for item in about.items()] + ["", notes])
     page, picture = os.path.join(DOCS, PAGE), os.path.join(DOCS, PLOT)
     plot.draw([metric for bench in benches for metric in bench.metrics if metric.ratio() is not None], picture)

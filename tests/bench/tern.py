@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tern as a side of the comparison: the cluster of real processes that tests/cluster uses, with the programs of a build."""
 import concurrent.futures
+import itertools
 import os
 import signal
 
@@ -11,6 +12,7 @@ from metrics import TERN
 PARTITIONS = 256  # the default of a new cluster
 READY_TIMEOUT = 30.0
 ACCOUNTS_AT_ONCE = 4
+NUMBERS = itertools.count(1)
 
 
 class Tern:
@@ -18,11 +20,13 @@ class Tern:
     domain = harness.DOMAIN
     password = "pass"
 
-    def __init__(self, build, folder):
+    def __init__(self, build, folder, storages=1, partitions=PARTITIONS, director=None, storage=None):
+        """`director` and `storage` override configuration keys."""
         os.environ["TMPDIR"] = folder  # where the cluster makes its own folder
-        self.group = measure.make_group("tern-bench-tern")
-        self.cluster = harness.Cluster(build, partitions=PARTITIONS, frontend={"allow_plaintext_auth": True, "log_level": "warn"},
-                                       storage={"log_level": "warn"})
+        self.group = measure.make_group("tern-bench-tern-%d" % next(NUMBERS))
+        self.cluster = harness.Cluster(build, partitions=partitions, storages=storages, director=director,
+                                       frontend={"allow_plaintext_auth": True, "log_level": "warn"},
+                                       storage=dict({"log_level": "warn"}, **(storage or {})))
         self.folder = self.cluster.folder
         self.ports = self.cluster.ports
         self.certificate = (self.cluster.certificate, self.cluster.key)
@@ -32,6 +36,15 @@ class Tern:
         self.cluster.start()
         for process in self.cluster.processes:
             self.group.add(process.pid)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exception):
+        problems = self.stop()
+        if problems and exception == (None, None, None):
+            raise RuntimeError(problems)
 
     def stop(self):
         """End all processes. Problems, as text."""

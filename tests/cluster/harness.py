@@ -198,9 +198,9 @@ class Cluster:
         endpoint = "tcp://127.0.0.1:%d" % free_port()
         self.ternctl = [self.program("ternctl"), "--director", endpoint]
         common = {"user": "", "log_level": os.environ.get("TERN_LOG_LEVEL", "info")}
-        self.director = self._process("director", dict(
-            common, data=self.path("director"), listen=endpoint, partitions=partitions, copies=storages, initial_nodes=storages,
-            **(director or {})))
+        self.director = self._process("director", dict(common, **dict(dict(
+            data=self.path("director"), listen=endpoint, partitions=partitions, copies=storages, initial_nodes=storages),
+            **(director or {}))))
         self.storages = []
         for n in range(1, storages + 1):
             folder = storage_folder or self.path("storage" if n == 1 else "storage-%d" % n)

@@ -4,7 +4,11 @@
 from work.disk import Disk
 from work.idle import Idle
 from work.mailbox import Fetch, Search, Store
+from work.outage import Failover, Handover
+from work.replicas import Replicas, Scale
 from work.sessions import Login, Pop3
+from work.size import CatchUp, Rest, Start
 from work.smtp import Smtp
 
-BENCHES = (Smtp, Login, Fetch, Search, Store, Pop3, Idle, Disk)
+BENCHES = (Smtp, Login, Fetch, Search, Store, Pop3, Idle, Disk, Replicas, Scale, Failover, Handover, Rest, Start,
+           CatchUp)

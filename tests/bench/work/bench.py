@@ -5,9 +5,12 @@ import time
 
 class Bench:
     name = None
+    is_own_cluster = False  # makes its clusters of Tern itself
+    with_peers = True
 
     def __init__(self, plan, tools):
-        """`tools` has the load client's path (`load`) and a folder for made-up mail (`mail_folder`)."""
+        """`tools` has the load client's path (`load`), a folder for made-up mail (`mail_folder`), and of Tern the
+        programs' build (`build`) and a folder for clusters (`work`)."""
         self.plan, self.tools = plan, tools
         self.rounds = plan.rounds
         self.metrics = []
