@@ -75,11 +75,29 @@ static uint64_t chain_next(uint64_t chain, struct slice entry)
     return hash_xxh3(slice_of(pair, sizeof pair));
 }
 
+/* STORAGE_FAULT(forget_requests): no request id is ever the same again. */
+static void rename_request(uint64_t index, struct slice entry, struct buf *out)
+{
+    struct entry_header h;
+    struct slice request;
+    if (entry_decode(entry, &h, &request) != OK)
+        return;
+    for (int i = 0; i < 8; i++)
+        h.request_id[REQUEST_ID_SIZE - 1 - i] ^= (uint8_t)(index >> (8 * i));
+    entry_encode(&h, request, out);
+}
+
 static enum err apply_bytes(struct apply_round *round, struct partition *p, uint64_t index,
                             struct slice entry)
 {
     struct apply_item *item = next_item(round, p, index);
-    TRY(machine_apply(round->txn, p->id, index, entry, &item->result));
+    struct buf renamed = { 0 };
+    if (STORAGE_FAULT(p->faults, forget_requests))
+        rename_request(index, entry, &renamed);
+    enum err err =
+        machine_apply(round->txn, p->id, index, renamed.len > 0 ? buf_slice(&renamed) : entry, &item->result);
+    buf_fini(&renamed);
+    TRY(err);
     delete_bodies(round, p, &item->result);
     p->applying.index = index;
     p->applying.chain = chain_next(p->applying.chain, entry);
@@ -128,7 +146,7 @@ static enum err apply_partition(struct apply_round *round, struct partition *p)
             TRY(apply_bytes(round, p, index, log_entry_bytes(e)));
         }
     }
-    if (p->applying.index > p->applied.index && (p->faults == NULL || !p->faults->split_applied))
+    if (p->applying.index > p->applied.index && !STORAGE_FAULT(p->faults, split_applied))
         put_applied(round->txn, p);
     return OK;
 }
@@ -208,7 +226,7 @@ static enum err commit(struct apply_round *round, struct partition *const *list,
     TRY(kv_txn_commit(round->txn));
     for (size_t i = 0; i < count; i++) {
         struct partition *p = list[i];
-        if (p->faults == NULL || !p->faults->split_applied || p->applying.index <= p->applied.index)
+        if (!STORAGE_FAULT(p->faults, split_applied) || p->applying.index <= p->applied.index)
             continue;
         put_applied(round->txn, p);
         TRY(kv_txn_commit(round->txn));

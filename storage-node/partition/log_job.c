@@ -107,7 +107,7 @@ enum err log_commit(struct kv *kv, struct kv_batch *batch, struct inbox_item *jo
     for (struct inbox_item *item = jobs; item != NULL; item = item->next)
         log_job_fill((const struct log_job *)item, batch);
     enum err err = kv_write(kv, batch);
-    if (err == OK && (faults == NULL || !faults->skip_sync))
+    if (err == OK && !STORAGE_FAULT(faults, skip_sync))
         err = kv_sync(kv);
     kv_batch_clear(batch);
     return err;

@@ -8,6 +8,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "storage-node/kv/kv.h"
+#include "storage-node/partition/breaks.h"
 #include "storage-node/partition/inbox.h"
 
 struct partition;
@@ -48,14 +49,6 @@ void log_job_hold(struct log_job *job, struct log_entry *entry);
 
 /* Add a job's operations to a batch. */
 void log_job_fill(const struct log_job *job, struct kv_batch *batch);
-
-/* Faults for the simulator: what must be caught if somebody breaks it. NULL everywhere else. */
-struct storage_faults {
-    bool skip_sync;     /* the log is not synced before it counts as durable */
-    bool split_applied; /* the applied index is not in the batch of what was applied */
-    bool forget_bodies; /* the body is not written beside the entry */
-    bool skip_replay;   /* entries above the applied index are not applied at start */
-};
 
 /* Write a chain of jobs (linked by item.next) as one batch and sync it: the group commit. The batch is
  * cleared before and after. Other than OK: the process must end (P9). */

@@ -137,7 +137,7 @@ enum err partition_load(struct partition *p, uint64_t nonce, struct partition_no
     TRY(find_last(p, &last));
     TRY(load_time(p, last));
     TRY_GOTO(find_runs(p, last, &runs), out);
-    if (p->faults != NULL && p->faults->skip_replay)
+    if (STORAGE_FAULT(p->faults, skip_replay))
         p->applied.index = last;
     if (p->applied.index > p->record.commit)
         p->record.commit = p->applied.index; /* the record's is lazy */

@@ -18,7 +18,8 @@ static void follow_disk(struct partition *p)
 {
     struct replica_info info;
     replica_info(p->replica, &info);
-    p->apply_to = p->apply_wanted < info.durable ? p->apply_wanted : info.durable;
+    bool gated = p->apply_wanted > info.durable && !STORAGE_FAULT(p->faults, ungated_apply);
+    p->apply_to = gated ? info.durable : p->apply_wanted;
 }
 
 enum err partition_step(struct partition *p, const struct replica_event *event, struct partition_now now)
@@ -48,6 +49,7 @@ static struct partition *make(const struct partition_options *options, struct pa
     p->next_tick = REPLICA_NEVER;
     p->next_sweep_ns = now.boot_ns + SWEEP_INTERVAL_MS * ns_per_ms * (p->id % SWEEP_SLOTS + 1) / SWEEP_SLOTS;
     struct replica_cfg cfg = { .self = options->self, .min_members = options->min_members };
+    cfg.faults = options->faults != NULL ? options->faults->core : NULL;
     p->replica = replica_new(&cfg);
     return p;
 }

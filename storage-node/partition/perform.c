@@ -48,7 +48,7 @@ static void append_entry(struct partition *p, struct log_job *job, struct log_en
     log_row_set_epoch(&e->row, e->epoch);
     log_key(p->id, e->index, &p->key);
     log_job_put(job, KV_LOG, buf_slice(&p->key), buf_slice(&e->row));
-    if (e->body.len > 0 && (p->faults == NULL || !p->faults->forget_bodies)) {
+    if (e->body.len > 0 && !STORAGE_FAULT(p->faults, forget_bodies)) {
         buf_clear(&p->key);
         machine_body_key(p->id, e->index, &p->key);
         log_job_put(job, KV_BODY, buf_slice(&p->key), e->body);

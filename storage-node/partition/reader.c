@@ -33,7 +33,7 @@ static enum err may_answer(struct partition_public *pub, uint64_t (*boot_ns)(voi
 }
 
 void reader_serve(struct kv *kv, struct partition_public *pub, struct partition_request *request,
-                  uint64_t (*boot_ns)(void), uint64_t now_mono_ms)
+                  uint64_t (*boot_ns)(void), uint64_t now_mono_ms, const struct storage_faults *faults)
 {
     struct buf response = { 0 }, body = { 0 };
     struct partition_answer answer = { .response = &response, .body = &body };
@@ -43,8 +43,10 @@ void reader_serve(struct kv *kv, struct partition_public *pub, struct partition_
     }
     /* The lease first, the state after it: the other way round a lease lost and won again in between would
      * bless an old state. */
-    answer.status = may_answer(pub, boot_ns);
-    struct kv_view *view = kv_view_new(kv);
+    struct kv_view *view = STORAGE_FAULT(faults, late_lease) ? kv_view_new(kv) : NULL;
+    answer.status = STORAGE_FAULT(faults, skip_lease) ? OK : may_answer(pub, boot_ns);
+    if (view == NULL)
+        view = kv_view_new(kv);
     answer.time_ms = atomic_load(&pub->time_ms);
     if (answer.status == OK)
         answer.status =
@@ -84,7 +86,7 @@ static void *run(void *arg)
     while ((r = take(pool)) != NULL) {
         uint64_t arrived = r->arrived_mono_ns;
         reader_serve(pool->kv, directory_find(pool->directory, r->partition), r, clock_boot_ns,
-                     clock_mono_ms());
+                     clock_mono_ms(), NULL);
         atomic_fetch_add_explicit(&pool->stats.reads, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&pool->stats.ns, clock_mono_ns() - arrived, memory_order_relaxed);
         atomic_fetch_sub_explicit(&pool->stats.queued, 1, memory_order_relaxed);

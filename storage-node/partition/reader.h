@@ -23,8 +23,8 @@ void reader_pool_stop(struct reader_pool **pool);
 void reader_pool_submit(struct reader_pool *pool, struct partition_request *request);
 const struct reader_stats *reader_pool_get_stats(const struct reader_pool *pool);
 
-/* Answer one read now, on this thread. */
+/* Answer one read now, on this thread. `faults`: NULL but in a simulator. */
 void reader_serve(struct kv *kv, struct partition_public *pub, struct partition_request *request,
-                  uint64_t (*boot_ns)(void), uint64_t now_mono_ms);
+                  uint64_t (*boot_ns)(void), uint64_t now_mono_ms, const struct storage_faults *faults);
 
 #endif

@@ -128,7 +128,7 @@ static enum err fill_chunk(struct partition *p, struct snap_source *s)
 {
     bool more = false;
     TRY(fill_family(p, s, &more));
-    if (!more && s->family == KV_STATE) {
+    if (!more && s->family == KV_STATE && !STORAGE_FAULT(p->faults, bodiless_copy)) {
         struct buf upper = { 0 };
         s->family = KV_BODY;
         family_range(p, KV_BODY, s->index, &s->key, &upper);
@@ -231,7 +231,8 @@ bool partition_snap_check(struct partition *p, const struct replica_msg *msg)
 static void begin_install(struct partition *p, struct log_job *job, const struct replica_action *a)
 {
     partition_delete_all(p, job);
-    p->record = (struct partition_record){ .dep = a->snap_write.dep, .installing = true };
+    p->record = (struct partition_record){ .dep = a->snap_write.dep,
+                                           .installing = !STORAGE_FAULT(p->faults, unmarked_install) };
     partition_put_record(p, job);
 }
 

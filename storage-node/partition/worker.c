@@ -9,11 +9,10 @@
 #include "lib/base/rand.h"
 #include "storage-node/partition/rows.h"
 
-static void must(enum err err, const char *what)
+static void must(struct worker *w, enum err err, const char *what)
 {
     if (err != OK)
-        log_fatal("worker", "%s: %s; the node stops so that nothing wrong is acknowledged", what,
-                  err_text(err));
+        w->pool->seam.fatal(w->pool->seam.arg, what, err);
 }
 
 static struct partition_now read_clocks(void)
@@ -145,7 +144,7 @@ static bool has_record(struct worker *w, uint32_t partition)
     kv_value_release(&value);
     buf_fini(&key);
     if (err != ERR_NOT_FOUND)
-        must(err, "reading a partition's record");
+        must(w, err, "reading a partition's record");
     return err == OK;
 }
 
@@ -174,8 +173,11 @@ static void open_partition(struct worker *w, struct slot *slot, const struct con
         .pub = directory_get(w->pool->options.directory, c->partition),
         .stats = &w->stats.partition,
         .nonce = rand_u64(),
+        .log_keep_count = w->pool->options.log_keep_count,
+        .log_keep_bytes = w->pool->options.log_keep_bytes,
+        .faults = w->pool->options.faults,
     };
-    must(partition_open(&options, now, &slot->p), "opening a partition");
+    must(w, partition_open(&options, now, &slot->p), "opening a partition");
     atomic_fetch_add_explicit(&w->stats.partitions, 1, memory_order_relaxed);
 }
 
@@ -186,7 +188,7 @@ static void take_conf(struct worker *w, struct conf_item *c, struct partition_no
         (conf_names(&c->conf, w->pool->options.self) || has_record(w, c->partition)))
         open_partition(w, slot, c, now);
     if (slot != NULL && slot->p != NULL) {
-        must(partition_conf(slot->p, now, &c->conf, c->ask_id), "taking a configuration");
+        must(w, partition_conf(slot->p, now, &c->conf, c->ask_id), "taking a configuration");
         touch(w, slot);
         if (c->conf.member_count + c->conf.learner_count > 1 && w->next_beat_ns == REPLICA_NEVER)
             w->next_beat_ns = now.boot_ns;
@@ -223,7 +225,7 @@ static void take_message(struct worker *w, struct worker_message *m, struct part
             m->msg.append.entries = m->entries;
         if (m->msg.type == REPLICA_MSG_CHUNK)
             m->msg.chunk.handle = &rows;
-        must(partition_message(slot->p, now, &m->msg), "a message of another node");
+        must(w, partition_message(slot->p, now, &m->msg), "a message of another node");
         if (m->msg.type == REPLICA_MSG_APPEND) /* its entries are gone */
             m->msg.append.count = 0;
         touch(w, slot);
@@ -246,7 +248,7 @@ static void take_beats(struct worker *w, struct beats_item *b, struct partition_
             msg.type = REPLICA_MSG_BEAT_ACK;
             msg.beat_ack.sent_at = b->beats.sent_at;
         }
-        must(partition_message(slot->p, now, &msg), "a beat");
+        must(w, partition_message(slot->p, now, &msg), "a beat");
         touch(w, slot);
     }
     if (w->granted.count > 0) {
@@ -263,7 +265,7 @@ static void take_drop(struct worker *w, struct drop_item *d, struct partition_no
 {
     struct slot *slot = slot_of(w, d->partition);
     if (slot != NULL && slot->p != NULL && !w->stopping) {
-        must(partition_drop(slot->p, now), "dropping a copy");
+        must(w, partition_drop(slot->p, now), "dropping a copy");
         touch(w, slot);
     }
     free(d);
@@ -327,7 +329,7 @@ static void tick_all(struct worker *w, struct partition_now now)
             continue;
         open--;
         if (partition_next_tick(slot->p) <= now.boot_ns) {
-            must(partition_tick(slot->p, now), "a tick");
+            must(w, partition_tick(slot->p, now), "a tick");
             touch(w, slot);
         }
         want_tick(w, slot->p);
@@ -337,16 +339,16 @@ static void tick_all(struct worker *w, struct partition_now now)
 static void submit_jobs(struct worker *w)
 {
     if (w->jobs.first != NULL)
-        log_writer_submit(w->pool->log_writer, &w->jobs);
+        w->pool->seam.submit(w->pool->seam.arg, &w->jobs);
 }
 
 static void flush_touched(struct worker *w, struct partition_now now)
 {
     for (size_t i = 0; i < w->touched_count; i++)
-        must(partition_flush(w->touched[i], now), "replication");
+        must(w, partition_flush(w->touched[i], now), "replication");
     submit_jobs(w);
     uint64_t start = clock_mono_ns();
-    must(partition_apply(w->round, w->touched, w->touched_count, now), "applying entries");
+    must(w, partition_apply(w->round, w->touched, w->touched_count, now), "applying entries");
     atomic_fetch_add_explicit(&w->stats.apply_ns, clock_mono_ns() - start, memory_order_relaxed);
     submit_jobs(w);
     for (size_t i = 0; i < w->touched_count; i++) {
@@ -362,19 +364,35 @@ static void flush_touched(struct worker *w, struct partition_now now)
     w->touched_count = 0;
 }
 
+uint64_t worker_next_ns(const struct worker *w)
+{
+    return w->next_scan_ns < w->next_beat_ns ? w->next_scan_ns : w->next_beat_ns;
+}
+
 static uint64_t wait_ns(const struct worker *w)
 {
-    uint64_t now = clock_boot_ns();
-    uint64_t next = w->next_scan_ns < w->next_beat_ns ? w->next_scan_ns : w->next_beat_ns;
+    uint64_t now = clock_boot_ns(), next = worker_next_ns(w);
     if (next == REPLICA_NEVER)
         return UINT64_MAX;
     return next > now ? next - now : 0;
 }
 
-static void close_all(struct worker *w)
+void worker_close(struct worker *w)
 {
     for (size_t i = 0; i < slot_count(w); i++)
         partition_close(&w->slots[i].p);
+}
+
+void worker_turn(struct worker *w, struct inbox_item *items, struct partition_now now)
+{
+    take_items(w, items, now);
+    if (now.boot_ns >= w->next_beat_ns && !w->stopping)
+        make_beats(w, now);
+    if (now.boot_ns >= w->next_scan_ns && !w->stopping)
+        tick_all(w, now);
+    if (w->touched_count > 0)
+        flush_touched(w, now);
+    atomic_fetch_add_explicit(&w->stats.turns, 1, memory_order_relaxed);
 }
 
 static void *run(void *arg)
@@ -382,21 +400,13 @@ static void *run(void *arg)
     struct worker *w = arg;
     while (!w->stopping || w->jobs_out > 0) {
         struct inbox_item *items = inbox_wait(&w->inbox, wait_ns(w));
-        struct partition_now now = read_clocks();
-        take_items(w, items, now);
-        if (now.boot_ns >= w->next_beat_ns && !w->stopping)
-            make_beats(w, now);
-        if (now.boot_ns >= w->next_scan_ns && !w->stopping)
-            tick_all(w, now);
-        if (w->touched_count > 0)
-            flush_touched(w, now);
-        atomic_fetch_add_explicit(&w->stats.turns, 1, memory_order_relaxed);
+        worker_turn(w, items, read_clocks());
     }
-    close_all(w);
+    worker_close(w);
     return NULL;
 }
 
-void worker_start(struct worker_pool *pool, uint32_t i)
+void worker_init(struct worker_pool *pool, uint32_t i)
 {
     struct worker *w = &pool->workers[i];
     w->pool = pool;
@@ -407,6 +417,12 @@ void worker_start(struct worker_pool *pool, uint32_t i)
     w->round = apply_round_new(pool->options.kv);
     w->transport = (struct peer_transport){ w, transport_send, NULL };
     w->host = (struct partition_host){ w, host_submit, host_notify, host_ask, &w->transport };
+}
+
+void worker_start(struct worker_pool *pool, uint32_t i)
+{
+    struct worker *w = &pool->workers[i];
+    worker_init(pool, i);
     if (pthread_create(&w->thread, NULL, run, w) != 0)
         log_fatal("worker", "cannot start a thread");
     pthread_setname_np(w->thread, "worker");

@@ -23,6 +23,8 @@ struct worker_pool_options {
     void (*ask)(void *arg, const struct partition_ask *ask);
     void *ask_arg;
     const struct peer_transport *peers;
+    uint32_t log_keep_count, log_keep_bytes; /* 0: the partition's defaults */
+    const struct storage_faults *faults;     /* NULL */
 };
 
 /* A message of another node on its way to its partition. Made with NEW or xmalloc, freed by the worker. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/log.h"
 #include "storage-node/partition/worker_priv.h"
 
 static void push_to(struct worker *w, struct inbox_item *item, enum item_kind kind)
@@ -32,10 +33,22 @@ static void give_back(void *arg, struct inbox_item *jobs)
         inbox_push_chain(&pool->workers[i].inbox, &chains[i]);
 }
 
+static void submit(void *arg, struct inbox_chain *jobs)
+{
+    struct worker_pool *pool = arg;
+    log_writer_submit(pool->log_writer, jobs);
+}
+
+static void fatal(void *arg, const char *what, enum err err)
+{
+    log_fatal("worker", "%s: %s; the node stops so that nothing wrong is acknowledged", what, err_text(err));
+}
+
 struct worker_pool *worker_pool_start(const struct worker_pool_options *options)
 {
     struct worker_pool *pool = xcalloc(1, sizeof *pool + options->workers * sizeof pool->workers[0]);
     pool->options = *options;
+    pool->seam = (struct worker_seam){ pool, submit, fatal };
     pool->log_writer = log_writer_start(options->kv, give_back, pool);
     for (uint32_t i = 0; i < options->workers; i++)
         worker_start(pool, i);

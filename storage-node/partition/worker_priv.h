@@ -66,15 +66,34 @@ struct worker {
     pthread_t thread;
 };
 
+/* What a worker asks of the world around it, beside what the options name: threads in the server, the
+ * simulator in a test. */
+struct worker_seam {
+    void *arg;
+    void (*submit)(void *arg,
+                   struct inbox_chain *jobs); /* to the log writer; the chain is empty afterwards */
+    /* The process must end (P9). In the server it does not return. */
+    void (*fatal)(void *arg, const char *what, enum err err);
+};
+
 struct worker_pool {
     struct worker_pool_options options;
-    struct log_writer *log_writer;
+    struct worker_seam seam;
+    struct log_writer *log_writer; /* NULL in a simulator */
     _Atomic size_t message_bytes;
     struct worker workers[];
 };
 
-/* Start worker `i` of the pool, whose struct is zero. Ends the process if the kernel gives no thread. */
+/* Make worker `i` of the pool, whose struct is zero, without a thread. */
+void worker_init(struct worker_pool *pool, uint32_t i);
+/* worker_init and its thread. Ends the process if the kernel gives none. */
 void worker_start(struct worker_pool *pool, uint32_t i);
+/* One turn: take `items` (of the inbox), beat, tick, flush, apply. */
+void worker_turn(struct worker *w, struct inbox_item *items, struct partition_now now);
+/* CLOCK_BOOTTIME by which the next turn is due if nothing comes in; REPLICA_NEVER: not at all. */
+uint64_t worker_next_ns(const struct worker *w);
+/* Close its partitions; all jobs are back. */
+void worker_close(struct worker *w);
 /* After its thread has ended: answer what came too late, free what it owns. */
 void worker_free(struct worker *w);
 

@@ -13,6 +13,7 @@ struct replica_faults {
     bool r7;   /* Ack says the log's last index, before the disk has it */
     bool r8;   /* commit up to the log's end, verified or not */
     bool r12b; /* a new primary does not wait for its own promises to end */
+    bool r13;  /* committed, and answered, when this node alone has it */
     bool r16;  /* beats of an older epoch are granted */
     bool r21;  /* Add is asked before the joiner counts */
     bool r24;  /* a snapshot is taken without a nonce, by anyone */

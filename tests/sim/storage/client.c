@@ -70,7 +70,7 @@ static enum err read_now(struct clients *c, uint32_t partition, uint32_t method,
     };
     out->base.deadline_mono_ms = UINT64_MAX;
     out->base.request = buf_slice(&packed);
-    reader_serve(c->w->kv, &c->w->parts[partition].pub, &out->base, world_boot_ns, 0);
+    reader_serve(c->w->kv, &c->w->parts[partition].pub, &out->base, world_boot_ns, 0, NULL);
     buf_fini(&packed);
     c->reads++;
     if (out->status != OK && err_class(out->status) != ERR_CLASS_TEMPORARY &&

@@ -557,7 +557,7 @@ static enum err read_with_lease(struct fixture *f, uint64_t until, uint64_t now)
     r->base.deadline_mono_ms = UINT64_MAX;
     atomic_store(&f->pub.read_until, until);
     fake_boot = now;
-    reader_serve(f->kv, &f->pub, &r->base, read_fake_boot, 0);
+    reader_serve(f->kv, &f->pub, &r->base, read_fake_boot, 0, NULL);
     return last_answer(f);
 }
 
