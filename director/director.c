@@ -301,6 +301,7 @@ static void dispose(struct director *d)
     events_fini(&d->events);
     publish_fini(&d->publish);
     map_fini(&d->map);
+    heard_fini(&d->heard);
     free(d->short_since);
     free(d);
 }

@@ -7,6 +7,7 @@
 
 #include "director/director.h"
 #include "director/events.h"
+#include "director/heard.h"
 #include "director/map.h"
 #include "director/publish.h"
 #include "director/rows.h"
@@ -32,6 +33,7 @@ struct director {
 
     /* the thread's own */
     struct map map;
+    struct heard heard; /* of nodes, beside what map_node has */
     struct publish publish;
     struct change
         *waiting; /* decided by the store, the picture not yet there; in the order of their answers */

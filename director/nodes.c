@@ -31,7 +31,7 @@ static bool same_facts(const Tern__NodeInfo *a, const Tern__NodeInfo *b)
            a->machine_version == b->machine_version;
 }
 
-static void heard(struct map_node *node, const Tern__NodeHelloRequest *hello)
+static void heard(struct director *d, struct map_node *node, const Tern__NodeHelloRequest *hello)
 {
     uint64_t now = clock_mono_ms();
     if (!map_node_is_alive(node, now))
@@ -42,6 +42,7 @@ static void heard(struct map_node *node, const Tern__NodeHelloRequest *hello)
     node->disk_free = hello->disk_free;
     node->map_version = hello->map_version;
     node->not_active = hello->not_active;
+    heard_take(&d->heard, &d->map, node->info->id, hello, now);
 }
 
 static void answer_hello(struct director *d, struct rpc_request *request, uint32_t id)
@@ -67,7 +68,7 @@ static void on_registered(struct director *d, struct change *change, enum err re
         (Tern__NodeHelloRequest *)answer_unpack(d, request, &tern__node_hello_request__descriptor);
     if (hello == NULL)
         return;
-    heard(node, hello);
+    heard(d, node, hello);
     answer_hello(d, request, node->info->id);
     tern__node_hello_request__free_unpacked(hello, NULL);
 }
@@ -103,7 +104,7 @@ void on_node_hello(struct director *d, struct rpc_request *request)
     if (mistake != NULL) {
         answer(d, request, ERR_INVALID, mistake, NULL);
     } else if (known != NULL && same_facts(known->info, hello->node)) {
-        heard(known, hello);
+        heard(d, known, hello);
         answer_hello(d, request, known->info->id);
     } else if (known == NULL && d->map.node_count >= MAP_NODES_MAX) {
         answer(d, request, ERR_LIMIT, "the cluster has its most nodes", NULL);

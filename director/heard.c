@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "director/heard.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+
+void heard_fini(struct heard *heard)
+{
+    for (uint32_t p = 0; p < heard->partition_count; p++)
+        free(heard->figures[p]);
+    free(heard->figures);
+    free(heard->faults);
+    *heard = (struct heard){ 0 };
+}
+
+/* ---- figures */
+
+static void grow(struct heard *heard, uint32_t partition_count)
+{
+    if (partition_count <= heard->partition_count)
+        return;
+    heard->figures = xrealloc(heard->figures, partition_count * sizeof *heard->figures);
+    memset(heard->figures + heard->partition_count, 0,
+           (partition_count - heard->partition_count) * sizeof *heard->figures);
+    heard->partition_count = partition_count;
+}
+
+static void take_figures(struct heard *heard, uint32_t node, const Tern__PartitionFigures *from,
+                         uint64_t now_mono_ms)
+{
+    if (from->partition >= heard->partition_count)
+        return;
+    struct heard_figures *f = heard->figures[from->partition];
+    if (f == NULL)
+        f = heard->figures[from->partition] = NEW(struct heard_figures);
+    if (from->epoch < f->epoch)
+        return;
+    *f = (struct heard_figures){ .teller = node,
+                                 .heard_mono_ms = now_mono_ms,
+                                 .epoch = from->epoch,
+                                 .active = from->active,
+                                 .last = from->last,
+                                 .commit = from->commit,
+                                 .bytes = from->bytes };
+    for (size_t i = 0; i < from->n_peers && i < CONF_NODES_MAX; i++)
+        f->peers[f->peer_count++] =
+            (struct heard_peer){ from->peers[i]->node, from->peers[i]->behind, from->peers[i]->copied_bytes };
+}
+
+const struct heard_figures *heard_find(const struct heard *heard, uint32_t partition)
+{
+    return partition < heard->partition_count ? heard->figures[partition] : NULL;
+}
+
+const struct heard_peer *heard_find_peer(const struct heard_figures *figures, uint32_t node)
+{
+    for (int i = 0; figures != NULL && i < figures->peer_count; i++) {
+        if (figures->peers[i].node == node)
+            return &figures->peers[i];
+    }
+    return NULL;
+}
+
+uint64_t heard_bytes(const struct heard *heard, uint32_t partition)
+{
+    const struct heard_figures *f = heard_find(heard, partition);
+    return f == NULL ? 0 : f->bytes;
+}
+
+bool heard_is_active(const struct heard *heard, const struct map *map, const struct conf *conf,
+                     uint64_t now_mono_ms)
+{
+    const struct heard_figures *f = heard_find(heard, conf->partition);
+    const struct map_node *node = map_find_node(map, conf->primary);
+    return f != NULL && f->active && f->teller == conf->primary && f->epoch >= conf->since && node != NULL &&
+           map_node_is_alive(node, now_mono_ms);
+}
+
+/* ---- faults */
+
+static bool same_faults(const struct heard_fault *have, size_t count, const Tern__NodeHelloRequest *hello)
+{
+    if (count != hello->n_faults)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (have[i].partition != hello->faults[i]->partition ||
+            strncmp(have[i].text, hello->faults[i]->text, HEARD_TEXT_MAX - 1) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* The node's faults stand together at *first_out. */
+static size_t find_faults(const struct heard *heard, uint32_t node, size_t *first_out)
+{
+    size_t first = 0, count = 0;
+    while (first < heard->fault_count && heard->faults[first].node < node)
+        first++;
+    while (first + count < heard->fault_count && heard->faults[first + count].node == node)
+        count++;
+    *first_out = first;
+    return count;
+}
+
+static void take_faults(struct heard *heard, uint32_t node, const Tern__NodeHelloRequest *hello)
+{
+    size_t first, had = find_faults(heard, node, &first);
+    size_t count = hello->n_faults < HEARD_FAULTS_MAX ? hello->n_faults : HEARD_FAULTS_MAX;
+    if (same_faults(heard->faults + first, had, hello))
+        return;
+    struct heard_fault *all = NEW_ARRAY(struct heard_fault, heard->fault_count - had + count + 1);
+    size_t behind = heard->fault_count - first - had;
+    if (first > 0)
+        memcpy(all, heard->faults, first * sizeof *all);
+    for (size_t i = 0; i < count; i++) {
+        struct heard_fault *fault = &all[first + i];
+        fault->node = node;
+        fault->partition = hello->faults[i]->partition;
+        snprintf(fault->text, sizeof fault->text, "%s", hello->faults[i]->text);
+    }
+    if (behind > 0)
+        memcpy(all + first + count, heard->faults + first + had, behind * sizeof *all);
+    free(heard->faults);
+    heard->faults = all;
+    heard->fault_count = first + count + behind;
+}
+
+void heard_take(struct heard *heard, const struct map *map, uint32_t node,
+                const Tern__NodeHelloRequest *hello, uint64_t now_mono_ms)
+{
+    grow(heard, map->partition_count);
+    for (size_t i = 0; i < hello->n_figures; i++)
+        take_figures(heard, node, hello->figures[i], now_mono_ms);
+    take_faults(heard, node, hello);
+}

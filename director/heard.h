@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What storage nodes tell of their partitions with their hellos: figures of a primary, faults of any copy.
+ * Every director hears every node, so each knows all of it, a few seconds after it started. Kept in memory
+ * only, the director's one thread's. */
+#ifndef DIRECTOR_HEARD_H
+#define DIRECTOR_HEARD_H
+
+#include "director/map.h"
+
+enum {
+    HEARD_FAULTS_MAX = 64, /* of one node; more are passed over */
+    HEARD_TEXT_MAX = 200,  /* bytes of a fault's text with its end; longer ones are cut */
+};
+
+struct heard_peer {
+    uint32_t node;
+    uint64_t behind;       /* entries that it has not acknowledged */
+    uint64_t copied_bytes; /* of the state, sent to it so far; 0: no such copy is under way */
+};
+
+struct heard_figures {
+    uint32_t teller;        /* node id; 0: never heard of this partition */
+    uint64_t heard_mono_ms; /* when it last told anything of this partition: only changes are told at once */
+    uint64_t epoch;
+    bool active; /* it commits writes and serves reads */
+    uint64_t last, commit;
+    uint64_t bytes; /* of mail and state on one copy, about */
+    uint8_t peer_count;
+    struct heard_peer peers[CONF_NODES_MAX];
+};
+
+struct heard_fault {
+    uint32_t node, partition;
+    char text[HEARD_TEXT_MAX];
+};
+
+struct heard {
+    struct heard_figures **figures; /* by partition, partition_count of them; NULL: nothing yet */
+    uint32_t partition_count;
+    struct heard_fault *faults; /* of all nodes, by node */
+    size_t fault_count;
+};
+
+void heard_fini(struct heard *heard);
+/* A hello of `node`: its figures replace what was known, if they are not of an older epoch; its faults
+ * replace the node's. */
+void heard_take(struct heard *heard, const struct map *map, uint32_t node,
+                const Tern__NodeHelloRequest *hello, uint64_t now_mono_ms);
+/* The newest figures of a partition, of whoever told them: not always of the primary that the map names.
+ * NULL: none. Valid until the next heard_take. */
+const struct heard_figures *heard_find(const struct heard *heard, uint32_t partition);
+/* The figures' part about one other copy; NULL: nothing is told of it. */
+const struct heard_peer *heard_find_peer(const struct heard_figures *figures, uint32_t node);
+/* Bytes of a partition on one copy, about; 0: not known. */
+uint64_t heard_bytes(const struct heard *heard, uint32_t partition);
+/* Does the primary that `conf` names serve it, by the newest figures and the node's hellos? False while
+ * nothing is known. */
+bool heard_is_active(const struct heard *heard, const struct map *map, const struct conf *conf,
+                     uint64_t now_mono_ms);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "director/heard.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/base/alloc.h"
+
+struct fixture {
+    struct map map;
+    struct heard heard;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = NEW(struct fixture);
+    f->map.partition_count = 4;
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    heard_fini(&f->heard);
+    free(f);
+    return 0;
+}
+
+static void tell_figures(struct fixture *f, uint32_t node, uint32_t partition, uint64_t epoch,
+                         uint64_t behind)
+{
+    Tern__NodeHelloRequest hello = TERN__NODE_HELLO_REQUEST__INIT;
+    Tern__PartitionFigures figures = TERN__PARTITION_FIGURES__INIT, *list[] = { &figures };
+    Tern__PeerFigures peer = TERN__PEER_FIGURES__INIT, *peers[] = { &peer };
+    figures.partition = partition;
+    figures.epoch = epoch;
+    figures.active = true;
+    figures.bytes = 1000 * epoch;
+    figures.n_peers = 1;
+    figures.peers = peers;
+    peer.node = 9;
+    peer.behind = behind;
+    hello.n_figures = 1;
+    hello.figures = list;
+    heard_take(&f->heard, &f->map, node, &hello, 50);
+}
+
+static void tell_faults(struct fixture *f, uint32_t node, size_t count, const char *text)
+{
+    Tern__NodeHelloRequest hello = TERN__NODE_HELLO_REQUEST__INIT;
+    Tern__PartitionFault faults[HEARD_FAULTS_MAX + 5], *list[HEARD_FAULTS_MAX + 5];
+    for (size_t i = 0; i < count; i++) {
+        tern__partition_fault__init(&faults[i]);
+        faults[i].partition = (uint32_t)i;
+        faults[i].text = (char *)text;
+        list[i] = &faults[i];
+    }
+    hello.n_faults = count;
+    hello.faults = list;
+    heard_take(&f->heard, &f->map, node, &hello, 50);
+}
+
+static void test_newest_figures_stay(void **state)
+{
+    struct fixture *f = *state;
+    assert_null(heard_find(&f->heard, 2));
+    tell_figures(f, 1, 2, 5, 7);
+    tell_figures(f, 2, 2, 4, 8); /* an old primary's, late */
+    const struct heard_figures *figures = heard_find(&f->heard, 2);
+    assert_int_equal(figures->teller, 1);
+    assert_int_equal(heard_find_peer(figures, 9)->behind, 7);
+    assert_null(heard_find_peer(figures, 8));
+    assert_int_equal(heard_bytes(&f->heard, 2), 5000);
+    tell_figures(f, 2, 2, 6, 1);
+    assert_int_equal(heard_find(&f->heard, 2)->teller, 2);
+    tell_figures(f, 2, 4, 6, 1); /* no such partition */
+    assert_null(heard_find(&f->heard, 4));
+    assert_int_equal(heard_bytes(&f->heard, 3), 0);
+    f->map.partition_count = 8; /* the cluster was not made yet when the first node said hello */
+    tell_figures(f, 2, 4, 6, 1);
+    assert_non_null(heard_find(&f->heard, 4));
+    assert_non_null(heard_find(&f->heard, 2));
+}
+
+static void test_faults_are_the_nodes_last(void **state)
+{
+    struct fixture *f = *state;
+    tell_faults(f, 2, 2, "two");
+    tell_faults(f, 1, 1, "one");
+    tell_faults(f, 3, 1, "three");
+    assert_int_equal(f->heard.fault_count, 4);
+    assert_string_equal(f->heard.faults[0].text, "one");
+    assert_int_equal(f->heard.faults[2].node, 2);
+    assert_string_equal(f->heard.faults[3].text, "three");
+    tell_faults(f, 2, 1, "other");
+    assert_int_equal(f->heard.fault_count, 3);
+    assert_string_equal(f->heard.faults[1].text, "other");
+    tell_faults(f, 2, 0, NULL);
+    tell_faults(f, 1, 0, NULL);
+    assert_int_equal(f->heard.fault_count, 1);
+    assert_int_equal(f->heard.faults[0].node, 3);
+}
+
+static void test_faults_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    char text[HEARD_TEXT_MAX + 20];
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\0';
+    tell_faults(f, 1, HEARD_FAULTS_MAX + 5, text);
+    tell_faults(f, 1, HEARD_FAULTS_MAX + 5, text);
+    assert_int_equal(f->heard.fault_count, HEARD_FAULTS_MAX);
+    assert_int_equal(strlen(f->heard.faults[0].text), HEARD_TEXT_MAX - 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_newest_figures_stay),
+        TEST(test_faults_are_the_nodes_last),
+        TEST(test_faults_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
