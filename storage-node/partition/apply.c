@@ -18,6 +18,9 @@ struct apply_round {
     struct kv_txn *txn;
     struct apply_item *items; /* results keep their memory from round to round */
     size_t count, cap;
+    uint64_t (*clock_ns)(void); /* NULL: no bound of time */
+    uint64_t until_ns;
+    size_t turns; /* which partition of a list comes first */
 };
 
 struct apply_round *apply_round_new(struct kv *kv)
@@ -26,6 +29,22 @@ struct apply_round *apply_round_new(struct kv *kv)
     round->kv = kv;
     round->txn = kv_txn_new(kv);
     return round;
+}
+
+void apply_round_set_clock(struct apply_round *round, uint64_t (*clock_ns)(void))
+{
+    round->clock_ns = clock_ns;
+}
+
+static bool time_is_up(const struct apply_round *round)
+{
+    return round->clock_ns != NULL && round->clock_ns() >= round->until_ns;
+}
+
+/* At least one entry a turn, however late it is. */
+static bool is_full(const struct apply_round *round)
+{
+    return round->count >= APPLY_ROUND_MAX || (round->count > 0 && time_is_up(round));
 }
 
 void apply_round_free(struct apply_round **out)
@@ -136,7 +155,7 @@ static enum err apply_partition(struct apply_round *round, struct partition *p)
 {
     p->applying = p->applied;
     p->applying_time = 0;
-    while (p->applying.index < p->apply_to && round->count < APPLY_ROUND_MAX) {
+    while (p->applying.index < p->apply_to && !is_full(round)) {
         uint64_t index = p->applying.index + 1;
         struct log_entry *e = log_ring_find(&p->ring, index);
         if (e == NULL) {
@@ -151,19 +170,29 @@ static enum err apply_partition(struct apply_round *round, struct partition *p)
     return OK;
 }
 
+static void begin(struct apply_round *round, struct partition *const *list, size_t count)
+{
+    round->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        list[i]->applying = list[i]->applied;
+        list[i]->applying_time = 0;
+    }
+}
+
 /* Fill the transaction. A partition with a damaged row is stopped and the others are filled in again without
  * it. */
 static enum err fill(struct apply_round *round, struct partition *const *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!partition_has_committed(list[i]) || round->count >= APPLY_ROUND_MAX)
+        struct partition *p = list[(round->turns + i) % count];
+        if (!partition_has_committed(p) || is_full(round))
             continue;
-        enum err err = apply_partition(round, list[i]);
+        enum err err = apply_partition(round, p);
         if (err == ERR_CORRUPT) {
-            partition_stop(list[i], "applying an entry met a damaged row");
+            partition_stop(p, "applying an entry met a damaged row");
             kv_txn_free(&round->txn);
             round->txn = kv_txn_new(round->kv);
-            round->count = 0;
+            begin(round, list, count);
             i = (size_t)-1; /* from the first again */
             continue;
         }
@@ -251,12 +280,11 @@ static bool any_committed(struct partition *const *list, size_t count)
 enum err partition_apply(struct apply_round *round, struct partition *const *list, size_t count,
                          struct partition_now now)
 {
+    if (round->clock_ns != NULL)
+        round->until_ns = round->clock_ns() + APPLY_TURN_MS * UINT64_C(1000000);
     while (any_committed(list, count)) {
-        round->count = 0;
-        for (size_t i = 0; i < count; i++) {
-            list[i]->applying = list[i]->applied;
-            list[i]->applying_time = 0;
-        }
+        round->turns++;
+        begin(round, list, count);
         TRY(fill(round, list, count));
         TRY(commit(round, list, count));
         for (size_t i = 0; i < count; i++)
@@ -267,6 +295,8 @@ enum err partition_apply(struct apply_round *round, struct partition *const *lis
             if (!list[i]->stopped && list[i]->applying.index > list[i]->applied.index)
                 TRY(finish(list[i], now));
         }
+        if (time_is_up(round))
+            break;
     }
     return OK;
 }

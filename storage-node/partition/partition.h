@@ -42,6 +42,7 @@ enum {
     PROPOSE_BYTES_MAX = 4 * 1024 * 1024, /* bytes of one EV_PROPOSE, more only if one entry is larger */
     GATHERED_MAX = 4096,                 /* requests waiting to be proposed; beyond: ERR_BUSY */
     APPLY_ROUND_MAX = 1024,              /* entries applied in one transaction */
+    APPLY_TURN_MS = 20,    /* of a worker's turn for applying, and the entry that is under way then */
     LOG_KEEP_COUNT = 1024, /* entries kept behind the applied index for members that come back ... */
     LOG_KEEP_BYTES = 2 * 1024 * 1024, /* ... or bytes; between one and two times as much is kept */
     SWEEP_INTERVAL_MS = 60 * 1000,
@@ -50,6 +51,7 @@ enum {
 };
 
 struct partition;
+struct faults; /* faults.h */
 
 /* The moment of a call. */
 struct partition_now {
@@ -131,6 +133,7 @@ struct partition_options {
     uint32_t log_keep_count;             /* 0: LOG_KEEP_COUNT */
     uint32_t log_keep_bytes;             /* 0: LOG_KEEP_BYTES */
     const struct storage_faults *faults; /* NULL */
+    struct faults *fault_list;           /* where it tells what is wrong with it; NULL: nowhere */
 };
 
 /* Reads the partition's rows and starts its replica. `options->host`, `pub` and `stats` are borrowed for the
@@ -180,7 +183,11 @@ bool partition_has_committed(const struct partition *p);
 struct apply_round;
 struct apply_round *apply_round_new(struct kv *kv);
 void apply_round_free(struct apply_round **round);
-/* Apply everything committed of the partitions listed, commit, answer, step EV_APPLIED. */
+/* Give a round a clock (monotonic ns): partition_apply then stops when it has worked for APPLY_TURN_MS, so
+ * that large entries do not keep beats and requests waiting. Without one it never stops early. */
+void apply_round_set_clock(struct apply_round *round, uint64_t (*clock_ns)(void));
+/* Apply what is committed of the partitions listed, commit, answer, step EV_APPLIED. What is left when the
+ * time is up (partition_has_committed) is for the next call, which begins with another partition. */
 MUST_CHECK enum err partition_apply(struct apply_round *round, struct partition *const *list, size_t count,
                                     struct partition_now now);
 

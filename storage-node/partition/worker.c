@@ -176,6 +176,7 @@ static void open_partition(struct worker *w, struct slot *slot, const struct con
         .log_keep_count = w->pool->options.log_keep_count,
         .log_keep_bytes = w->pool->options.log_keep_bytes,
         .faults = w->pool->options.faults,
+        .fault_list = w->pool->options.fault_list,
     };
     must(w, partition_open(&options, now, &slot->p), "opening a partition");
     atomic_fetch_add_explicit(&w->stats.partitions, 1, memory_order_relaxed);
@@ -351,21 +352,28 @@ static void flush_touched(struct worker *w, struct partition_now now)
     must(w, partition_apply(w->round, w->touched, w->touched_count, now), "applying entries");
     atomic_fetch_add_explicit(&w->stats.apply_ns, clock_mono_ns() - start, memory_order_relaxed);
     submit_jobs(w);
+    size_t left = 0;
     for (size_t i = 0; i < w->touched_count; i++) {
         struct slot *slot = slot_of(w, partition_id(w->touched[i]));
         slot->touched = false;
         if (partition_is_gone(slot->p)) {
             partition_close(&slot->p);
             atomic_fetch_sub_explicit(&w->stats.partitions, 1, memory_order_relaxed);
-        } else {
-            want_tick(w, slot->p);
+            continue;
+        }
+        want_tick(w, slot->p);
+        if (partition_has_committed(slot->p)) { /* the time was up: goes on in the next turn */
+            slot->touched = true;
+            w->touched[left++] = slot->p;
         }
     }
-    w->touched_count = 0;
+    w->touched_count = left;
 }
 
 uint64_t worker_next_ns(const struct worker *w)
 {
+    if (w->touched_count > 0)
+        return 0;
     return w->next_scan_ns < w->next_beat_ns ? w->next_scan_ns : w->next_beat_ns;
 }
 
@@ -423,6 +431,7 @@ void worker_start(struct worker_pool *pool, uint32_t i)
 {
     struct worker *w = &pool->workers[i];
     worker_init(pool, i);
+    apply_round_set_clock(w->round, clock_mono_ns);
     if (pthread_create(&w->thread, NULL, run, w) != 0)
         log_fatal("worker", "cannot start a thread");
     pthread_setname_np(w->thread, "worker");

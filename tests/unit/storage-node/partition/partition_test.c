@@ -13,6 +13,7 @@
 #include "proto/account.pb-c.h"
 #include "proto/message.pb-c.h"
 #include "storage-node/mailbox/machine.h"
+#include "storage-node/partition/faults.h"
 #include "storage-node/partition/partition.h"
 #include "storage-node/partition/reader.h"
 #include "storage-node/partition/rows.h"
@@ -28,6 +29,7 @@ struct fixture {
     struct partition *p;
     struct partition_public pub;
     struct partition_stats stats;
+    struct faults *faults;
     struct partition_host host;
     struct partition_now now;
     struct inbox_chain jobs;
@@ -85,6 +87,7 @@ static void open_partition(struct fixture *f)
         .pub = &f->pub,
         .stats = &f->stats,
         .log_keep_count = f->log_keep,
+        .fault_list = f->faults,
     };
     assert_int_equal(partition_open(&options, f->now, &f->p), OK);
 }
@@ -103,6 +106,7 @@ static int set_up(void **state)
 {
     struct fixture *f = NEW(struct fixture);
     f->kv = kv_open_mem();
+    f->faults = faults_new();
     f->batch = kv_batch_new(f->kv);
     f->round = apply_round_new(f->kv);
     peers.arg = f;
@@ -152,6 +156,7 @@ static int tear_down(void **state)
     struct fixture *f = *state;
     write_log(f);
     partition_close(&f->p);
+    faults_free(&f->faults);
     apply_round_free(&f->round);
     kv_batch_free(&f->batch);
     kv_close(&f->kv);
@@ -497,11 +502,32 @@ static void test_damaged_row_stops_the_partition(void **state)
     partition_close(&f->p);
     open_partition(f);
     assert_true(atomic_load(&f->pub.stopped));
+    assert_int_equal(faults_count(f->faults), 1); /* a person is told */
     give_conf(f, 2, false, 0);
     push_alias(f, 1000);
     turn(f);
     assert_int_equal(last_answer(f), ERR_UNAVAILABLE);
     assert_int_equal(partition_next_tick(f->p), REPLICA_NEVER);
+}
+
+/* R27: a store older than this disk is told to a person until it has gone on above what the disk knows. */
+static void test_restored_store_is_a_fault(void **state)
+{
+    struct fixture *f = *state;
+    struct fault fault;
+    give_conf(f, 3, true, 0);
+    turn(f);
+    f->now.boot_ns += 2 * REPLICA_GRANT_NS; /* the other member is silent: it asks */
+    assert_int_equal(partition_tick(f->p, f->now), OK);
+    assert_true(f->asks > 0);
+    give_conf(f, 2, true, f->last_ask.id);
+    assert_int_equal(faults_list(f->faults, &fault, 1), 1);
+    assert_int_equal(fault.kind, FAULT_REPLICA);
+    assert_string_equal(fault.text, replica_reason_text(REPLICA_RESTORED_STORE));
+    give_conf(f, 3, true, 0);
+    assert_int_equal(faults_count(f->faults), 1);
+    give_conf(f, 4, true, 0);
+    assert_int_equal(faults_count(f->faults), 0);
 }
 
 /* Damage that only applying meets: whoever waits for the same round hears IN_DOUBT. */
@@ -621,6 +647,40 @@ static void test_time_never_goes_back(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- turns */
+
+static uint64_t slow_clock_ns;
+
+/* Each look at the clock, one an entry, finds that 8 ms have passed. */
+static uint64_t slow_clock(void)
+{
+    return slow_clock_ns += UINT64_C(8000000);
+}
+
+static void test_applying_is_bounded_by_time(void **state)
+{
+    struct fixture *f = *state;
+    give_conf(f, 1, false, 0);
+    turn(f);
+    unsigned before = f->answer_count;
+    for (int i = 0; i < 10; i++) {
+        f->next_name++;
+        push_alias(f, 1000);
+    }
+    flush(f);
+    write_log(f);
+    flush(f);
+    apply_round_set_clock(f->round, slow_clock);
+    apply(f);
+    assert_true(partition_has_committed(f->p));
+    assert_in_range(f->answer_count - before, 1, 3); /* those applied are answered, the others wait */
+    for (int i = 0; i < 10; i++)
+        apply(f);
+    assert_false(partition_has_committed(f->p));
+    assert_int_equal(f->answer_count - before, 10);
+    assert_int_equal(last_answer(f), OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -637,11 +697,13 @@ int main(void)
         TEST(test_backup_applies_what_it_is_sent),
         TEST(test_unreadable_entry_of_a_peer_is_refused),
         TEST(test_damaged_row_stops_the_partition),
+        TEST(test_restored_store_is_a_fault),
         TEST(test_damage_met_while_applying),
         TEST(test_reads_need_a_lease),
         TEST(test_memory_needs_a_lease),
         TEST(test_sweeps_what_is_due),
         TEST(test_time_never_goes_back),
+        TEST(test_applying_is_bounded_by_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
