@@ -42,6 +42,7 @@ static struct partition *make(const struct partition_options *options, struct pa
     p->pub = options->pub;
     p->stats = options->stats;
     p->faults = options->faults;
+    p->fault_list = options->fault_list;
     p->keep_count = options->log_keep_count != 0 ? options->log_keep_count : LOG_KEEP_COUNT;
     p->keep_bytes = options->log_keep_bytes != 0 ? options->log_keep_bytes : LOG_KEEP_BYTES;
     p->gathered_tail = &p->gathered_first;
@@ -87,6 +88,7 @@ void partition_close(struct partition **out)
     struct partition *p = *out;
     if (p == NULL)
         return;
+    faults_clear_all(p->fault_list, p->id);
     answer_gathered(p, ERR_UNAVAILABLE);
     partition_fail(p, 0, ERR_IN_DOUBT);
     partition_snap_end_all(p);
@@ -109,6 +111,7 @@ void partition_stop(struct partition *p, const char *why)
     p->apply_wanted = p->apply_to = p->applied.index;
     atomic_store(&p->pub->read_until, 0);
     atomic_store(&p->pub->stopped, true);
+    faults_set(p->fault_list, p->id, FAULT_STOPPED, why);
     log_fault("partition", "stopped serving: %s partition=%u applied=%llu", why, p->id,
               (unsigned long long)p->applied.index);
     answer_gathered(p, ERR_UNAVAILABLE);
@@ -186,6 +189,19 @@ void partition_fail(struct partition *p, uint64_t after, enum err err)
 
 /* ---- what comes from outside */
 
+/* A later configuration that the replica goes along with has settled what it reported. */
+static void settle_report(struct partition *p)
+{
+    struct replica_info info;
+    if (p->reported_epoch == 0)
+        return;
+    replica_info(p->replica, &info);
+    if (info.halted || info.epoch <= p->reported_epoch)
+        return;
+    p->reported_epoch = 0;
+    faults_clear(p->fault_list, p->id, FAULT_REPLICA);
+}
+
 enum err partition_conf(struct partition *p, struct partition_now now, const struct replica_conf *conf,
                         uint64_t ask_id)
 {
@@ -194,7 +210,9 @@ enum err partition_conf(struct partition *p, struct partition_now now, const str
     struct replica_event event = { .type = REPLICA_EV_CONF, .now = now.boot_ns };
     event.conf.conf = conf;
     event.conf.ask_id = ask_id;
-    return partition_step(p, &event, now);
+    TRY(partition_step(p, &event, now));
+    settle_report(p);
+    return OK;
 }
 
 /* Entries of a peer learn their time and size from their own header. False: no entry this program can read.

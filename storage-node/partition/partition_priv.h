@@ -5,6 +5,7 @@
 
 #include "storage-node/mailbox/machine.h"
 #include "storage-node/partition/entry_priv.h"
+#include "storage-node/partition/faults.h"
 #include "storage-node/partition/lock_priv.h"
 #include "storage-node/partition/partition.h"
 #include "storage-node/partition/watch_priv.h"
@@ -16,6 +17,8 @@ struct partition {
     struct partition_public *pub;
     struct partition_stats *stats;
     const struct storage_faults *faults;
+    struct faults *fault_list;
+    uint64_t reported_epoch; /* of the newest FAULT_REPLICA; 0: none */
 
     struct replica *replica;
     struct replica_actions actions;

@@ -175,6 +175,17 @@ static void do_ask(struct partition *p, const struct replica_action *a)
     p->host->ask(p->host->arg, &ask);
 }
 
+static void do_report(struct partition *p, enum replica_reason reason)
+{
+    struct replica_info info;
+    log_error("partition", "%s partition=%u", replica_reason_text(reason), p->id);
+    if (reason == REPLICA_DROPPED) /* asked for */
+        return;
+    replica_info(p->replica, &info);
+    p->reported_epoch = info.epoch > 0 ? info.epoch : 1;
+    faults_set(p->fault_list, p->id, FAULT_REPLICA, replica_reason_text(reason));
+}
+
 static enum err perform_one(struct partition *p, const struct replica_action *a, struct partition_now now)
 {
     const struct peer_transport *peers = p->host->peers;
@@ -216,7 +227,7 @@ static enum err perform_one(struct partition *p, const struct replica_action *a,
         do_ask(p, a);
         break;
     case REPLICA_ACT_REPORT:
-        log_error("partition", "%s partition=%u", replica_reason_text(a->report.reason), p->id);
+        do_report(p, a->report.reason);
         break;
     case REPLICA_ACT_SNAP_WRITE:
         partition_snap_write(p, a);

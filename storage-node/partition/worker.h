@@ -25,6 +25,7 @@ struct worker_pool_options {
     const struct peer_transport *peers;
     uint32_t log_keep_count, log_keep_bytes; /* 0: the partition's defaults */
     const struct storage_faults *faults;     /* NULL */
+    struct faults *fault_list;               /* NULL: what is wrong is only logged */
 };
 
 /* A message of another node on its way to its partition. Made with NEW or xmalloc, freed by the worker. */

@@ -515,6 +515,8 @@ static void test_restored_store_is_a_fault(void **state)
 {
     struct fixture *f = *state;
     struct fault fault;
+    give_conf(f, 1, true, 0);
+    turn(f);
     give_conf(f, 3, true, 0);
     turn(f);
     f->now.boot_ns += 2 * REPLICA_GRANT_NS; /* the other member is silent: it asks */
