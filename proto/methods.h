@@ -54,7 +54,14 @@ enum method_kind {
     X(PARTITION_RECOVER, 108, CLUSTER, PartitionRecover, partition_recover) \
     X(CLUSTER_STATUS, 109, CLUSTER, ClusterStatus, cluster_status)          \
     X(WATCH_NOTICE, 120, NOTICE, Watch, watch)                              \
-    X(MAP_NOTICE, 121, NOTICE, Map, map)
+    X(MAP_NOTICE, 121, NOTICE, Map, map)                                    \
+    X(QUEUE_PUT, 130, WRITE, QueuePut, queue_put)                           \
+    X(QUEUE_LEASE, 131, WRITE, QueueLease, queue_lease)                     \
+    X(QUEUE_REPORT, 132, WRITE, QueueReport, queue_report)                  \
+    X(QUEUE_CHANGE, 133, WRITE, QueueChange, queue_change)                  \
+    X(QUEUE_LIST, 134, READ, QueueList, queue_list)                         \
+    X(QUEUE_BODY, 135, READ, QueueBody, queue_body)                         \
+    X(QUEUE_STATUS, 136, READ, QueueStatus, queue_status)
 
 enum method {
     METHOD_NONE = 0,
@@ -81,7 +88,18 @@ enum {
     LOCK_EXPIRY_MS = 60 * 1000,
     HELLO_INTERVAL_MS = 1000,
     REQUEST_ID_SIZE = 16,
+    QUEUE_RECIPIENTS_MAX = 200,              /* of one item; the store client splits */
+    QUEUE_ITEMS_MAX = 100 * 1000,            /* of one partition */
+    QUEUE_LEASE_MAX = 32,                    /* items of one lease, reports of one report */
+    QUEUE_LEASE_MS_MAX = 3600 * 1000,        /* how long one lease may be */
+    QUEUE_DELAY_MS_MAX = 24 * 3600 * 1000,   /* until the next attempt */
+    QUEUE_LIST_MAX = 100,                    /* items of one page */
+    QUEUE_AGE_MAX_MS = 5 * 24 * 3600 * 1000, /* then nothing is tried again */
 };
+#define QUEUE_BYTES_MAX ((uint64_t)16 << 30) /* of the messages in one partition's queue */
+
+_Static_assert((int)QUEUE_AGE_MAX_MS < (int)DELIVERY_RETENTION_MS,
+               "what a queue delivers must still be known where it may have arrived already");
 
 /* "FETCH", or "?" for a number not in the list. */
 const char *method_name(uint32_t number);

@@ -114,6 +114,30 @@ void key_dead_mailbox(struct key *k, uint32_t partition, uint64_t account, uint6
     key_u64(k, mailbox);
 }
 
+void key_queue_totals(struct key *k, uint32_t partition)
+{
+    key_begin(k, partition, 0, KEY_QUEUE_TOTALS);
+}
+
+void key_of_queue_item(struct key *k, uint32_t partition, enum key_kind kind, struct slice id)
+{
+    key_begin(k, partition, 0, kind);
+    key_text(k, id);
+}
+
+void key_queue_recipient(struct key *k, uint32_t partition, struct slice id, uint32_t number)
+{
+    key_of_queue_item(k, partition, KEY_QUEUE_RECIPIENT, id);
+    key_u32(k, number);
+}
+
+void key_queue_due(struct key *k, uint32_t partition, uint64_t time_ms, struct slice id)
+{
+    key_begin(k, partition, 0, KEY_QUEUE_DUE);
+    key_u64(k, time_ms);
+    key_text(k, id);
+}
+
 void key_account(struct key *k, uint32_t partition, uint64_t account)
 {
     key_begin(k, partition, account, KEY_ACCOUNT);

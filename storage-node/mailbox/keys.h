@@ -17,6 +17,12 @@
  *   DEAD_ACCOUNT  account u64                   -: rows of it are still to be deleted
  *   DEAD_MAILBOX  account u64, mailbox u64      -: the same
  *
+ *   QUEUE_TOTALS  -                             queue_totals_row (queue_rows.h, as all of the queue)
+ *   QUEUE_ITEM    item id                       queue_item_row: envelope and body; ids begin with a time
+ *   QUEUE_STATE   item id                       queue_state_row: schedule and lease
+ *   QUEUE_RECIPIENT  item id, number u32        queue_recipient_row
+ *   QUEUE_DUE     time u64, item id             -: items by when they are due, or their lease ends
+ *
  *   ACCOUNT       -                             account_row: what changes seldom
  *   COUNTERS      -                             counters_row: what changes with every mail
  *   MAILBOX       mailbox u64                   mailbox_row
@@ -66,6 +72,12 @@ enum key_kind {
     KEY_SEGMENT = 40,
     KEY_CHANGE = 41,
     KEY_VANISHED = 42,
+
+    KEY_QUEUE_TOTALS = 60,
+    KEY_QUEUE_ITEM = 61,
+    KEY_QUEUE_STATE = 62,
+    KEY_QUEUE_RECIPIENT = 63,
+    KEY_QUEUE_DUE = 64,
 };
 
 struct key {
@@ -97,6 +109,12 @@ void key_upload(struct key *k, uint32_t partition, struct slice id);
 void key_upload_due(struct key *k, uint32_t partition, uint64_t time_ms, struct slice id);
 void key_dead_account(struct key *k, uint32_t partition, uint64_t account);
 void key_dead_mailbox(struct key *k, uint32_t partition, uint64_t account, uint64_t mailbox);
+
+void key_queue_totals(struct key *k, uint32_t partition);
+/* Kinds QUEUE_ITEM, QUEUE_STATE, and the front of an item's QUEUE_RECIPIENTs. */
+void key_of_queue_item(struct key *k, uint32_t partition, enum key_kind kind, struct slice id);
+void key_queue_recipient(struct key *k, uint32_t partition, struct slice id, uint32_t number);
+void key_queue_due(struct key *k, uint32_t partition, uint64_t time_ms, struct slice id);
 
 void key_account(struct key *k, uint32_t partition, uint64_t account);
 void key_counters(struct key *k, uint32_t partition, uint64_t account);

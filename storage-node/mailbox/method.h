@@ -14,6 +14,7 @@
 #include "proto/account.pb-c.h"
 #include "proto/mailbox.pb-c.h"
 #include "proto/message.pb-c.h"
+#include "proto/queue.pb-c.h"
 #include "storage-node/mailbox/machine.h"
 #include "storage-node/mailbox/state.h"
 
