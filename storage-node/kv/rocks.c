@@ -8,6 +8,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "storage-node/kv/rocks_priv.h"
+#include "storage-node/kv/rocks_seal.h"
 
 /* Names on disk: never change them. */
 static const char *const family_names[KV_FAMILY_COUNT] = {
@@ -43,6 +44,9 @@ static struct kv_view *view_new(struct kv *kv)
     view->snapshot = rocksdb_create_snapshot(rocks_of(kv)->db);
     view->read = rocksdb_readoptions_create();
     rocksdb_readoptions_set_snapshot(view->read, view->snapshot);
+    view->read_body = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_snapshot(view->read_body, view->snapshot);
+    rocksdb_readoptions_set_verify_checksums(view->read_body, 0); /* the seal is checked instead */
     return &view->base;
 }
 
@@ -50,6 +54,7 @@ static void view_free(struct kv_view *base)
 {
     struct rocks_view *view = (struct rocks_view *)base;
     rocksdb_readoptions_destroy(view->read);
+    rocksdb_readoptions_destroy(view->read_body);
     rocksdb_release_snapshot(rocks_of(base->kv)->db, view->snapshot);
     free(view);
 }
@@ -59,11 +64,20 @@ static void unpin(void *pin)
     rocksdb_pinnableslice_destroy(pin);
 }
 
+static rocksdb_readoptions_t *options_of(const struct rocks *r, const struct kv_view *base,
+                                         enum kv_family family)
+{
+    const struct rocks_view *view = (const struct rocks_view *)base;
+    if (family == KV_BODY)
+        return view == NULL ? r->read_body : view->read_body;
+    return view == NULL ? r->read : view->read;
+}
+
 static enum err get(struct kv *kv, const struct kv_view *view, enum kv_family family, struct slice key,
                     struct kv_value *out)
 {
     struct rocks *r = rocks_of(kv);
-    rocksdb_readoptions_t *read = view == NULL ? r->read : ((const struct rocks_view *)view)->read;
+    rocksdb_readoptions_t *read = options_of(r, view, family);
     char *message = NULL;
     rocksdb_pinnableslice_t *pin =
         rocksdb_get_pinned_cf(r->db, read, r->families[family], (const char *)key.data, key.len, &message);
@@ -74,7 +88,10 @@ static enum err get(struct kv *kv, const struct kv_view *view, enum kv_family fa
     out->pin = pin;
     out->unpin = unpin;
     out->bytes.data = (const uint8_t *)rocksdb_pinnableslice_value(pin, &out->bytes.len);
-    return OK;
+    enum err err = family == KV_BODY ? seal_open(key, out->bytes, &out->bytes) : OK;
+    if (err != OK)
+        kv_value_release(out);
+    return err;
 }
 
 /* ---- writing */
@@ -101,9 +118,23 @@ static void batch_clear(struct kv_batch *base)
     b->bodies_deleted = 0;
 }
 
+static void put_body(struct rocks_batch *b, struct slice key, struct slice value)
+{
+    uint8_t seal[SEAL_SIZE];
+    const char *keys[] = { (const char *)key.data };
+    const char *values[] = { (const char *)value.data, (const char *)seal };
+    size_t sizes[] = { value.len, SEAL_SIZE };
+    seal_make(key, value, seal);
+    rocksdb_writebatch_putv_cf(b->batch, b->rocks->families[KV_BODY], 1, keys, &key.len, 2, values, sizes);
+}
+
 static void batch_put(struct kv_batch *base, enum kv_family family, struct slice key, struct slice value)
 {
     struct rocks_batch *b = (struct rocks_batch *)base;
+    if (family == KV_BODY) {
+        put_body(b, key, value);
+        return;
+    }
     rocksdb_writebatch_put_cf(b->batch, b->rocks->families[family], (const char *)key.data, key.len,
                               (const char *)value.data, value.len);
 }

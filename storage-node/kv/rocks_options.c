@@ -74,6 +74,7 @@ void rocks_options_init(struct rocks *r, const struct kv_options *options)
                                                                                : options->background_threads);
     rocksdb_options_set_db_write_buffer_size(o, buffers);
     rocksdb_options_set_bytes_per_sync(o, SYNC_BYTES);
+    rocksdb_options_set_advise_random_on_open(o, 0); /* much is read in order: the kernel may read ahead */
     rocksdb_options_set_info_log_level(o, INFO_LOG_WARN);
     rocksdb_options_set_max_log_file_size(o, INFO_LOG_BYTES_MAX);
     rocksdb_options_set_keep_log_file_num(o, INFO_LOG_FILES);
@@ -95,12 +96,15 @@ void rocks_options_init(struct rocks *r, const struct kv_options *options)
     }
 
     r->read = rocksdb_readoptions_create();
+    r->read_body = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_verify_checksums(r->read_body, 0); /* bodies carry their own: rocks_seal.h */
     r->write = rocksdb_writeoptions_create(); /* write-ahead log on, no sync: kv_sync does that */
 }
 
 void rocks_options_fini(struct rocks *r)
 {
     rocksdb_readoptions_destroy(r->read);
+    rocksdb_readoptions_destroy(r->read_body);
     rocksdb_writeoptions_destroy(r->write);
     for (int family = 0; family < KV_FAMILY_COUNT; family++)
         rocksdb_options_destroy(r->family_options[family]);

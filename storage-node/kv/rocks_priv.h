@@ -16,6 +16,7 @@ struct rocks {
     rocksdb_options_t *family_options[KV_FAMILY_COUNT];
     rocksdb_cache_t *block_cache;
     rocksdb_readoptions_t *read; /* the newest state */
+    rocksdb_readoptions_t *read_body;
     rocksdb_writeoptions_t *write;
     struct rocks_blobs *blobs;
     _Atomic uint64_t bodies_deleted; /* rows, since somebody looked */
@@ -24,7 +25,7 @@ struct rocks {
 struct rocks_view {
     struct kv_view base;
     const rocksdb_snapshot_t *snapshot;
-    rocksdb_readoptions_t *read;
+    rocksdb_readoptions_t *read, *read_body;
 };
 
 static inline struct rocks *rocks_of(struct kv *kv)
