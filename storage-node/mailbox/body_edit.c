@@ -143,7 +143,7 @@ enum err incoming_take(struct apply *a, const struct incoming *in, uint32_t refs
     if (refs == 0) {
         struct cursor chunks = cursor_of(in->body.chunks);
         for (struct chunk chunk; in->upload_id.len > 0 && chunk_next(&chunks, &chunk);)
-            apply_free_body(a, chunk.index);
+            apply_free_body(a, chunk.index, chunk.size);
         return OK;
     }
     if (in->upload_id.len == 0)

@@ -110,6 +110,7 @@ void machine_result_clear(struct machine_result *r)
     clear_but_keep_little(&r->row);
     r->change_count = 0;
     r->free_body_count = 0;
+    r->free_body_bytes = 0;
     arena_clear(&r->scratch);
 }
 
@@ -133,9 +134,10 @@ void apply_note_change(struct apply *a, uint64_t account, uint64_t mailbox, uint
     r->changes[r->change_count++] = (struct machine_change){ account, mailbox, modseq };
 }
 
-void apply_free_body(struct apply *a, uint64_t index)
+void apply_free_body(struct apply *a, uint64_t index, uint64_t size)
 {
     struct machine_result *r = a->out;
+    r->free_body_bytes += size;
     if (r->free_body_count > 0 && r->free_bodies[r->free_body_count - 1].last + 1 == index) {
         r->free_bodies[r->free_body_count - 1].last = index;
         return;
@@ -280,7 +282,7 @@ static enum err apply_entry(struct apply *a, struct slice request)
     else if (a->header->method != ENTRY_BARRIER)
         TRY(apply_request(a, request));
     if (a->header->body_len > 0 && !a->body_taken)
-        apply_free_body(a, a->index);
+        apply_free_body(a, a->index, a->header->body_len);
     return OK;
 }
 

@@ -58,6 +58,7 @@ struct machine_result {
     } * free_bodies; /* KV_BODY indexes that no row refers to any more: the driver deletes them in the same
                         batch */
     size_t free_body_count, free_body_cap;
+    uint64_t free_body_bytes; /* their bytes together */
     struct arena scratch; /* the machine's own, while it applies */
     struct buf row;
 };

@@ -58,7 +58,7 @@ void apply_delete(struct apply *a, const struct key *key);
 void apply_respond(struct apply *a, const ProtobufCMessage *response);
 void apply_note_change(struct apply *a, uint64_t account, uint64_t mailbox, uint64_t modseq);
 /* The bytes beside entry `index` belong to nobody any more. */
-void apply_free_body(struct apply *a, uint64_t index);
+void apply_free_body(struct apply *a, uint64_t index, uint64_t size);
 
 /* One read being answered. */
 struct read_ctx {

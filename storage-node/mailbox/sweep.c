@@ -14,7 +14,7 @@ static void free_chunks(struct sweep *w, struct slice chunks)
 {
     struct cursor c = cursor_of(chunks);
     for (struct chunk chunk; chunk_next(&c, &chunk);) {
-        apply_free_body(w->a, chunk.index);
+        apply_free_body(w->a, chunk.index, chunk.size);
         w->rows -= w->rows > 0;
     }
 }

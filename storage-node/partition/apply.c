@@ -107,7 +107,7 @@ static void rename_request(uint64_t index, struct slice entry, struct buf *out)
 }
 
 static enum err apply_bytes(struct apply_round *round, struct partition *p, uint64_t index,
-                            struct slice entry)
+                            struct slice entry, uint32_t body_len)
 {
     struct apply_item *item = next_item(round, p, index);
     struct buf renamed = { 0 };
@@ -118,6 +118,9 @@ static enum err apply_bytes(struct apply_round *round, struct partition *p, uint
     buf_fini(&renamed);
     TRY(err);
     delete_bodies(round, p, &item->result);
+    /* Less than 0 it can only become where an earlier program did not count. */
+    uint64_t bytes = p->applying.body_bytes + body_len, freed = item->result.free_body_bytes;
+    p->applying.body_bytes = bytes > freed ? bytes - freed : 0;
     p->applying.index = index;
     p->applying.chain = chain_next(p->applying.chain, entry);
     return OK;
@@ -138,7 +141,7 @@ static enum err apply_from_log(struct apply_round *round, struct partition *p, u
     TRY_GOTO(log_row_decode(value.bytes, &epoch, &entry), out);
     TRY_GOTO(entry_decode(entry, &header, &request), out);
     p->applying_time = header.time_ms;
-    err = apply_bytes(round, p, index, entry);
+    err = apply_bytes(round, p, index, entry, header.body_len);
 out:
     kv_value_release(&value);
     return err;
@@ -162,7 +165,7 @@ static enum err apply_partition(struct apply_round *round, struct partition *p)
             TRY(apply_from_log(round, p, index));
         } else {
             p->applying_time = e->time_ms;
-            TRY(apply_bytes(round, p, index, log_entry_bytes(e)));
+            TRY(apply_bytes(round, p, index, log_entry_bytes(e), e->body_len));
         }
     }
     if (p->applying.index > p->applied.index && !STORAGE_FAULT(p->faults, split_applied))

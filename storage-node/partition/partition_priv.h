@@ -45,7 +45,7 @@ struct partition {
     bool dropped;           /* the job that deletes this copy was submitted */
 
     struct snap_source *sources; /* copies being sent, one a learner (snapshot.c) */
-    uint64_t install_chain;      /* of the copy being received */
+    struct partition_applied install; /* of the copy being received */
     bool installed;              /* its last chunk was submitted: the time of the state is to be read */
 
     /* Cutting the log's front: when LOG_KEEP_* came behind `mark`, it is cut there and the mark moves to the

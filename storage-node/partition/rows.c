@@ -3,7 +3,7 @@
 
 #include "lib/base/rand.h"
 
-enum { ROW_VERSION = 1 };
+enum { ROW_VERSION = 1, APPLIED_VERSION = 2 };
 
 static const struct slice identity_key = { (const uint8_t *)"S", 1 };
 
@@ -110,9 +110,10 @@ void applied_key(uint32_t partition, struct buf *out)
 void applied_encode(const struct partition_applied *a, struct buf *out)
 {
     buf_clear(out);
-    buf_add_byte(out, ROW_VERSION);
+    buf_add_byte(out, APPLIED_VERSION);
     buf_add_be64(out, a->index);
     buf_add_be64(out, a->chain);
+    buf_add_be64(out, a->body_bytes);
 }
 
 enum err applied_decode(struct slice value, struct partition_applied *out)
@@ -121,7 +122,8 @@ enum err applied_decode(struct slice value, struct partition_applied *out)
     uint8_t version = cursor_u8(&c);
     out->index = cursor_be64(&c);
     out->chain = cursor_be64(&c);
-    return version == ROW_VERSION && cursor_done(&c) ? OK : ERR_CORRUPT;
+    out->body_bytes = version >= 2 ? cursor_be64(&c) : 0; /* version 1 did not count */
+    return version >= 1 && version <= APPLIED_VERSION && cursor_done(&c) ? OK : ERR_CORRUPT;
 }
 
 void log_key(uint32_t partition, uint64_t index, struct buf *out)

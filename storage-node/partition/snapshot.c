@@ -243,7 +243,7 @@ static void end_install(struct partition *p, struct log_job *job, const struct r
                                            .base_index = a->snap_write.index,
                                            .base_epoch = a->snap_write.index_epoch };
     partition_put_record(p, job);
-    p->applied = (struct partition_applied){ a->snap_write.index, p->install_chain };
+    p->applied = p->install;
     p->apply_wanted = p->mark = a->snap_write.index;
     applied_key(p->id, &p->key);
     applied_encode(&p->applied, &p->value);
@@ -251,11 +251,10 @@ static void end_install(struct partition *p, struct log_job *job, const struct r
     p->installed = true;
 }
 
-static void take_chain(struct partition *p, struct slice applied_row)
+static void take_applied(struct partition *p, struct slice applied_row)
 {
-    struct partition_applied applied;
-    if (applied_decode(applied_row, &applied) == OK) /* it was checked */
-        p->install_chain = applied.chain;
+    if (applied_decode(applied_row, &p->install) != OK)
+        p->install = (struct partition_applied){ 0 }; /* cannot be: it was checked */
 }
 
 void partition_snap_write(struct partition *p, const struct replica_action *a)
@@ -268,7 +267,7 @@ void partition_snap_write(struct partition *p, const struct replica_action *a)
         begin_install(p, job, a);
     while (!cursor_done(&c) && next_row(&c, &row)) {
         if (row.family == KV_META) /* written with the last chunk */
-            take_chain(p, row.value);
+            take_applied(p, row.value);
         else
             log_job_put_copy(job, row.family, row.key, row.value);
     }

@@ -35,6 +35,8 @@ struct fixture {
     struct slice body;         /* goes beside the next call */
     struct buf log;            /* every entry applied: varbytes entry, varbytes body */
     struct buf response, rows; /* of the newest read */
+    uint64_t body_bytes;       /* of bodies that came and were not freed */
+    bool damaged;              /* an entry could not be applied: nothing is known of its body */
     struct arena arena;        /* unpacked responses; cleared by the test's end */
 };
 

@@ -47,13 +47,22 @@ static void test_record(void **state)
 
 static void test_applied(void **state)
 {
-    struct partition_applied in = { .index = 12, .chain = UINT64_MAX }, out;
+    struct partition_applied in = { .index = 12, .chain = UINT64_MAX, .body_bytes = 7 }, out;
     struct buf b = { 0 };
     applied_encode(&in, &b);
     assert_int_equal(applied_decode(buf_slice(&b), &out), OK);
     assert_int_equal(out.index, 12);
     assert_true(out.chain == UINT64_MAX);
+    assert_int_equal(out.body_bytes, 7);
     ASSERT_EXACT(b, applied_decode(value, &out));
+    b.data[0] = 1; /* before bodies were counted */
+    b.len -= 8;
+    assert_int_equal(applied_decode(buf_slice(&b), &out), OK);
+    assert_int_equal(out.index, 12);
+    assert_int_equal(out.body_bytes, 0);
+    ASSERT_EXACT(b, applied_decode(value, &out));
+    b.data[0] = 3;
+    assert_int_equal(applied_decode(buf_slice(&b), &out), ERR_CORRUPT);
     buf_fini(&b);
 }
 
