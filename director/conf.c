@@ -60,10 +60,11 @@ static enum err promote(const struct conf_request *request, struct conf *next)
     return OK;
 }
 
-/* R20, second half; R23: the last member cannot go, being the primary. */
+/* R20, second half; R23: the last member cannot go, being the primary. By the primary, or by a member that
+ * gives up its own copy (R26, R28). */
 static enum err evict(const struct conf_request *request, struct conf *next)
 {
-    if (request->asker != next->primary)
+    if (request->asker != next->primary && request->asker != request->subject)
         return ERR_DENIED;
     if (request->subject == next->primary || !conf_is_member(next, request->subject))
         return ERR_INVALID;

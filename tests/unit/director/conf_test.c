@@ -64,6 +64,7 @@ static const struct {
     /* R20 Evict */
     { "the primary drops a member", EVICT, 5, 1, 3, false, OK, "6 1/3 1,2|4" },
     { "a member may not drop another", EVICT, 5, 2, 3, false, ERR_DENIED, NULL },
+    { "a member may leave", EVICT, 5, 2, 2, false, OK, "6 1/3 1,3|4" },
     { "a member may not drop the primary", EVICT, 5, 2, 1, false, ERR_DENIED, NULL },
     { "the primary not itself", EVICT, 5, 1, 1, false, ERR_INVALID, NULL },
     { "not who is no member", EVICT, 5, 1, 4, false, ERR_INVALID, NULL },
