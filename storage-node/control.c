@@ -331,6 +331,8 @@ static Tern__ConfChange change_of(enum replica_ask_type type)
         return TERN__CONF_CHANGE__CONF_HANDOVER;
     case REPLICA_ASK_ADD_LEARNER:
         return TERN__CONF_CHANGE__CONF_ADD_LEARNER;
+    case REPLICA_ASK_DROP_LEARNER:
+        return TERN__CONF_CHANGE__CONF_DROP_LEARNER;
     }
     return TERN__CONF_CHANGE__CONF_READ;
 }

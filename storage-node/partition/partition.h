@@ -70,6 +70,7 @@ struct partition_public {
     _Atomic uint32_t primary; /* node id of the primary last heard of, 0 unknown */
     _Atomic uint32_t role;    /* enum replica_role */
     _Atomic bool active;      /* primary that may commit */
+    _Atomic uint64_t wiped;   /* how often the copy was deleted: a read that spans one saw nothing (R14) */
     _Atomic bool stopped;     /* a damaged row was found: nothing is served */
 };
 

@@ -104,6 +104,7 @@ static void do_write(struct partition *p, const struct replica_action *a, struct
 void partition_delete_all(struct partition *p, struct log_job *job)
 {
     struct buf lower = { 0 }, upper = { 0 };
+    atomic_fetch_add(&p->pub->wiped, 1);
     machine_key_range(p->id, &lower, &upper);
     log_job_delete_range(job, KV_STATE, buf_slice(&lower), buf_slice(&upper));
     cut(p, job, 0);

@@ -42,12 +42,15 @@ void reader_serve(struct kv *kv, struct partition_public *pub, struct partition_
         return;
     }
     /* The lease first, the state after it: the other way round a lease lost and won again in between would
-     * bless an old state. */
+     * bless an old state. But not so long after it that the copy was deleted meanwhile. */
+    uint64_t wiped = atomic_load(&pub->wiped);
     struct kv_view *view = STORAGE_FAULT(faults, late_lease) ? kv_view_new(kv) : NULL;
     answer.status = STORAGE_FAULT(faults, skip_lease) ? OK : may_answer(pub, boot_ns);
     if (view == NULL)
         view = kv_view_new(kv);
     answer.time_ms = atomic_load(&pub->time_ms);
+    if (atomic_load(&pub->wiped) != wiped)
+        answer.status = ERR_UNAVAILABLE;
     if (answer.status == OK)
         answer.status =
             machine_read(kv, view, request->partition, request->method, request->request, &response, &body);

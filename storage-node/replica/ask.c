@@ -64,10 +64,25 @@ static struct want primary_wants(struct replica *r)
     return (struct want){ 0 };
 }
 
+/* R28: only to be left out. A primary cannot be: the others take its seat when it is silent. */
+static struct want leaving_wants(const struct replica *r)
+{
+    struct replica_node self = r->cfg.self;
+    if (rep_is_self(r, r->conf.primary))
+        return (struct want){ 0 };
+    if (rep_conf_is_member(&r->conf, self))
+        return want(REPLICA_ASK_EVICT, self);
+    if (rep_conf_is_learner(&r->conf, self))
+        return want(REPLICA_ASK_DROP_LEARNER, self);
+    return (struct want){ 0 };
+}
+
 static struct want other_wants(struct replica *r)
 {
     struct replica_node self = r->cfg.self;
     struct want none = { 0 };
+    if (r->leaving)
+        return leaving_wants(r);
     if (rep_is_self(r, r->conf.primary)) {
         if (!r->record && r->ep > 1)
             rep_act_report(r, REPLICA_NO_RECORD); /* R26; the other members will take over */
@@ -99,7 +114,7 @@ static struct want wants(struct replica *r)
         read.slow = true;
         return read;
     }
-    if (r->seen > r->ep)
+    if (r->seen > r->ep || r->leaving_blind)
         return read;
     if (!rep_conf_known(r)) {
         if (r->ep == 0 || later(r, r->adopted_at + UNKNOWN_NS))

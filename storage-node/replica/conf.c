@@ -29,7 +29,7 @@ bool rep_conf_known(const struct replica *r)
  * promoted; conf(1) is the creation, where nobody has a record. Without conf(ep) it cannot know. */
 bool rep_owned(const struct replica *r)
 {
-    if (r->halted || r->stopped || r->dropped || r->wiping)
+    if (r->halted || r->stopped || r->dropped || r->wiping || r->leaving)
         return false;
     if (r->record)
         return true;
@@ -54,6 +54,10 @@ void rep_conf_start(struct replica *r, const struct replica_event *ev)
         r->now;                 /* all promises count as made now (R12, R16), silence from now (R19) */
     r->nonce = ev->start.nonce; /* a restart voids nonces (R24) */
     rep_log_reset(&r->log, 0, 0);
+    if (ev->start.damaged) {
+        rep_leave_start(r, ev->start.dep);
+        return;
+    }
     if (ev->start.installing) { /* R24: half a state; wipe, begin again */
         rep_snap_wipe(r, true);
         return;
@@ -121,6 +125,7 @@ void rep_conf_learn(struct replica *r, const struct replica_conf *conf, uint64_t
             restored_store(r);
             return;
         }
+        r->leaving_blind = false;
         if (r->seen > conf->epoch) /* nothing higher existed when it was read */
             r->seen = conf->epoch;
     }

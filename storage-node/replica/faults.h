@@ -18,6 +18,7 @@ struct replica_faults {
     bool r21;  /* Add is asked before the joiner counts */
     bool r24;  /* a snapshot is taken without a nonce, by anyone */
     bool r25;  /* the log's front is cut beyond what is applied */
+    bool r28;  /* a damaged copy is wiped while it is still counted on */
 };
 
 #endif

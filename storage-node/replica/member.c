@@ -111,7 +111,8 @@ void rep_member_on_append(struct replica *r, const struct replica_msg *msg)
         rep_act_report(r, REPLICA_TWO_PRIMARIES);
         return;
     }
-    if (r->halted || r->dropped || r->wiping || !epochs_are_sane(msg) || r->write_count >= REP_WRITES_MAX)
+    if (r->halted || r->dropped || r->wiping || r->leaving || !epochs_are_sane(msg) ||
+        r->write_count >= REP_WRITES_MAX)
         return;
     if (r->inst.active) {
         if (msg->epoch > r->inst.epoch)

@@ -82,7 +82,8 @@ static void settle(struct replica *r)
     tell_state(r);
     rep_peer_pump(r);
     rep_snap_settle(r);
-    if (r->commit > r->apply_sent) {
+    rep_leave_settle(r);
+    if (r->commit > r->apply_sent && !r->leaving) {
         r->apply_sent = r->commit;
         rep_act(r, REPLICA_ACT_APPLY)->apply.index = r->commit;
     }
@@ -166,6 +167,9 @@ static void dispatch(struct replica *r, const struct replica_event *event)
     case REPLICA_EV_HANDOVER:
         rep_primary_handover(r, event->handover.heir);
         break;
+    case REPLICA_EV_LEAVE:
+        rep_leave(r);
+        break;
     case REPLICA_EV_DROP:
         on_drop(r);
         break;
@@ -196,6 +200,7 @@ void replica_info(const struct replica *r, struct replica_info *out)
         .active = r->active,
         .accepting = rep_accepting(r),
         .halted = r->halted || r->dropped || r->stopped,
+        .leaving = r->leaving,
         .epoch = r->ep,
         .dep = r->dep,
         .primary = r->conf.epoch == r->ep || r->leader.id == 0 ? r->conf.primary : r->leader,

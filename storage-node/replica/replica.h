@@ -58,6 +58,10 @@
  * ACT_SNAP_SEND asks for one more chunk (or the same one again: keep the last until the next is asked for);
  * ACT_SNAP_END releases the store snapshot. At the learner EV_MSG(CHUNK) becomes ACT_SNAP_WRITE.
  *
+ * Damage. A row of this copy turned out unreadable: EV_LEAVE. From then on it acks, grants, proposes and asks
+ * for nothing but to be left out; a primary falls silent, so that another member takes over. When a
+ * configuration without it is learned: ACT_WIPE, and it begins again with nothing, as a learner (R28).
+ *
  * Faults. ACT_STOP: this node's copy or the protocol broke a rule; the process must end (R6). ACT_REPORT: a
  * person must look, the process goes on. A failed write or fsync is no event: it ends the process (P9).
  *
@@ -185,6 +189,7 @@ enum replica_event_type {
     REPLICA_EV_TICK,
     REPLICA_EV_TRIM,     /* the driver would like to cut the log's front up to `index` <= DURABLY applied */
     REPLICA_EV_HANDOVER, /* the director or an operator would like `heir` to be primary */
+    REPLICA_EV_LEAVE,    /* this copy is damaged: count on it no more, fetch another one (R28) */
     REPLICA_EV_DROP,     /* this copy is not wanted any more (only obeyed if conf does not name it) */
 };
 
@@ -195,6 +200,8 @@ struct replica_event {
         struct {
             bool record;     /* false: this store has nothing of the partition (R26) */
             bool installing; /* the mark is set (R24) */
+            bool damaged;    /* what the disk says of the partition cannot be read: R28 from the start. Only
+                                `dep` counts (0: that neither); `record` is true */
             uint64_t dep;
             uint64_t base_index, base_epoch; /* 0, 0 if the log was never cut */
             uint64_t last;                   /* the log holds base_index + 1 .. last */
@@ -230,11 +237,11 @@ struct replica_event {
 /* ---- actions ----------------------------------------------------------------------------------------- */
 
 enum replica_action_type {
-    REPLICA_ACT_LEASE,      /* publish lease_until to the readers */
-    REPLICA_ACT_FAIL,       /* answer the proposals with index > `after` with `err` (ERR_IN_DOUBT) */
-    REPLICA_ACT_REJECT,     /* this EV_PROPOSE, EV_HANDOVER was refused with `err`; nothing happened */
-    REPLICA_ACT_STATE,      /* role, active or accepting changed: see replica_info() */
-    REPLICA_ACT_WRITE,      /* one batch to the log, then EV_DURABLE(token) */
+    REPLICA_ACT_LEASE,  /* publish lease_until to the readers */
+    REPLICA_ACT_FAIL,   /* answer the proposals with index > `after` with `err` (ERR_IN_DOUBT) */
+    REPLICA_ACT_REJECT, /* this EV_PROPOSE, EV_HANDOVER, EV_LEAVE was refused with `err`; nothing happened */
+    REPLICA_ACT_STATE,  /* role, active or accepting changed: see replica_info() */
+    REPLICA_ACT_WRITE,  /* one batch to the log, then EV_DURABLE(token) */
     REPLICA_ACT_SNAP_WRITE, /* one chunk to the state, then EV_DURABLE(token) */
     REPLICA_ACT_WIPE,       /* delete the partition's data, then EV_DURABLE(token) */
     REPLICA_ACT_TRIM,       /* cut the log's front and store the new base; needs no sync, no token */
@@ -254,6 +261,7 @@ enum replica_ask_type {
     REPLICA_ASK_ADD,
     REPLICA_ASK_HANDOVER,
     REPLICA_ASK_ADD_LEARNER,
+    REPLICA_ASK_DROP_LEARNER,
 };
 
 /* X(symbol, text): reasons of ACT_REPORT and ACT_STOP. */
@@ -266,7 +274,9 @@ enum replica_ask_type {
     X(TWO_PRIMARIES, "two primaries of one epoch")                            \
     X(BAD_CONF, "a configuration that cannot be")                             \
     X(BAD_START, "the durable record contradicts itself")                     \
-    X(DROPPED, "the copy of a dropped partition is being deleted")
+    X(DROPPED, "the copy of a dropped partition is being deleted")            \
+    X(LEAVING, "a damaged copy is given up, another one is fetched (R28)")    \
+    X(LAST_COPY, "a damaged copy is the last one: it is kept (R28)")
 
 enum replica_reason {
 #define REPLICA_REASON_ENUM_(name, text) REPLICA_##name,
@@ -334,7 +344,7 @@ struct replica_action {
             enum replica_ask_type type;
             uint64_t id;
             uint64_t epoch;           /* the epoch to compare with */
-            struct replica_node node; /* whom it is about: self for PROMOTE and ADD_LEARNER */
+            struct replica_node node; /* whom it is about: self for PROMOTE, ADD_ and DROP_LEARNER */
         } ask;
         struct {
             enum replica_reason reason;
@@ -398,6 +408,7 @@ struct replica_info {
     bool active;            /* primary that may commit (R12) */
     bool accepting;         /* EV_PROPOSE would be taken, the pending limits apart */
     bool halted;            /* R27, or being deleted */
+    bool leaving;           /* the damaged copy is being given up (R28) */
     uint64_t epoch, dep;
     struct replica_node
         primary; /* of `epoch`, or the last known one: the hint of NOT_PRIMARY; id 0 unknown */

@@ -100,7 +100,9 @@ struct replica {
     bool stopped;        /* ACT_STOP was said */
     bool dropped;        /* EV_DROP is being done */
     bool wiping;
-    uint32_t reported; /* bit per replica_reason */
+    bool leaving;       /* R28: this copy is damaged */
+    bool leaving_blind; /* dep could not be read: only a fresh answer says what this copy is counted for */
+    uint32_t reported;  /* bit per replica_reason */
 
     /* volatile, member and learner */
     struct replica_node leader; /* who sends in ep */
@@ -248,6 +250,14 @@ void rep_snap_abort(struct replica *r);
 void rep_snap_settle(struct replica *r);
 void rep_snap_wipe(struct replica *r, bool keep_record);
 void rep_snap_wiped(struct replica *r);
+
+/* ---- leave.c: a damaged copy (R28) --------------------------------------------------------------------- */
+
+void rep_leave(struct replica *r);
+/* The process starts with a copy that cannot be read. */
+void rep_leave_start(struct replica *r, uint64_t dep);
+/* Wipe the copy as soon as nobody counts on it. */
+void rep_leave_settle(struct replica *r);
 
 /* ---- ask.c ------------------------------------------------------------------------------------------- */
 

@@ -78,7 +78,8 @@ void rep_snap_wipe(struct replica *r, bool keep_record)
 void rep_snap_wiped(struct replica *r)
 {
     r->durable = 0;
-    r->wiping = false;
+    r->wiping = r->leaving = false;
+    r->reported &= ~(UINT32_C(1) << REPLICA_LEAVING);
     r->record = r->record_durable = !r->dropped;
     r->nonce++;
     rep_conf_consider(r);
@@ -180,7 +181,7 @@ void rep_snap_on_chunk(struct replica *r, const struct replica_msg *msg)
         rep_member_refuse(r, msg->peer, 0);
         return;
     }
-    if (r->halted || r->dropped || r->wiping || (r->started && msg->epoch == r->ep) ||
+    if (r->halted || r->dropped || r->wiping || r->leaving || (r->started && msg->epoch == r->ep) ||
         r->write_count >= REP_WRITES_MAX)
         return;
     if (msg->epoch > r->ep)

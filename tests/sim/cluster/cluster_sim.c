@@ -232,6 +232,7 @@ static void decide(struct cluster *c, struct ask *a)
         [REPLICA_ASK_ADD] = TERN__CONF_CHANGE__CONF_ADD,
         [REPLICA_ASK_HANDOVER] = TERN__CONF_CHANGE__CONF_HANDOVER,
         [REPLICA_ASK_ADD_LEARNER] = TERN__CONF_CHANGE__CONF_ADD_LEARNER,
+        [REPLICA_ASK_DROP_LEARNER] = TERN__CONF_CHANGE__CONF_DROP_LEARNER,
     };
     struct conf_request request = { changes[a->ask.type], a->ask.epoch, a->node, a->ask.node };
     struct conf next;

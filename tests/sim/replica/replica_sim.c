@@ -6,7 +6,7 @@
  *
  * --seeds A:B                   runs A..B-1
  *
- * --break RULE --seeds A:B      breaks a rule (R3 R4 R6 R7 R8 R12b R14 R16 R21 R24 R25); exit status 0 if
+ * --break RULE --seeds A:B      breaks a rule (R3 R4 R6 R7 R8 R12b R14 R16 R21 R24 R25 R28); exit status 0 if
  * some run notices it by an invariant (being stuck does not count)
  *
  * --smoke                       what the tests run: some seeds, and every break
@@ -212,7 +212,7 @@ struct rule {
 static const struct rule rules[] = {
     RULE("R3", core.r3, 0),   RULE("R4", core.r4, 0),     RULE("R6", core.r6, 0),   RULE("R7", core.r7, 0),
     RULE("R8", core.r8, 0),   RULE("R12b", core.r12b, 2), RULE("R14", r14, 0),      RULE("R16", core.r16, 0),
-    RULE("R21", core.r21, 0), RULE("R24", core.r24, 3),   RULE("R25", core.r25, 0),
+    RULE("R21", core.r21, 0), RULE("R24", core.r24, 3),   RULE("R25", core.r25, 0), RULE("R28", core.r28, 5),
 };
 
 static bool notices(const struct rule *rule, uint64_t from, uint64_t to, bool trace)

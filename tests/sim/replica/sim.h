@@ -14,6 +14,7 @@
 struct read {
     int node, stage;
     uint64_t boot, at, acked, applied;
+    uint64_t wipes;
 };
 
 struct breaks {

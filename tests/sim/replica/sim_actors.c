@@ -138,7 +138,8 @@ void sim_client(struct sim *s)
         vc_trace(&s->vc, "%d takes writes %" PRIu64 "..%" PRIu64, n + 1, values[0], values[count - 1]);
 }
 
-/* R14: arrival, then the clock, then the state; all in one process. (The other way round, a lease lost and
+/* R14: arrival, then the clock, then the state; all in one process, and of a copy that was not deleted
+ * meanwhile. (The other way round, a lease lost and
  * won again in between would bless a stale state: --break R14.) */
 void sim_read_step(struct sim *s, struct read *rd)
 {
@@ -164,6 +165,8 @@ void sim_read_step(struct sim *s, struct read *rd)
         return;
     }
     rd->stage = 0;
+    if (node->wipes != rd->wipes)
+        return;
     s->vc.reads++;
     if (s->healing)
         s->healed_reads++;
@@ -188,6 +191,7 @@ void sim_new_read(struct sim *s)
         s->reads[i] =
             (struct read){ .node = n, .stage = 1, .boot = s->vc.nodes[n].boot, .acked = s->vc.acked };
         s->reads[i].at = s->vc.now + sim_below(s, 2 * MS);
+        s->reads[i].wipes = s->vc.nodes[n].wipes;
         return;
     }
 }

@@ -2,6 +2,18 @@
 /* What goes wrong, and the director, who keeps out of it. */
 #include "tests/sim/replica/sim.h"
 
+static bool somebody_leaves(struct sim *s)
+{
+    for (int i = 0; i < s->vc.count; i++) {
+        struct replica_info info = { 0 };
+        if (s->vc.nodes[i].up)
+            replica_info(s->vc.nodes[i].r, &info);
+        if (info.leaving)
+            return true;
+    }
+    return false;
+}
+
 /* A disk may go if its data is elsewhere for sure: the node is no member, or a backup of three or more. */
 static bool may_lose_disk(struct sim *s, int n)
 {
@@ -15,7 +27,19 @@ static bool may_lose_disk(struct sim *s, int n)
             return false; /* one is lost already */
     if (!vc_conf_has(conf->members, conf->member_count, id))
         return true;
-    return conf->member_count >= 3 && !replica_node_eq(conf->primary, id);
+    return conf->member_count >= 3 && !replica_node_eq(conf->primary, id) && !somebody_leaves(s);
+}
+
+/* One damaged copy at a time, so that what was acknowledged is somewhere else. */
+static bool may_be_damaged(struct sim *s, int n)
+{
+    for (size_t i = 0; i < s->vc.pool_count; i++)
+        if (s->vc.pool[i]->kind == VM_ASK && s->vc.pool[i]->from == n)
+            return false; /* it may yet be made the only member */
+    for (int i = 0; i < s->vc.count; i++)
+        if (!s->vc.nodes[i].up)
+            return false; /* it may be the only one that has all */
+    return s->lost_disks == 0 && !somebody_leaves(s);
 }
 
 static void crash(struct sim *s, int n)
@@ -41,10 +65,11 @@ static void cut(struct sim *s, int a, int b, uint64_t ns)
 
 /* What a run mostly suffers from; rare meetings of rare faults want their own weather. */
 static const uint8_t weathers[][10] = {
-    { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 }, /* everything */
-    { 3, 3, 3, 4, 4, 5, 5, 6, 6, 8 }, /* cut links and pauses: leases */
-    { 0, 0, 5, 9, 9, 9, 9, 9, 9, 9 }, /* cut logs: snapshots */
-    { 0, 0, 0, 1, 1, 2, 2, 2, 3, 7 }, /* crashes */
+    { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 },    /* everything */
+    { 3, 3, 3, 4, 4, 5, 5, 6, 6, 8 },    /* cut links and pauses: leases */
+    { 0, 0, 5, 9, 9, 9, 9, 9, 9, 9 },    /* cut logs: snapshots */
+    { 0, 0, 0, 1, 1, 2, 2, 2, 3, 7 },    /* crashes */
+    { 0, 3, 4, 5, 6, 7, 9, 10, 10, 10 }, /* damaged copies */
 };
 
 size_t sim_weather_count(void)
@@ -83,6 +108,10 @@ void sim_fault(struct sim *s)
         break;
     case 8:
         s->director_down_until = vc->now + sim_below(s, 3000 * MS);
+        break;
+    case 10:
+        if (vc->nodes[n].up && may_be_damaged(s, n))
+            vc_leave(vc, n);
         break;
     default: {
         const struct vimage *im = s->breaks.core.r25 ? &vc->nodes[n].disk.mem : &vc->nodes[n].disk.dur;

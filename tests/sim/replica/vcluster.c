@@ -304,6 +304,12 @@ void vc_drop_copy(struct vc *vc, int n)
     step(vc, n, &ev);
 }
 
+void vc_leave(struct vc *vc, int n)
+{
+    struct replica_event ev = { .type = REPLICA_EV_LEAVE };
+    step(vc, n, &ev);
+}
+
 void vc_beat(struct vc *vc, int from, int to)
 {
     struct vnode *node = &vc->nodes[from];

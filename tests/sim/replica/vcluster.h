@@ -52,6 +52,7 @@ struct vnode {
     uint64_t lease_until; /* as published to readers */
     uint64_t next_tick;   /* on its clock */
     uint64_t apply_to, checked;
+    uint64_t wipes;      /* of its copy, by this process */
     uint64_t index_boot; /* log index at start: nothing above it was proposed by this process */
     struct vproposal *proposals;
     size_t proposal_count, proposal_cap;
@@ -105,6 +106,7 @@ void vc_apply(struct vc *vc, int n, uint64_t upto);
 void vc_trim(struct vc *vc, int n, uint64_t index);
 void vc_handover(struct vc *vc, int n, int heir);
 void vc_drop_copy(struct vc *vc, int n);
+void vc_leave(struct vc *vc, int n); /* its copy turned out to be damaged */
 void vc_beat(struct vc *vc, int from, int to);
 /* Deliver pool[i]; `keep` leaves it there to be delivered again. */
 void vc_deliver(struct vc *vc, size_t i, bool keep);

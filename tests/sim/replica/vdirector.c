@@ -102,6 +102,14 @@ static bool add_learner(struct replica_conf *c, struct replica_node x)
     return true;
 }
 
+static bool drop_learner(struct replica_conf *c, struct replica_node x)
+{
+    if (!vc_conf_has(c->learners, c->learner_count, x))
+        return false;
+    take(c->learners, &c->learner_count, x);
+    return true;
+}
+
 bool vc_decide(struct vc *vc, const struct vmsg *ask)
 {
     struct replica_conf next = *vc_conf(vc);
@@ -126,6 +134,9 @@ bool vc_decide(struct vc *vc, const struct vmsg *ask)
         break;
     case REPLICA_ASK_ADD_LEARNER:
         ok = add_learner(&next, ask->ask_node);
+        break;
+    case REPLICA_ASK_DROP_LEARNER:
+        ok = drop_learner(&next, ask->ask_node);
         break;
     }
     if (ok)

@@ -114,7 +114,7 @@ static void do_snap_write(struct vnode *node, const struct replica_action *a, co
     b.chunk_first = a->snap_write.first;
     b.chunk_last = a->snap_write.last;
     if (b.chunk_first)
-        node->checked = node->apply_to = 0;
+        node->checked = node->apply_to = 0, node->wipes++;
     vdisk_write(&node->disk, b);
 }
 
@@ -132,7 +132,8 @@ static void do_fail(struct vnode *node, uint64_t after)
 static void do_ask(struct vc *vc, int n, const struct replica_action *a)
 {
     struct vmsg *m = vc_new_msg(vc, VM_ASK, n, VC_DIRECTOR);
-    static const char *const names[] = { "read", "promote", "evict", "add", "handover", "add-learner" };
+    static const char *const names[] = { "read",     "promote",     "evict",       "add",
+                                         "handover", "add-learner", "drop-learner" };
     m->ask = a->ask.type;
     m->ask_node = a->ask.node;
     m->ask_by = vc->nodes[n].id;
@@ -145,7 +146,7 @@ static void do_ask(struct vc *vc, int n, const struct replica_action *a)
 static void do_batch(struct vnode *node, struct vbatch batch)
 {
     if (batch.type == VB_WIPE)
-        node->checked = node->apply_to = 0;
+        node->checked = node->apply_to = 0, node->wipes++;
     vdisk_write(&node->disk, batch);
 }
 
