@@ -156,6 +156,11 @@ enum err kv_sync(struct kv *kv)
     return kv->ops->sync(kv);
 }
 
+uint64_t kv_size(struct kv *kv, enum kv_family family, struct slice from, struct slice to)
+{
+    return kv->ops->size == NULL ? 0 : kv->ops->size(kv, family, from, to);
+}
+
 void kv_get_stats(struct kv *kv, struct kv_stats *out)
 {
     *out = (struct kv_stats){ 0 };

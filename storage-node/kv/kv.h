@@ -114,6 +114,10 @@ struct kv_stats {
     bool write_stalled;
 };
 void kv_get_stats(struct kv *kv, struct kv_stats *out);
+/* About how many bytes the rows of [from, to) take in the database's tables, compressed as they are there:
+ * without what is still in write buffers and without blob files. May read from the disk; 0 if it cannot tell.
+ */
+uint64_t kv_size(struct kv *kv, enum kv_family family, struct slice from, struct slice to);
 
 /* ---- memory only, for tests and the simulator. */
 /* What a power cut leaves: everything not synced is gone, but for a prefix of it in write order of at most

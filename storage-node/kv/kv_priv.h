@@ -23,6 +23,7 @@ struct kv_ops {
     enum err (*write)(struct kv *kv, struct kv_batch *b);
     enum err (*sync)(struct kv *kv);
     void (*stats)(struct kv *kv, struct kv_stats *out);
+    uint64_t (*size)(struct kv *kv, enum kv_family family, struct slice from, struct slice to); /* or NULL */
 };
 
 struct kv_iter_ops {

@@ -214,6 +214,17 @@ static void stats(struct kv *kv, struct kv_stats *out)
                          rocks_property(r, KV_META, "rocksdb.actual-delayed-write-rate") != 0;
 }
 
+static uint64_t size_of_range(struct kv *kv, enum kv_family family, struct slice from, struct slice to)
+{
+    const struct rocks *r = rocks_of(kv);
+    const char *from_data = (const char *)from.data, *to_data = (const char *)to.data;
+    char *message = NULL;
+    uint64_t size = 0;
+    rocksdb_approximate_sizes_cf(r->db, r->families[family], 1, &from_data, &from.len, &to_data, &to.len,
+                                 &size, &message);
+    return rocks_err("size of a range", message) == OK ? size : 0;
+}
+
 static void close_rocks(struct kv *kv)
 {
     struct rocks *r = rocks_of(kv);
@@ -242,6 +253,7 @@ static const struct kv_ops rocks_ops = {
     .write = write_batch,
     .sync = sync_all,
     .stats = stats,
+    .size = size_of_range,
 };
 
 enum err kv_open_rocksdb(const struct kv_options *options, struct kv **out)

@@ -6,6 +6,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
+#include "storage-node/partition/board.h"
 #include "storage-node/partition/partition_priv.h"
 
 enum { SWEEP_SLOTS = 64 /* partitions sweep at different moments of the minute */ };
@@ -395,6 +396,28 @@ uint32_t partition_id(const struct partition *p)
 void partition_info(const struct partition *p, struct replica_info *out)
 {
     replica_info(p->replica, out);
+}
+
+bool partition_figures(const struct partition *p, struct board_figures *out)
+{
+    struct replica_info info;
+    replica_info(p->replica, &info);
+    if (info.role != REPLICA_PRIMARY)
+        return false;
+    *out = (struct board_figures){ .epoch = info.epoch,
+                                   .active = info.active && !p->stopped,
+                                   .last = info.last,
+                                   .commit = info.commit,
+                                   .body_bytes = p->applied.body_bytes };
+    for (uint32_t i = 0; i < replica_peer_count(p->replica) && i < REPLICA_NODES_MAX; i++) {
+        struct replica_peer_info peer;
+        replica_peer(p->replica, i, &peer);
+        out->peers[out->peer_count++] =
+            (struct board_peer){ .node = peer.node.id,
+                                 .behind = peer.behind,
+                                 .copied_bytes = peer.copying ? partition_snap_sent(p, peer.node) : 0 };
+    }
+    return true;
 }
 
 uint64_t partition_chain(const struct partition *p)

@@ -51,7 +51,8 @@ enum {
 };
 
 struct partition;
-struct faults; /* faults.h */
+struct faults;        /* faults.h */
+struct board_figures; /* board.h */
 
 /* The moment of a call. */
 struct partition_now {
@@ -205,6 +206,8 @@ struct log_entry *log_entry_new(struct slice entry, struct slice body);
 
 /* The replica inside, for figures and status. */
 void partition_info(const struct partition *p, struct replica_info *out);
+/* What its primary tells the directors; false: this node is not it. */
+bool partition_figures(const struct partition *p, struct board_figures *out);
 uint64_t partition_chain(const struct partition *p); /* hash chain over the applied entries */
 
 #endif

@@ -44,9 +44,9 @@ struct partition {
     uint32_t jobs_out;      /* submitted and not back */
     bool dropped;           /* the job that deletes this copy was submitted */
 
-    struct snap_source *sources; /* copies being sent, one a learner (snapshot.c) */
+    struct snap_source *sources;      /* copies being sent, one a learner (snapshot.c) */
     struct partition_applied install; /* of the copy being received */
-    bool installed;              /* its last chunk was submitted: the time of the state is to be read */
+    bool installed;                   /* its last chunk was submitted: the time of the state is to be read */
 
     /* Cutting the log's front: when LOG_KEEP_* came behind `mark`, it is cut there and the mark moves to the
      * applied index. */
@@ -88,6 +88,8 @@ MUST_CHECK enum err partition_load(struct partition *p, uint64_t nonce, struct p
 MUST_CHECK enum err partition_snap_send(struct partition *p, const struct replica_action *a);
 void partition_snap_end(struct partition *p, struct replica_node to);
 void partition_snap_end_all(struct partition *p);
+/* Bytes of the copy under way to a learner that it has taken; 0: none is under way. */
+uint64_t partition_snap_sent(const struct partition *p, struct replica_node to);
 /* Are a chunk's rows such as this partition may have? */
 bool partition_snap_check(struct partition *p, const struct replica_msg *msg);
 void partition_snap_write(struct partition *p, const struct replica_action *a);

@@ -39,7 +39,7 @@ struct partition_record {
 
 struct partition_applied {
     uint64_t index;
-    uint64_t chain; /* hash chain over all entries applied: equal on replicas at an equal index */
+    uint64_t chain;      /* hash chain over all entries applied: equal on replicas at an equal index */
     uint64_t body_bytes; /* of the bodies that rows refer to, as applied: equal on replicas likewise */
 };
 

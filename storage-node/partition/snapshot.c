@@ -18,6 +18,7 @@ struct snap_source {
     struct replica_node to;
     struct kv_view *view;
     uint64_t nonce, seq; /* of the chunk in `rows` */
+    uint64_t sent_bytes; /* of the chunks before it */
     uint64_t index, index_epoch;
     enum kv_family family; /* what comes next: the first row at or after `key` */
     struct buf key;
@@ -59,6 +60,12 @@ static struct snap_source *source_find(const struct partition *p, struct replica
     while (s != NULL && !replica_node_eq(s->to, to))
         s = s->next;
     return s;
+}
+
+uint64_t partition_snap_sent(const struct partition *p, struct replica_node to)
+{
+    const struct snap_source *s = source_find(p, to);
+    return s == NULL ? 0 : s->sent_bytes;
 }
 
 static void add_row(struct snap_source *s, enum kv_family family, struct slice key, struct slice value)
@@ -155,6 +162,7 @@ enum err partition_snap_send(struct partition *p, const struct replica_action *a
         s = source_new(p, a);
         err = fill_chunk(p, s);
     } else if (a->snap_send.seq == s->seq + 1 && !s->last) {
+        s->sent_bytes += s->rows.len;
         buf_clear(&s->rows);
         s->seq++;
         err = fill_chunk(p, s);

@@ -122,6 +122,11 @@ static void make_beats(struct worker *w, struct partition_now now)
 
 /* ---- partitions of a worker */
 
+static size_t slot_count(const struct worker *w)
+{
+    return PARTITION_COUNT_MAX / w->pool->options.workers + 1;
+}
+
 static struct slot *slot_of(struct worker *w, uint32_t partition)
 {
     return partition < PARTITION_COUNT_MAX ? &w->slots[partition / w->pool->options.workers] : NULL;
@@ -272,6 +277,24 @@ static void take_drop(struct worker *w, struct drop_item *d, struct partition_no
     free(d);
 }
 
+static void tell(struct worker *w)
+{
+    struct board *board = w->pool->options.board;
+    uint32_t open = atomic_load_explicit(&w->stats.partitions, memory_order_relaxed);
+    atomic_store(&w->telling, false);
+    for (size_t i = 0; board != NULL && open > 0 && i < slot_count(w); i++) {
+        const struct partition *p = w->slots[i].p;
+        struct board_figures figures;
+        if (p == NULL)
+            continue;
+        open--;
+        if (partition_figures(p, &figures))
+            board_put(board, partition_id(p), &figures);
+        else
+            board_remove(board, partition_id(p));
+    }
+}
+
 static void take_items(struct worker *w, struct inbox_item *item, struct partition_now now)
 {
     while (item != NULL) {
@@ -295,6 +318,9 @@ static void take_items(struct worker *w, struct inbox_item *item, struct partiti
         case ITEM_DROP:
             take_drop(w, (struct drop_item *)item, now);
             break;
+        case ITEM_TELL:
+            tell(w);
+            break;
         case ITEM_STOP:
             w->stopping = true;
             break;
@@ -304,11 +330,6 @@ static void take_items(struct worker *w, struct inbox_item *item, struct partiti
 }
 
 /* ---- a turn */
-
-static size_t slot_count(const struct worker *w)
-{
-    return PARTITION_COUNT_MAX / w->pool->options.workers + 1;
-}
 
 static void want_tick(struct worker *w, const struct partition *p)
 {

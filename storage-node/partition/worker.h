@@ -5,6 +5,7 @@
 #ifndef STORAGE_NODE_PARTITION_WORKER_H
 #define STORAGE_NODE_PARTITION_WORKER_H
 
+#include "storage-node/partition/board.h"
 #include "storage-node/partition/directory.h"
 #include "storage-node/partition/log_writer.h"
 #include "storage-node/partition/partition.h"
@@ -26,6 +27,7 @@ struct worker_pool_options {
     uint32_t log_keep_count, log_keep_bytes; /* 0: the partition's defaults */
     const struct storage_faults *faults;     /* NULL */
     struct faults *fault_list;               /* NULL: what is wrong is only logged */
+    struct board *board;                     /* where worker_pool_tell puts figures; NULL: nowhere */
 };
 
 /* A message of another node on its way to its partition. Made with NEW or xmalloc, freed by the worker. */
@@ -69,6 +71,9 @@ size_t worker_pool_message_bytes(const struct worker_pool *pool);
 void worker_pool_beats(struct worker_pool *pool, const struct beats *beats);
 /* Any thread. Delete this node's copy, unless the configuration names it. */
 void worker_pool_drop(struct worker_pool *pool, uint32_t partition);
+
+/* Any thread. Every primary puts its figures on options.board soon. */
+void worker_pool_tell(struct worker_pool *pool);
 
 /* Figures of worker i. */
 uint32_t worker_pool_count(const struct worker_pool *pool);

@@ -132,6 +132,14 @@ void worker_pool_drop(struct worker_pool *pool, uint32_t partition)
     push_to(worker_of(pool, partition), &d->item, ITEM_DROP);
 }
 
+void worker_pool_tell(struct worker_pool *pool)
+{
+    for (uint32_t i = 0; i < pool->options.workers; i++) {
+        if (!atomic_exchange(&pool->workers[i].telling, true))
+            push_to(&pool->workers[i], &pool->workers[i].tell_item, ITEM_TELL);
+    }
+}
+
 uint32_t worker_pool_count(const struct worker_pool *pool)
 {
     return pool->options.workers;

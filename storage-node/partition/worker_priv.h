@@ -8,7 +8,16 @@
 
 #include "storage-node/partition/worker.h"
 
-enum item_kind { ITEM_REQUEST, ITEM_WRITTEN, ITEM_CONF, ITEM_MESSAGE, ITEM_BEATS, ITEM_DROP, ITEM_STOP };
+enum item_kind {
+    ITEM_REQUEST,
+    ITEM_WRITTEN,
+    ITEM_CONF,
+    ITEM_MESSAGE,
+    ITEM_BEATS,
+    ITEM_DROP,
+    ITEM_TELL,
+    ITEM_STOP
+};
 
 struct conf_item {
     struct inbox_item item; /* first */
@@ -46,8 +55,9 @@ struct worker {
     struct worker_pool *pool;
     uint32_t index;
     struct inbox inbox;
-    struct inbox_item stop_item;
-    struct slot *slots; /* partition / workers */
+    struct inbox_item stop_item, tell_item;
+    _Atomic bool telling; /* tell_item is in the inbox */
+    struct slot *slots;   /* partition / workers */
     struct partition **touched;
     size_t touched_count;
     struct inbox_chain jobs; /* made in this turn */

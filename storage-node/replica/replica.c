@@ -215,6 +215,23 @@ void replica_info(const struct replica *r, struct replica_info *out)
     };
 }
 
+uint32_t replica_peer_count(const struct replica *r)
+{
+    return r->started ? r->peer_count : 0;
+}
+
+void replica_peer(const struct replica *r, uint32_t i, struct replica_peer_info *out)
+{
+    const struct rep_peer *peer = &r->peers[i];
+    bool learner = peer->kind != REP_PEER_MEMBER;
+    uint64_t has =
+        learner || peer->ack > r->commit ? peer->ack : r->commit; /* members have what is committed */
+    *out = (struct replica_peer_info){ .node = peer->node,
+                                       .learner = learner,
+                                       .copying = peer->mode == REP_PEER_SNAPSHOT,
+                                       .behind = r->log.last > has ? r->log.last - has : 0 };
+}
+
 const struct replica_conf *replica_conf(const struct replica *r)
 {
     return &r->conf;

@@ -419,6 +419,18 @@ struct replica_info {
 
 void replica_info(const struct replica *r, struct replica_info *out);
 
+/* How far another member or learner is, as the primary sees it. */
+struct replica_peer_info {
+    struct replica_node node;
+    bool learner;    /* a joiner included */
+    bool copying;    /* a snapshot of the state is being sent to it */
+    uint64_t behind; /* entries that it has not acknowledged in this term */
+};
+
+/* 0 unless this node is the primary. i < count. */
+uint32_t replica_peer_count(const struct replica *r);
+void replica_peer(const struct replica *r, uint32_t i, struct replica_peer_info *out);
+
 /* conf(ep), or the last one known; epoch 0 if none. Borrowed until the next step. */
 const struct replica_conf *replica_conf(const struct replica *r);
 

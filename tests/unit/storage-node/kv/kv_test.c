@@ -258,6 +258,8 @@ static void test_rocksdb_reopens(void **state)
     assert_int_equal(kv_open_rocksdb(&options, &f->kv), OK);
     expect(f->kv, NULL, KV_STATE, "a", "1");
     expect(f->kv, NULL, KV_BODY, "b", "2");
+    assert_true(kv_size(f->kv, KV_STATE, S("a"), S("b")) > 0); /* opening has written the buffers to tables */
+    assert_int_equal(kv_size(f->kv, KV_STATE, S("x"), S("y")), 0);
 }
 
 /* A write-ahead log damaged in its middle must not open as if what lies behind had never been written. */

@@ -13,6 +13,7 @@
 #include "proto/account.pb-c.h"
 #include "proto/message.pb-c.h"
 #include "storage-node/mailbox/machine.h"
+#include "storage-node/partition/board.h"
 #include "storage-node/partition/faults.h"
 #include "storage-node/partition/partition.h"
 #include "storage-node/partition/reader.h"
@@ -266,6 +267,30 @@ static void test_answers_only_after_fsync_and_apply(void **state)
     apply(f);
     assert_int_equal(f->answer_count, 1);
     assert_int_equal(last_answer(f), OK);
+}
+
+static void test_figures_for_the_director(void **state)
+{
+    struct fixture *f = *state;
+    struct board_figures figures;
+    assert_false(partition_figures(f->p, &figures));
+    give_conf(f, 1, false, 0);
+    turn(f);
+    push_account(f, "a@example.test");
+    turn(f);
+    assert_true(partition_figures(f->p, &figures));
+    assert_true(figures.active);
+    assert_int_equal(figures.epoch, 1);
+    assert_int_equal(figures.commit, info_of(f).commit);
+    assert_int_equal(figures.peer_count, 0);
+    assert_int_equal(figures.body_bytes, 0);
+    give_conf(f, 2, true, 0); /* a member that does not answer */
+    turn(f);
+    assert_true(partition_figures(f->p, &figures));
+    assert_int_equal(figures.peer_count, 1);
+    assert_int_equal(figures.peers[0].node, other.id);
+    assert_int_equal(figures.peers[0].behind, figures.last - figures.commit);
+    assert_int_equal(figures.peers[0].copied_bytes, 0);
 }
 
 static void test_not_primary_without_configuration(void **state)
@@ -687,6 +712,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_answers_only_after_fsync_and_apply),
+        TEST(test_figures_for_the_director),
         TEST(test_not_primary_without_configuration),
         TEST(test_expired_deadline_is_not_proposed),
         TEST(test_malformed_request_is_refused_before_the_log),
