@@ -166,6 +166,20 @@ enum err conf_change(const struct conf *current, const struct conf_request *requ
     return OK;
 }
 
+struct conf conf_recover(const struct conf *current, uint32_t node)
+{
+    uint64_t epoch = current->epoch + CONF_RECOVER_STEP;
+    struct conf conf = { .partition = current->partition,
+                         .epoch = epoch,
+                         .primary = node,
+                         .since = epoch,
+                         .recovered = epoch,
+                         .member_count = 1,
+                         .members = { node } };
+    assert(conf_is_valid(&conf));
+    return conf;
+}
+
 static bool all_distinct(const uint32_t *nodes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -177,8 +191,8 @@ static bool all_distinct(const uint32_t *nodes, size_t count)
 
 bool conf_is_valid(const struct conf *conf)
 {
-    if (conf->epoch == 0 || conf->since == 0 || conf->since > conf->epoch || conf->member_count == 0 ||
-        conf->member_count + conf->learner_count > CONF_NODES_MAX)
+    if (conf->epoch == 0 || conf->since == 0 || conf->since > conf->epoch || conf->recovered > conf->epoch ||
+        conf->member_count == 0 || conf->member_count + conf->learner_count > CONF_NODES_MAX)
         return false;
     if (!all_distinct(conf->members, conf->member_count) ||
         !all_distinct(conf->learners, conf->learner_count))
@@ -197,6 +211,7 @@ void conf_to_proto(const struct conf *conf, Tern__PartitionConf *out)
     out->epoch = conf->epoch;
     out->primary = conf->primary;
     out->since = conf->since;
+    out->recovered = conf->recovered;
     out->n_members = conf->member_count;
     out->members = (uint32_t *)conf->members; /* protobuf-c knows no const; it only reads when packing */
     out->n_learners = conf->learner_count;
@@ -212,6 +227,7 @@ enum err conf_from_proto(const Tern__PartitionConf *proto, struct conf *out)
                          .epoch = proto->epoch,
                          .primary = proto->primary,
                          .since = proto->since,
+                         .recovered = proto->recovered,
                          .member_count = (uint8_t)proto->n_members,
                          .learner_count = (uint8_t)proto->n_learners,
                          .handover = proto->handover };

@@ -8,13 +8,21 @@
 #include "lib/base/err.h"
 #include "proto/cluster.pb-c.h"
 
+enum {
+    /* By how much a recovery raises the epoch: above those of nodes that know more than a coordination store
+     * that was put back from a copy (R27). */
+    CONF_RECOVER_STEP = 1024,
+};
+
 enum { CONF_NODES_MAX = 16 }; /* members and learners of one partition together */
 
 struct conf {
     uint32_t partition;
     uint64_t epoch; /* 0: not placed yet */
     uint32_t primary;
-    uint64_t since; /* first epoch of this primary's unbroken term */
+    uint64_t since;     /* first epoch of this primary's unbroken term */
+    uint64_t recovered; /* epoch of the last conf_recover, 0 none: copies of older epochs are void but for
+                           that of the node it names (R29) */
     uint8_t member_count;
     uint8_t learner_count;
     bool handover;
@@ -41,6 +49,9 @@ struct conf_request {
  * `subject_known`: the subject is a registered node. CONF_READ is no change: ERR_INVALID. */
 MUST_CHECK enum err conf_change(const struct conf *current, const struct conf_request *request,
                                 bool subject_known, struct conf *next);
+
+/* Go on from `node`'s copy alone, whatever the others had. Only because a person said so. */
+struct conf conf_recover(const struct conf *current, uint32_t node);
 
 /* What always holds for a conf that may be stored or acted on. */
 bool conf_is_valid(const struct conf *conf);

@@ -57,7 +57,7 @@ enum err create_cluster(struct director *d)
 
 static bool may_hold(const struct map_node *node, uint64_t now_mono_ms)
 {
-    return map_node_is_alive(node, now_mono_ms) && !node->info->draining;
+    return map_node_is_alive(node, now_mono_ms) && !node->leaving && !node->info->draining;
 }
 
 static size_t count_usable(const struct map *map, uint64_t now_mono_ms)
@@ -68,22 +68,12 @@ static size_t count_usable(const struct map *map, uint64_t now_mono_ms)
     return count;
 }
 
-/* Zones as numbers: that of the first node with the same name. */
-static uint32_t zone_number(const struct map *map, size_t at)
-{
-    for (size_t i = 0; i < at; i++) {
-        if (strcmp(map->nodes[i].info->zone, map->nodes[at].info->zone) == 0)
-            return (uint32_t)i;
-    }
-    return (uint32_t)at;
-}
-
 static size_t list_nodes(const struct map *map, uint64_t now_mono_ms, struct placement_node *nodes)
 {
     size_t count = 0;
     for (size_t i = 0; i < map->node_count; i++) {
         if (may_hold(&map->nodes[i], now_mono_ms))
-            nodes[count++] = (struct placement_node){ map->nodes[i].info->id, zone_number(map, i) };
+            nodes[count++] = (struct placement_node){ map->nodes[i].info->id, map_zone_number(map, i) };
     }
     return count;
 }

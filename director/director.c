@@ -16,14 +16,20 @@
 static const struct {
     enum method method;
     void (*handle)(struct director *d, struct rpc_request *request);
-} handlers[DIRECTOR_METHODS] = {
+} handlers[] = {
     { METHOD_MAP, on_map },
     { METHOD_NODE_HELLO, on_node_hello },
     { METHOD_CONF_CHANGE, on_conf_change },
     { METHOD_DOMAIN_ADD, on_domain_add },
     { METHOD_DOMAIN_DELETE, on_domain_delete },
     { METHOD_SETTING_PUT, on_setting_put },
+    { METHOD_NODE_DRAIN, on_node_drain },
+    { METHOD_NODE_REMOVE, on_node_remove },
+    { METHOD_PARTITION_RECOVER, on_partition_recover },
 };
+
+enum { HANDLERS = sizeof handlers / sizeof handlers[0] };
+_Static_assert((int)HANDLERS <= (int)DIRECTOR_METHODS_MAX, "each needs a figure");
 
 struct request_event {
     struct event event;
@@ -39,7 +45,7 @@ static void run_request(struct event *event, void *arg)
         answer(d, request, ERR_TIMEOUT, "too late", NULL);
         return;
     }
-    for (size_t i = 0; i < DIRECTOR_METHODS; i++) {
+    for (size_t i = 0; i < HANDLERS; i++) {
         if (handlers[i].method == (enum method)request->method) {
             metric_count(d->figures.requests[i], 1);
             handlers[i].handle(d, request);
@@ -96,6 +102,9 @@ static void keep_heard(const struct map *old, struct map *map)
         is->heard_real_ms = was->heard_real_ms;
         is->disk_total = was->disk_total;
         is->disk_free = was->disk_free;
+        is->map_version = was->map_version;
+        is->not_active = was->not_active;
+        is->leaving = was->leaving;
     }
 }
 
@@ -206,7 +215,7 @@ static void *run(void *arg)
         run_events(d, list);
         if (coordination_leads(d->coordination))
             create_partitions(d, now);
-        repair_copies(d, now);
+        drive_copies(d, now);
         publish_expire(&d->publish, now);
         tell_subscribers(d);
         update_gauges(d, now);
@@ -218,7 +227,7 @@ static void *run(void *arg)
 
 static void make_figures(struct figures *f)
 {
-    for (size_t i = 0; i < DIRECTOR_METHODS; i++)
+    for (size_t i = 0; i < HANDLERS; i++)
         f->requests[i] = metrics_counter("tern_director_requests_total", "Requests by method",
                                          METRIC_LABELS("method", method_name(handlers[i].method)));
     f->commits =
@@ -302,7 +311,7 @@ static void dispose(struct director *d)
     publish_fini(&d->publish);
     map_fini(&d->map);
     heard_fini(&d->heard);
-    free(d->short_since);
+    drive_fini(&d->drive);
     free(d);
 }
 

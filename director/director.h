@@ -30,6 +30,8 @@ struct director_options {
     uint32_t min_members; /* 0: 1 for one or two copies, else 2 */
     uint32_t initial_nodes;
     uint64_t repair_after_ms;  /* a copy missing so long is made anew on another node */
+    uint32_t moves_max;        /* partitions of which a copy is being made, at once */
+    uint32_t moves_per_node;   /* of these at one node */
     uint64_t drain_timeout_ms; /* at stop, for requests under way */
 };
 

@@ -9,18 +9,28 @@
 #include "director/events.h"
 #include "director/heard.h"
 #include "director/map.h"
+#include "director/moves.h"
 #include "director/publish.h"
 #include "director/rows.h"
 #include "lib/base/metrics.h"
 #include "lib/rpc/server.h"
 
-enum { DIRECTOR_METHODS = 6 };
+enum { DIRECTOR_METHODS_MAX = 16 };
 
 struct figures {
-    struct metric_counter *requests[DIRECTOR_METHODS];
+    struct metric_counter *requests[DIRECTOR_METHODS_MAX]; /* in the order of director.c */
     struct metric_counter *commits, *conflicts;
     struct metric_histogram *commit_seconds;
     struct metric_gauge *map_version, *nodes, *nodes_alive, *placed, *subscribers, *leads;
+};
+
+/* See drive.c. */
+struct drive {
+    struct moves_plan plan;
+    size_t changes; /* under way */
+    uint64_t next_ms, made_ms, made_version;
+    uint64_t unquiet_ms;   /* when something was last amiss */
+    uint64_t *short_since; /* by partition: since when copies are missing, 0: none is */
 };
 
 struct director {
@@ -39,10 +49,9 @@ struct director {
         *waiting; /* decided by the store, the picture not yet there; in the order of their answers */
     struct change **waiting_tail;
     size_t changes_open; /* submitted and not finished */
-    size_t repairing;    /* changes of repair.c under way */
-    uint64_t next_repair_ms, started_mono_ms;
-    uint64_t *short_since; /* by partition: since when copies are missing, 0: none is (repair.c) */
-    size_t creating;       /* transactions of the first placement under way */
+    size_t creating;     /* transactions of the first placement under way */
+    uint64_t started_mono_ms;
+    struct drive drive; /* of the copies to where they should be (drive.c) */
 
     struct figures figures;
 };
@@ -106,6 +115,9 @@ void on_conf_change(struct director *d, struct rpc_request *request); /* partiti
 void on_domain_add(struct director *d, struct rpc_request *request);  /* names.c */
 void on_domain_delete(struct director *d, struct rpc_request *request);
 void on_setting_put(struct director *d, struct rpc_request *request);
+void on_node_drain(struct director *d, struct rpc_request *request); /* retire.c */
+void on_node_remove(struct director *d, struct rpc_request *request);
+void on_partition_recover(struct director *d, struct rpc_request *request); /* recover.c */
 
 /* ---- what the director does by itself */
 
@@ -113,8 +125,11 @@ void on_setting_put(struct director *d, struct rpc_request *request);
 MUST_CHECK enum err create_cluster(struct director *d);
 /* Give every partition its first configuration once enough nodes are there. Called every turn. */
 void create_partitions(struct director *d, uint64_t now_mono_ms);
-/* Make missing copies anew. Called every turn (repair.c). */
-void repair_copies(struct director *d, uint64_t now_mono_ms);
+/* Drive the copies to where they should be. Called every turn (drive.c). */
+void drive_copies(struct director *d, uint64_t now_mono_ms);
+void drive_fini(struct drive *drive);
+/* What the leading director wishes of the primaries on `node` now, at most `max`; how many there are. */
+size_t drive_wishes(const struct director *d, uint32_t node, Tern__Wish *out, size_t max);
 /* Why partitions are not placed, in `out`; empty if they are. */
 void create_problem(struct director *d, uint64_t now_mono_ms, struct buf *out);
 

@@ -13,6 +13,7 @@ void heard_fini(struct heard *heard)
         free(heard->figures[p]);
     free(heard->figures);
     free(heard->faults);
+    free(heard->spares);
     *heard = (struct heard){ 0 };
 }
 
@@ -128,6 +129,32 @@ static void take_faults(struct heard *heard, uint32_t node, const Tern__NodeHell
     heard->fault_count = first + count + behind;
 }
 
+/* ---- spare copies: few, and none while all is well */
+
+static void take_spares(struct heard *heard, uint32_t node, const Tern__NodeHelloRequest *hello)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < heard->spare_count; i++) {
+        if (heard->spares[i].node != node)
+            heard->spares[kept++] = heard->spares[i];
+    }
+    heard->spare_count = kept;
+    if (hello->n_spare == 0)
+        return;
+    heard->spares = xrealloc(heard->spares, (kept + hello->n_spare) * sizeof *heard->spares);
+    for (size_t i = 0; i < hello->n_spare && i < MAP_PARTITIONS_MAX; i++)
+        heard->spares[heard->spare_count++] = (struct heard_spare){ node, hello->spare[i] };
+}
+
+bool heard_has_spare(const struct heard *heard, uint32_t node, uint32_t partition)
+{
+    for (size_t i = 0; i < heard->spare_count; i++) {
+        if (heard->spares[i].node == node && heard->spares[i].partition == partition)
+            return true;
+    }
+    return false;
+}
+
 void heard_take(struct heard *heard, const struct map *map, uint32_t node,
                 const Tern__NodeHelloRequest *hello, uint64_t now_mono_ms)
 {
@@ -135,4 +162,5 @@ void heard_take(struct heard *heard, const struct map *map, uint32_t node,
     for (size_t i = 0; i < hello->n_figures; i++)
         take_figures(heard, node, hello->figures[i], now_mono_ms);
     take_faults(heard, node, hello);
+    take_spares(heard, node, hello);
 }

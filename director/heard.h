@@ -34,11 +34,17 @@ struct heard_fault {
     char text[HEARD_TEXT_MAX];
 };
 
+struct heard_spare {
+    uint32_t node, partition;
+};
+
 struct heard {
     struct heard_figures **figures; /* by partition, partition_count of them; NULL: nothing yet */
     uint32_t partition_count;
     struct heard_fault *faults; /* of all nodes, by node */
     size_t fault_count;
+    struct heard_spare *spares; /* whole copies of nodes that are no members, by node */
+    size_t spare_count;
 };
 
 void heard_fini(struct heard *heard);
@@ -51,6 +57,8 @@ void heard_take(struct heard *heard, const struct map *map, uint32_t node,
 const struct heard_figures *heard_find(const struct heard *heard, uint32_t partition);
 /* The figures' part about one other copy; NULL: nothing is told of it. */
 const struct heard_peer *heard_find_peer(const struct heard_figures *figures, uint32_t node);
+/* Did the node say with its last hello that it has a whole copy of the partition, being no member? */
+bool heard_has_spare(const struct heard *heard, uint32_t node, uint32_t partition);
 /* Bytes of a partition on one copy, about; 0: not known. */
 uint64_t heard_bytes(const struct heard *heard, uint32_t partition);
 /* Does the primary that `conf` names serve it, by the newest figures and the node's hellos? False while

@@ -31,6 +31,8 @@ struct config {
     int64_t min_members;
     int64_t initial_nodes;
     uint64_t repair_after_ms;
+    int64_t moves;
+    int64_t moves_per_node;
 };
 
 static const struct config_key keys[] = {
@@ -59,6 +61,10 @@ static const struct config_key keys[] = {
     CONFIG_KEY_DURATION(struct config, repair_after_ms, "repair_after", "10m", 0,
                         UINT64_C(30) * 24 * 3600 * 1000,
                         "a copy that is missing so long is made anew on another node"),
+    CONFIG_KEY_INT(struct config, moves, "moves", "16", 1, MAP_PARTITIONS_MAX,
+                   "partitions of which a copy is being made at the same time; more wait"),
+    CONFIG_KEY_INT(struct config, moves_per_node, "moves_per_node", "4", 1, MAP_PARTITIONS_MAX,
+                   "of these at one storage node, sending or receiving"),
 };
 static const struct config_table table = CONFIG_TABLE(struct config, keys);
 
@@ -189,6 +195,8 @@ static void run(const struct config *config, struct state *state, void *zmq)
                                         .min_members = (uint32_t)config->min_members,
                                         .initial_nodes = (uint32_t)config->initial_nodes,
                                         .repair_after_ms = config->repair_after_ms,
+                                        .moves_max = (uint32_t)config->moves,
+                                        .moves_per_node = (uint32_t)config->moves_per_node,
                                         .drain_timeout_ms = config->common.drain_timeout_ms };
     enum err err = director_start(&options, &director);
     if (err != OK)

@@ -85,6 +85,16 @@ struct map_node *map_find_store(const struct map *map, struct slice store_id)
     return NULL;
 }
 
+const Tern__NodeInfo *map_find_removed(const struct map *map, struct slice store_id)
+{
+    for (size_t i = 0; i < map->removed_count; i++) {
+        const ProtobufCBinaryData *id = &map->removed[i]->store_id;
+        if (slice_eq(slice_of(id->data, id->len), store_id))
+            return map->removed[i];
+    }
+    return NULL;
+}
+
 struct map_domain *map_find_domain(const struct map *map, struct slice name)
 {
     return find(map->domains, map->domain_count, sizeof *map->domains, &name, cmp_domain);
@@ -153,6 +163,20 @@ static enum err apply_node(struct map *map, const struct coordination_row *row, 
         tern__node_info__free_unpacked(node->info, NULL);
     node->info = info;
     node->mod = row->mod;
+    return OK;
+}
+
+/* Written once, never deleted. */
+static enum err apply_removed(struct map *map, const struct coordination_row *row, uint32_t id)
+{
+    Tern__NodeInfo *info = (Tern__NodeInfo *)row_parse_value(row->value, &tern__node_info__descriptor);
+    if (info == NULL || row->deleted || info->id != id || info->store_id.len != MAP_ID_SIZE) {
+        if (info != NULL)
+            tern__node_info__free_unpacked(info, NULL);
+        return ERR_CORRUPT;
+    }
+    map->removed = xrealloc(map->removed, (map->removed_count + 1) * sizeof(Tern__NodeInfo *));
+    map->removed[map->removed_count++] = info;
     return OK;
 }
 
@@ -228,6 +252,8 @@ static enum err apply_row(struct map *map, const struct coordination_row *row)
         return apply_node_id(map, row);
     case ROW_NODE:
         return apply_node(map, row, number);
+    case ROW_REMOVED:
+        return apply_removed(map, row, number);
     case ROW_PARTITION:
         return apply_partition(map, row, number);
     case ROW_DOMAIN:
@@ -262,12 +288,24 @@ void map_fini(struct map *map)
         tern__domain__free_unpacked(map->domains[i].domain, NULL);
     for (size_t i = 0; i < map->setting_count; i++)
         tern__setting__free_unpacked(map->settings[i].setting, NULL);
+    for (size_t i = 0; i < map->removed_count; i++)
+        tern__node_info__free_unpacked(map->removed[i], NULL);
+    free(map->removed);
     free(map->nodes);
     free(map->domains);
     free(map->settings);
     free(map->confs);
     free(map->conf_mods);
     *map = (struct map){ 0 };
+}
+
+uint32_t map_zone_number(const struct map *map, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (strcmp(map->nodes[i].info->zone, map->nodes[at].info->zone) == 0)
+            return (uint32_t)i;
+    }
+    return (uint32_t)at;
 }
 
 bool map_node_is_alive(const struct map_node *node, uint64_t now_mono_ms)

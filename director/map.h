@@ -25,6 +25,7 @@ struct map_node {
     uint64_t disk_total, disk_free;
     uint64_t map_version; /* the one it had at its last hello */
     uint32_t not_active;  /* partitions that one makes it primary of and that it does not serve yet */
+    bool leaving;         /* it is being stopped */
 };
 
 struct map_domain {
@@ -53,6 +54,8 @@ struct map {
     uint64_t last_node_id_mod;
     struct map_node *nodes; /* ascending ids */
     size_t node_count;
+    Tern__NodeInfo **removed; /* nodes that were removed: only id, store id, name */
+    size_t removed_count;
     struct map_domain *domains; /* by name */
     size_t domain_count;
     struct map_setting *settings; /* by name */
@@ -69,9 +72,13 @@ MUST_CHECK enum err map_apply(struct map *map, const struct coordination_row *ro
 /* NULL: no such. Valid until the next map_apply. */
 struct map_node *map_find_node(const struct map *map, uint32_t id);
 struct map_node *map_find_store(const struct map *map, struct slice store_id);
+/* A removed node's; borrowed. */
+const Tern__NodeInfo *map_find_removed(const struct map *map, struct slice store_id);
 struct map_domain *map_find_domain(const struct map *map, struct slice name);
 struct map_setting *map_find_setting(const struct map *map, struct slice name);
 
+/* Nodes with the same failure zone have the same number: the place of the first of them. */
+uint32_t map_zone_number(const struct map *map, size_t at);
 bool map_node_is_alive(const struct map_node *node, uint64_t now_mono_ms);
 /* Every partition has a configuration. */
 bool map_is_placed(const struct map *map);

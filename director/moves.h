@@ -4,10 +4,10 @@
  * director that takes over goes on where the last one was.
  *
  * A copy moves from A to B in four changes of the partition's configuration, each one compare-and-swap:
- *   B becomes a learner (the director, R23) -> B becomes a member when it has caught up (the primary by itself,
- *   R21) -> if A is the primary, the seat goes to another member (the primary, wished for, R22) -> A is evicted
- *   (the primary, wished for, R20).
- * There are never fewer members than before, and no member goes while more than `copies` are not there. */
+ *   B becomes a learner (the director, R23) -> B becomes a member when it has caught up (the primary by
+ * itself, R21) -> if A is the primary, the seat goes to another member (the primary, wished for, R22) -> A is
+ * evicted (the primary, wished for, R20). There are never fewer members than before, and no member goes while
+ * more than `copies` are not there. */
 #ifndef DIRECTOR_MOVES_H
 #define DIRECTOR_MOVES_H
 

@@ -8,7 +8,10 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-enum { NODE_TEXT_MAX = 255 };
+enum {
+    NODE_TEXT_MAX = 255,
+    WISHES_MAX = 64, /* in one answer; what is left out is wished a second later */
+};
 
 static const char *mistake_in(const Tern__NodeInfo *info)
 {
@@ -42,14 +45,20 @@ static void heard(struct director *d, struct map_node *node, const Tern__NodeHel
     node->disk_free = hello->disk_free;
     node->map_version = hello->map_version;
     node->not_active = hello->not_active;
+    node->leaving = hello->leaving;
     heard_take(&d->heard, &d->map, node->info->id, hello, now);
 }
 
 static void answer_hello(struct director *d, struct rpc_request *request, uint32_t id)
 {
     Tern__NodeHelloResponse response = TERN__NODE_HELLO_RESPONSE__INIT;
+    Tern__Wish wishes[WISHES_MAX], *wish_at[WISHES_MAX];
     response.node_id = id;
     response.map_version = d->map.version;
+    response.wishes = wish_at;
+    response.n_wishes = drive_wishes(d, id, wishes, WISHES_MAX);
+    for (size_t i = 0; i < response.n_wishes; i++)
+        wish_at[i] = &wishes[i];
     answer(d, request, OK, NULL, &response.base);
 }
 
@@ -92,6 +101,18 @@ static void store_facts(struct director *d, struct rpc_request *request, Tern__N
     change_submit(change);
 }
 
+/* Ids are never given again, and what the store holds is old: it must not come back by a restart. */
+static void refuse_removed(struct director *d, struct rpc_request *request, const Tern__NodeInfo *gone)
+{
+    struct buf detail = { 0 };
+    buf_addf(&detail,
+             "node %u (%s) was removed from this cluster; to use the machine again, start it with an empty "
+             "data folder",
+             gone->id, gone->name);
+    answer(d, request, ERR_DENIED, buf_cstr(&detail), NULL);
+    buf_fini(&detail);
+}
+
 void on_node_hello(struct director *d, struct rpc_request *request)
 {
     Tern__NodeHelloRequest *hello =
@@ -99,10 +120,16 @@ void on_node_hello(struct director *d, struct rpc_request *request)
     if (hello == NULL)
         return;
     const char *mistake = mistake_in(hello->node);
+    const Tern__NodeInfo *gone =
+        mistake == NULL
+            ? map_find_removed(&d->map, slice_of(hello->node->store_id.data, hello->node->store_id.len))
+            : NULL;
     struct map_node *known =
         mistake == NULL ? map_find_store(&d->map, slice_of(hello->node->store_id.data, MAP_ID_SIZE)) : NULL;
     if (mistake != NULL) {
         answer(d, request, ERR_INVALID, mistake, NULL);
+    } else if (gone != NULL) {
+        refuse_removed(d, request, gone);
     } else if (known != NULL && same_facts(known->info, hello->node)) {
         heard(d, known, hello);
         answer_hello(d, request, known->info->id);

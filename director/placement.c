@@ -21,16 +21,43 @@ struct solver {
     struct placement_slot *slots;
     size_t slot_count;
     size_t *load;      /* copies, by node index */
+    uint64_t *bytes;   /* of these, by node index */
     size_t *primaries; /* by node index */
 };
 
 static int index_of(const struct solver *s, uint32_t id)
 {
-    for (size_t i = 0; i < s->node_count; i++) {
-        if (s->nodes[i].id == id)
-            return (int)i;
+    size_t low = 0, high = s->node_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->nodes[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return NONE;
+    return low < s->node_count && s->nodes[low].id == id ? (int)low : NONE;
+}
+
+static void count_copy(struct solver *s, const struct placement_slot *slot, int node)
+{
+    s->load[node]++;
+    s->bytes[node] += slot->bytes;
+}
+
+static void uncount_copy(struct solver *s, const struct placement_slot *slot, int node)
+{
+    s->load[node]--;
+    s->bytes[node] -= slot->bytes;
+}
+
+/* Do two nodes' bytes differ so much that something should be done? */
+static bool far_apart(const struct solver *s, uint64_t more, uint64_t less)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < s->node_count; i++)
+        total += s->bytes[i];
+    return more > less && more - less >= PLACEMENT_BYTES_GAP_MIN &&
+           (more - less) / PLACEMENT_BYTES_GAP_PERCENT >= total / s->node_count / 100;
 }
 
 static bool holds(const struct placement_slot *slot, uint32_t id)
@@ -73,23 +100,34 @@ static void drop_strangers(struct solver *s)
             if (twice || index_of(s, slot->nodes[i]) == NONE)
                 remove_at(slot, i);
             else
-                s->load[index_of(s, slot->nodes[i])]++;
+                count_copy(s, slot, index_of(s, slot->nodes[i]));
         }
     }
 }
 
-/* Of the copies behind the primary, the one that is missed least: its zone most crowded, its node fullest. */
+/* Is the copy at `a` missed less than the one at `b`? Its zone is more crowded; its node is fuller; it is not
+ * the primary, whose seat would have to be handed over first. */
+static bool is_less_missed(const struct solver *s, const struct placement_slot *slot, size_t a, size_t b)
+{
+    int node_a = index_of(s, slot->nodes[a]), node_b = index_of(s, slot->nodes[b]);
+    size_t crowd_a = in_zone(s, slot, s->nodes[node_a].zone, (int)a);
+    size_t crowd_b = in_zone(s, slot, s->nodes[node_b].zone, (int)b);
+    if (crowd_a != crowd_b)
+        return crowd_a > crowd_b;
+    if (s->load[node_a] != s->load[node_b])
+        return s->load[node_a] > s->load[node_b];
+    if (far_apart(s, s->bytes[node_a], s->bytes[node_b]) || far_apart(s, s->bytes[node_b], s->bytes[node_a]))
+        return s->bytes[node_a] > s->bytes[node_b];
+    return b == 0;
+}
+
+/* The newest copy goes last: it was made so that another can go, and whose it was is not remembered. */
 static size_t most_dispensable(const struct solver *s, const struct placement_slot *slot)
 {
-    size_t best = 1, best_crowd = 0, best_load = 0;
-    for (size_t i = 1; i < slot->count; i++) {
-        int node = index_of(s, slot->nodes[i]);
-        size_t crowd = in_zone(s, slot, s->nodes[node].zone, (int)i);
-        if (crowd > best_crowd || (crowd == best_crowd && s->load[node] >= best_load)) {
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < slot->count; i++) {
+        if (slot->nodes[i] != slot->newest && (best == SIZE_MAX || is_less_missed(s, slot, i, best)))
             best = i;
-            best_crowd = crowd;
-            best_load = s->load[node];
-        }
     }
     return best;
 }
@@ -99,7 +137,7 @@ static void drop_surplus(struct solver *s)
     for (size_t p = 0; p < s->slot_count; p++) {
         while (s->slots[p].count > s->copies) {
             size_t at = most_dispensable(s, &s->slots[p]);
-            s->load[index_of(s, s->slots[p].nodes[at])]--;
+            uncount_copy(s, &s->slots[p], index_of(s, s->slots[p].nodes[at]));
             remove_at(&s->slots[p], at);
         }
     }
@@ -146,7 +184,7 @@ static void fill(struct solver *s)
         while (slot->count < s->copies) {
             int node = best_node(s, slot, NONE);
             slot->nodes[slot->count++] = s->nodes[node].id;
-            s->load[node]++;
+            count_copy(s, slot, node);
         }
     }
 }
@@ -155,8 +193,8 @@ static void fill(struct solver *s)
 
 static void move_copy(struct solver *s, struct placement_slot *slot, size_t at, int to)
 {
-    s->load[index_of(s, slot->nodes[at])]--;
-    s->load[to]++;
+    uncount_copy(s, slot, index_of(s, slot->nodes[at]));
+    count_copy(s, slot, to);
     slot->nodes[at] = s->nodes[to].id;
 }
 
@@ -183,24 +221,61 @@ static bool may_move(const struct solver *s, const struct placement_slot *slot, 
     return in_zone(s, slot, s->nodes[to].zone, (int)at) <= in_zone(s, slot, s->nodes[from].zone, (int)at);
 }
 
-static bool move_one(struct solver *s, int from, int to)
+/* A copy that may move, as slot and place in it. */
+struct candidate {
+    struct placement_slot *slot;
+    size_t at;
+};
+
+static uint64_t distance(uint64_t a, uint64_t b)
 {
+    return a > b ? a - b : b - a;
+}
+
+/* Of the copies that may go `from` -> `to` the one whose size is nearest to `wanted`; of equals not a
+ * primary, whose seat would have to be handed over; slot NULL: none. */
+static struct candidate nearest(const struct solver *s, int from, int to, uint64_t wanted)
+{
+    struct candidate best = { NULL, 0 };
     for (size_t p = 0; p < s->slot_count; p++) {
         struct placement_slot *slot = &s->slots[p];
-        for (size_t i = slot->count; i-- > 0;) { /* the primary last: moving it costs a hand-over too */
-            if (slot->nodes[i] == s->nodes[from].id && may_move(s, slot, i, from, to)) {
-                move_copy(s, slot, i, to);
-                return true;
-            }
+        for (size_t i = 0; i < slot->count; i++) {
+            if (slot->nodes[i] != s->nodes[from].id || !may_move(s, slot, i, from, to))
+                continue;
+            uint64_t off = distance(slot->bytes, wanted);
+            uint64_t best_off = best.slot == NULL ? UINT64_MAX : distance(best.slot->bytes, wanted);
+            if (best.slot == NULL || off < best_off || (off == best_off && best.at == 0 && i > 0))
+                best = (struct candidate){ slot, i };
         }
     }
-    return false;
+    return best;
+}
+
+/* Each of the copies that have to go takes its share of the bytes that have to go. */
+static bool move_one(struct solver *s, int from, int to)
+{
+    uint64_t wanted =
+        s->bytes[from] > s->bytes[to] ? (s->bytes[from] - s->bytes[to]) / (s->load[from] - s->load[to]) : 0;
+    struct candidate found = nearest(s, from, to, wanted);
+    if (found.slot != NULL)
+        move_copy(s, found.slot, found.at, to);
+    return found.slot != NULL;
+}
+
+static size_t widest_gap(const struct solver *s)
+{
+    size_t low = SIZE_MAX, high = 0;
+    for (size_t n = 0; n < s->node_count; n++) {
+        low = s->load[n] < low ? s->load[n] : low;
+        high = s->load[n] > high ? s->load[n] : high;
+    }
+    return high - low;
 }
 
 /* One move from a fuller to an emptier node, the fullest and emptiest first; false if none is possible. */
 static bool even_once(struct solver *s)
 {
-    for (size_t gap = s->slot_count; gap >= 2; gap--) {
+    for (size_t gap = widest_gap(s); gap >= 2; gap--) {
         for (size_t from = 0; from < s->node_count; from++) {
             for (size_t to = 0; to < s->node_count; to++) {
                 if (s->load[from] >= s->load[to] + gap && move_one(s, (int)from, (int)to))
@@ -209,6 +284,35 @@ static bool even_once(struct solver *s)
         }
     }
     return false;
+}
+
+/* ---- bytes */
+
+/* A copy for a smaller one, so that half of the gap goes over; only if that is worth what has to be sent. */
+static bool swap(struct solver *s, int from, int to, uint64_t gap)
+{
+    struct candidate back = nearest(s, to, from, 0);
+    uint64_t back_bytes = back.slot == NULL ? 0 : back.slot->bytes;
+    struct candidate there = nearest(s, from, to, gap / 2 + back_bytes);
+    if (back.slot == NULL || there.slot == NULL || there.slot == back.slot)
+        return false;
+    if (there.slot->bytes <= back_bytes || there.slot->bytes - back_bytes >= gap ||
+        there.slot->bytes - back_bytes < (there.slot->bytes + back_bytes) / 4)
+        return false;
+    move_copy(s, there.slot, there.at, to);
+    move_copy(s, back.slot, back.at, from);
+    return true;
+}
+
+static bool even_bytes_once(struct solver *s)
+{
+    size_t from = 0, to = 0;
+    for (size_t n = 1; n < s->node_count; n++) {
+        from = s->bytes[n] > s->bytes[from] ? n : from;
+        to = s->bytes[n] < s->bytes[to] ? n : to;
+    }
+    return far_apart(s, s->bytes[from], s->bytes[to]) &&
+           swap(s, (int)from, (int)to, s->bytes[from] - s->bytes[to]);
 }
 
 /* ---- primaries */
@@ -286,8 +390,9 @@ void placement_solve(const struct placement_node *nodes, size_t node_count, unsi
 {
     assert(node_count >= 1 && node_count <= PLACEMENT_NODES_MAX && copies >= 1 &&
            copies <= PLACEMENT_COPIES_MAX);
-    struct solver s = { nodes, node_count, copies, slots, slot_count, NULL, NULL };
+    struct solver s = { .nodes = nodes, .node_count = node_count, .slots = slots, .slot_count = slot_count };
     s.copies = copies > node_count ? (unsigned)node_count : copies;
+    s.bytes = NEW_ARRAY(uint64_t, node_count);
     s.load = NEW_ARRAY(size_t, node_count);
     s.primaries = NEW_ARRAY(size_t, node_count);
     int *work = NEW_ARRAY(int, 3 * node_count);
@@ -298,9 +403,11 @@ void placement_solve(const struct placement_node *nodes, size_t node_count, unsi
     /* Each move brings two loads nearer, so this ends; the bound only guards against a mistake in that
      * argument. */
     for (size_t i = 0; i < slot_count * s.copies && even_once(&s); i++) {}
+    for (size_t i = 0; i < PLACEMENT_SWAPS_MAX && even_bytes_once(&s); i++) {}
     count_primaries(&s);
     for (size_t i = 0; i < slot_count && even_primaries_once(&s, work); i++) {}
     free(work);
     free(s.primaries);
+    free(s.bytes);
     free(s.load);
 }

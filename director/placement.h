@@ -7,7 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PLACEMENT_COPIES_MAX = 7, PLACEMENT_NODES_MAX = 1000 };
+enum {
+    PLACEMENT_COPIES_MAX = 7,
+    PLACEMENT_SLOT_MAX = 16, /* copies a slot may hold before it is solved */
+    PLACEMENT_NODES_MAX = 1000,
+    PLACEMENT_BYTES_GAP_PERCENT = 25, /* of the mean: nodes whose bytes differ by less are even enough */
+    PLACEMENT_SWAPS_MAX = 16,         /* exchanges for the bytes' sake in one solution */
+};
+
+/* Nodes whose bytes differ by less are even enough, too. */
+#define PLACEMENT_BYTES_GAP_MIN (UINT64_C(1) << 30)
 
 struct placement_node {
     uint32_t id;
@@ -16,8 +25,10 @@ struct placement_node {
 
 /* One partition's wish. nodes[0] is the primary. */
 struct placement_slot {
-    uint32_t nodes[PLACEMENT_COPIES_MAX];
+    uint32_t nodes[PLACEMENT_SLOT_MAX];
     uint8_t count;
+    uint32_t newest; /* of copies too many the last one to go, 0 none: it has just been made */
+    uint64_t bytes;  /* of one copy; 0 unknown */
 };
 
 /* Make every slot hold min(copies, node_count) distinct nodes of `nodes` (node_count from 1 to
@@ -25,7 +36,10 @@ struct placement_slot {
  * - nodes not in the list go; so do copies too many;
  * - the copies of a slot lie in as many zones as can be;
  * - nodes' copies are as even as the zones allow, and primaries as even as the copies allow;
- * - whatever need not move stays, and a primary that need not change stays. */
+ * - bytes are about even, by the choice of the copies that move and, where that is far from enough, by
+ *   exchanges of a large copy for a small one;
+ * - whatever need not move stays, and a primary that need not change stays: the solution of a solution is the
+ *   same. */
 void placement_solve(const struct placement_node *nodes, size_t node_count, unsigned copies,
                      struct placement_slot *slots, size_t slot_count);
 

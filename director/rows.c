@@ -11,9 +11,10 @@ static const struct {
     int digits; /* 0: a name follows, or nothing */
     bool alone; /* nothing follows */
 } layouts[] = {
-    [ROW_CLUSTER] = { "cluster", 0, true }, [ROW_NODE_ID] = { "node-id", 0, true },
-    [ROW_NODE] = { "node/", 10, false },    [ROW_PARTITION] = { "partition/", 6, false },
-    [ROW_DOMAIN] = { "domain/", 0, false }, [ROW_SETTING] = { "setting/", 0, false },
+    [ROW_CLUSTER] = { "cluster", 0, true },       [ROW_NODE_ID] = { "node-id", 0, true },
+    [ROW_NODE] = { "node/", 10, false },          [ROW_REMOVED] = { "removed/", 10, false },
+    [ROW_PARTITION] = { "partition/", 6, false }, [ROW_DOMAIN] = { "domain/", 0, false },
+    [ROW_SETTING] = { "setting/", 0, false },
 };
 
 void row_key(struct buf *out, enum row_kind kind, uint32_t number, struct slice name)

@@ -5,6 +5,7 @@
  *   cluster              Map, its first five fields: cluster id, number of partitions, copies, min_members
  *   node-id              NodeInfo, only id: the last one given out (ids are never reused)
  *   node/0000000017      NodeInfo
+ *   removed/0000000017   NodeInfo, only id, store id and name: a node that must not come back
  *   partition/000042     PartitionConf
  *   domain/example.org   Domain
  *   setting/name         Setting
@@ -17,7 +18,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 
-enum row_kind { ROW_CLUSTER, ROW_NODE_ID, ROW_NODE, ROW_PARTITION, ROW_DOMAIN, ROW_SETTING };
+enum row_kind { ROW_CLUSTER, ROW_NODE_ID, ROW_NODE, ROW_REMOVED, ROW_PARTITION, ROW_DOMAIN, ROW_SETTING };
 
 /* The key of a row: `number` for nodes and partitions, `name` for domains and settings. Replaces what is in
  * `out`. */

@@ -38,6 +38,8 @@ static enum err try_start(struct fixture *f, uint32_t partitions, uint32_t initi
                                         .copies = 1,
                                         .initial_nodes = initial_nodes,
                                         .repair_after_ms = 600 * 1000,
+                                        .moves_max = 16,
+                                        .moves_per_node = 4,
                                         .drain_timeout_ms = 2000 };
     assert_int_equal(embedded_open(f->folder, &options.coordination), OK);
     return director_start(&options, &f->director);

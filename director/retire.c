@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nodes that are to be emptied, and nodes that go for ever. A removed node leaves a row of its own: its store
+ * id is refused from then on. */
+#include "director/director_priv.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+enum {
+    RETIRE_LEARNERS_MAX = COORDINATION_CHANGES_MAX - 2, /* let go together with a removal */
+    RETIRE_NAMED_MAX = 8,                               /* partitions that an answer names */
+};
+
+static void refuse(struct director *d, struct rpc_request *request, enum err status, const char *detail)
+{
+    answer(d, request, status, detail, NULL);
+}
+
+/* ---- drain */
+
+static void on_drained(struct director *d, struct change *change, enum err result)
+{
+    Tern__NodeDrainResponse response = TERN__NODE_DRAIN_RESPONSE__INIT;
+    struct rpc_request *request = change->request;
+    change->request = NULL;
+    const struct map_node *node = map_find_node(&d->map, change->number);
+    if (result == OK && node != NULL)
+        log_info("nodes", "node %u (%s) %s", change->number, node->info->name,
+                 node->info->draining ? "is to be emptied" : "may hold copies again");
+    answer(d, request, result == ERR_CONFLICT ? ERR_BUSY : result,
+           result == ERR_CONFLICT ? "the node has changed at the same moment, ask again" : NULL,
+           result == OK ? &response.base : NULL);
+}
+
+static void store_draining(struct director *d, struct rpc_request *request, const struct map_node *node,
+                           bool drain)
+{
+    struct change *change = change_new(d, request, 1, on_drained);
+    Tern__NodeInfo info = *node->info;
+    info.draining = drain;
+    info.seen_ms = 0;
+    change->number = info.id;
+    change_add_put(change, ROW_NODE, info.id, SLICE_NULL, node->mod, &info.base);
+    change_submit(change);
+}
+
+void on_node_drain(struct director *d, struct rpc_request *request)
+{
+    Tern__NodeDrainRequest *asked =
+        (Tern__NodeDrainRequest *)answer_unpack(d, request, &tern__node_drain_request__descriptor);
+    if (asked == NULL)
+        return;
+    const struct map_node *node = map_find_node(&d->map, asked->node);
+    Tern__NodeDrainResponse response = TERN__NODE_DRAIN_RESPONSE__INIT;
+    if (node == NULL)
+        refuse(d, request, ERR_NOT_FOUND, "no such node");
+    else if (node->info->draining == (asked->drain != 0))
+        answer(d, request, OK, NULL, &response.base);
+    else
+        store_draining(d, request, node, asked->drain);
+    tern__node_drain_request__free_unpacked(asked, NULL);
+}
+
+/* ---- remove */
+
+/* What still counts on a node. */
+struct ties {
+    uint32_t members, learners;
+    uint32_t orphans;                 /* partitions of which it, and nobody who is alive, is a member */
+    uint32_t named[RETIRE_NAMED_MAX]; /* the first of these */
+};
+
+static bool has_live_member(const struct map *map, const struct conf *conf, uint64_t now)
+{
+    for (size_t i = 0; i < conf->member_count; i++) {
+        const struct map_node *node = map_find_node(map, conf->members[i]);
+        if (node != NULL && map_node_is_alive(node, now))
+            return true;
+    }
+    return false;
+}
+
+static struct ties ties_of(const struct map *map, uint32_t node, uint64_t now)
+{
+    struct ties ties = { 0 };
+    for (uint32_t p = 0; p < map->partition_count; p++) {
+        const struct conf *conf = &map->confs[p];
+        bool member = conf_is_member(conf, node);
+        ties.members += member;
+        ties.learners += conf_is_learner(conf, node);
+        if (!member || has_live_member(map, conf, now))
+            continue;
+        if (ties.orphans < RETIRE_NAMED_MAX)
+            ties.named[ties.orphans] = p;
+        ties.orphans++;
+    }
+    return ties;
+}
+
+static void explain_orphans(const struct ties *ties, uint32_t node, struct buf *out)
+{
+    buf_addf(out, "no other living node has the newest state of partition");
+    for (uint32_t i = 0; i < ties->orphans && i < RETIRE_NAMED_MAX; i++)
+        buf_addf(out, "%s %u", i > 0 ? "," : "", ties->named[i]);
+    if (ties->orphans > RETIRE_NAMED_MAX)
+        buf_addf(out, " and %u others", ties->orphans - RETIRE_NAMED_MAX);
+    buf_addf(out, ": start a node that has it, or give up what only node %u had: ternctl partition recover",
+             node);
+}
+
+/* Why the node cannot be removed now; OK if it can. */
+static enum err judge(const struct map_node *node, const struct ties *ties, bool lost, uint64_t now,
+                      struct buf *why)
+{
+    uint32_t copies = ties->members + ties->learners;
+    bool alive = map_node_is_alive(node, now);
+    if (lost && alive) {
+        buf_add_str(why, "the node is alive: stop it, or drain it and remove it without --lost");
+        return ERR_IN_USE;
+    }
+    if (!lost && copies > 0) {
+        buf_addf(why, "it still holds %u copies: drain it first%s", copies,
+                 alive ? "" : ", or, if it is dead for good, remove it with --lost");
+        return ERR_DENIED;
+    }
+    if (ties->orphans > 0) {
+        explain_orphans(ties, node->info->id, why);
+        return ERR_DENIED;
+    }
+    if (ties->members > 0) {
+        buf_addf(why, "%u partitions are just being taken over by other nodes: ask again in some seconds",
+                 ties->members);
+        return ERR_BUSY;
+    }
+    if (ties->learners > RETIRE_LEARNERS_MAX) {
+        buf_addf(why, "%u copies are waited for: ask again in some seconds", ties->learners);
+        return ERR_BUSY;
+    }
+    return OK;
+}
+
+static uint32_t count_missing(const struct map *map)
+{
+    uint32_t missing = 0;
+    for (uint32_t p = 0; p < map->partition_count; p++)
+        missing += map->copies > map->confs[p].member_count ? map->copies - map->confs[p].member_count : 0;
+    return missing;
+}
+
+static void on_removed(struct director *d, struct change *change, enum err result)
+{
+    Tern__NodeRemoveResponse response = TERN__NODE_REMOVE_RESPONSE__INIT;
+    struct rpc_request *request = change->request;
+    change->request = NULL;
+    if (result == OK) {
+        log_info("nodes", "node %u is removed", change->number);
+        response.copies = count_missing(&d->map);
+    }
+    answer(d, request, result == ERR_CONFLICT ? ERR_BUSY : result,
+           result == ERR_CONFLICT ? "something has changed at the same moment, ask again" : NULL,
+           result == OK ? &response.base : NULL);
+}
+
+static void drop_learner(struct director *d, struct change *change, uint32_t partition, uint32_t node)
+{
+    const struct conf *conf = &d->map.confs[partition];
+    struct conf_request asked = { .change = TERN__CONF_CHANGE__CONF_DROP_LEARNER,
+                                  .epoch = conf->epoch,
+                                  .subject = node };
+    struct conf next;
+    Tern__PartitionConf proto;
+    if (conf_change(conf, &asked, true, &next) != OK)
+        return;
+    conf_to_proto(&next, &proto);
+    change_add_put(change, ROW_PARTITION, partition, SLICE_NULL, d->map.conf_mods[partition], &proto.base);
+}
+
+static void store_removal(struct director *d, struct rpc_request *request, const struct map_node *node)
+{
+    struct change *change = change_new(d, request, COORDINATION_CHANGES_MAX, on_removed);
+    Tern__NodeInfo stone = TERN__NODE_INFO__INIT;
+    uint32_t id = node->info->id;
+    stone.id = id;
+    stone.store_id = node->info->store_id;
+    stone.name = node->info->name;
+    change->number = id;
+    change_add_delete(change, ROW_NODE, id, SLICE_NULL, node->mod);
+    change_add_put(change, ROW_REMOVED, id, SLICE_NULL, 0, &stone.base);
+    for (uint32_t p = 0; p < d->map.partition_count; p++) {
+        if (conf_is_learner(&d->map.confs[p], id))
+            drop_learner(d, change, p, id);
+    }
+    change_submit(change);
+}
+
+void on_node_remove(struct director *d, struct rpc_request *request)
+{
+    uint64_t now = clock_mono_ms();
+    Tern__NodeRemoveRequest *asked =
+        (Tern__NodeRemoveRequest *)answer_unpack(d, request, &tern__node_remove_request__descriptor);
+    if (asked == NULL)
+        return;
+    const struct map_node *node = map_find_node(&d->map, asked->node);
+    struct buf why = { 0 };
+    if (node == NULL) {
+        refuse(d, request, ERR_NOT_FOUND, "no such node");
+    } else {
+        struct ties ties = ties_of(&d->map, asked->node, now);
+        enum err err = judge(node, &ties, asked->lost, now, &why);
+        if (err == OK)
+            store_removal(d, request, node);
+        else
+            refuse(d, request, err, buf_cstr(&why));
+    }
+    buf_fini(&why);
+    tern__node_remove_request__free_unpacked(asked, NULL);
+}
