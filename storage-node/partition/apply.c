@@ -221,6 +221,11 @@ static enum err cut_log(struct partition *p, struct partition_now now)
     uint64_t to = p->mark < p->applied_durable ? p->mark : p->applied_durable;
     p->mark = p->applied.index;
     p->mark_bytes = 0;
+    if (STORAGE_FAULT(p->faults, cut_ahead)) {
+        struct replica_info info;
+        replica_info(p->replica, &info);
+        to = info.last;
+    }
     if (to <= p->record.base_index)
         return OK;
     struct replica_event event = { .type = REPLICA_EV_TRIM, .now = now.boot_ns };

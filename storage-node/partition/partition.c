@@ -46,6 +46,7 @@ static struct partition *make(const struct partition_options *options, struct pa
     p->fault_list = options->fault_list;
     p->keep_count = options->log_keep_count != 0 ? options->log_keep_count : LOG_KEEP_COUNT;
     p->keep_bytes = options->log_keep_bytes != 0 ? options->log_keep_bytes : LOG_KEEP_BYTES;
+    p->copy_chunk_bytes = options->copy_chunk_bytes != 0 ? options->copy_chunk_bytes : COPY_CHUNK_BYTES;
     p->gathered_tail = &p->gathered_first;
     p->proposal = NEW_ARRAY(struct replica_entry, PROPOSE_COUNT_MAX);
     p->next_tick = REPLICA_NEVER;

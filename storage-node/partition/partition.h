@@ -45,6 +45,7 @@ enum {
     APPLY_TURN_MS = 20,    /* of a worker's turn for applying, and the entry that is under way then */
     LOG_KEEP_COUNT = 1024, /* entries kept behind the applied index for members that come back ... */
     LOG_KEEP_BYTES = 2 * 1024 * 1024, /* ... or bytes; between one and two times as much is kept */
+    COPY_CHUNK_BYTES = 512 * 1024,    /* a chunk of a copy of the state ends with the row that reaches this */
     SWEEP_INTERVAL_MS = 60 * 1000,
     RECORD_COMMIT_LAG =
         256, /* entries by which the commit index on disk may lag while nothing else of the record changes */
@@ -134,6 +135,7 @@ struct partition_options {
     uint64_t nonce;                      /* random */
     uint32_t log_keep_count;             /* 0: LOG_KEEP_COUNT */
     uint32_t log_keep_bytes;             /* 0: LOG_KEEP_BYTES */
+    uint32_t copy_chunk_bytes;           /* 0: COPY_CHUNK_BYTES */
     const struct storage_faults *faults; /* NULL */
     struct faults *fault_list;           /* where it tells what is wrong with it; NULL: nowhere */
 };

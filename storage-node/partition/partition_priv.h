@@ -52,6 +52,7 @@ struct partition {
      * applied index. */
     uint64_t mark, mark_bytes;
     uint32_t keep_count, keep_bytes;
+    uint32_t copy_chunk_bytes;
 
     uint64_t next_sweep_ns; /* CLOCK_BOOTTIME */
     uint64_t sweep_index;   /* of a sweep not yet applied; 0: none */

@@ -11,8 +11,6 @@
 #include "lib/base/alloc.h"
 #include "storage-node/partition/partition_priv.h"
 
-enum { CHUNK_BYTES = 512 * 1024 /* a chunk ends with the row that reaches this */ };
-
 struct snap_source {
     struct snap_source *next;
     struct replica_node to;
@@ -115,7 +113,7 @@ static enum err fill_family(struct partition *p, struct snap_source *s, bool *mo
     family_range(p, s->family, s->index, &lower, &upper);
     struct kv_iter *it = kv_iter_new(p->kv, s->view, s->family, buf_slice(&s->key), buf_slice(&upper));
     bool found = kv_iter_seek(it, buf_slice(&s->key));
-    while (found && s->rows.len < CHUNK_BYTES) {
+    while (found && s->rows.len < p->copy_chunk_bytes) {
         add_row(s, s->family, kv_iter_key(it), kv_iter_value(it));
         found = kv_iter_next(it);
     }
@@ -141,7 +139,7 @@ static enum err fill_chunk(struct partition *p, struct snap_source *s)
         family_range(p, KV_BODY, s->index, &s->key, &upper);
         buf_fini(&upper);
         more = true;
-        if (s->rows.len < CHUNK_BYTES)
+        if (s->rows.len < p->copy_chunk_bytes)
             TRY(fill_family(p, s, &more));
     }
     s->last = !more;

@@ -180,6 +180,7 @@ static void open_partition(struct worker *w, struct slot *slot, const struct con
         .nonce = rand_u64(),
         .log_keep_count = w->pool->options.log_keep_count,
         .log_keep_bytes = w->pool->options.log_keep_bytes,
+        .copy_chunk_bytes = w->pool->options.copy_chunk_bytes,
         .faults = w->pool->options.faults,
         .fault_list = w->pool->options.fault_list,
     };

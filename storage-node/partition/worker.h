@@ -25,6 +25,7 @@ struct worker_pool_options {
     void *ask_arg;
     const struct peer_transport *peers;
     uint32_t log_keep_count, log_keep_bytes; /* 0: the partition's defaults */
+    uint32_t copy_chunk_bytes;               /* 0: likewise */
     const struct storage_faults *faults;     /* NULL */
     struct faults *fault_list;               /* NULL: what is wrong is only logged */
     struct board *board;                     /* where worker_pool_tell puts figures; NULL: nowhere */
