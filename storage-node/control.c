@@ -188,6 +188,8 @@ static void take_identity(struct control *c, uint32_t node_id)
  * SIZE_MAX for the one in use. */
 static enum err call_hello(struct control *c, size_t director, struct rpc_call *call)
 {
+    size_t to = director == SIZE_MAX ? c->director : director;
+    struct arena arena = { 0 };
     Tern__NodeInfo info = TERN__NODE_INFO__INIT;
     Tern__NodeHelloRequest request = TERN__NODE_HELLO_REQUEST__INIT;
     struct statvfs disk;
@@ -211,8 +213,12 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
         request.disk_free = (uint64_t)disk.f_bavail * disk.f_frsize;
         c->options.on_disk(c->options.arg, request.disk_free);
     }
+    hello_fill(c->options.hello, to, loop_now_ms(), &arena, &request);
     *call = (struct rpc_call){ .method = METHOD_NODE_HELLO, .request = &request.base };
-    return director == SIZE_MAX ? call_director(c, call) : call_director_at(c, director, call);
+    enum err err = director == SIZE_MAX ? call_director(c, call) : call_director_at(c, director, call);
+    hello_done(c->options.hello, to, err == OK && call->status == OK);
+    arena_fini(&arena);
+    return err;
 }
 
 static enum err say_hello(struct control *c)
@@ -286,6 +292,8 @@ static void hello_fiber(void *arg)
     while (!c->stopping) {
         if (loop_now_ms() >= next_hello) {
             next_hello = loop_now_ms() + HELLO_INTERVAL_MS;
+            if (c->workers != NULL)
+                hello_refresh(c->options.hello, c->workers);
             enum err err = say_hello(c);
             if (err == OK && map_holder_version(c->options.map) == 0)
                 c->map_stale = true;

@@ -7,6 +7,7 @@
 #define STORAGE_NODE_CONTROL_H
 
 #include "lib/base/config.h"
+#include "storage-node/hello.h"
 #include "storage-node/partition/rows.h"
 #include "storage-node/partition/worker.h"
 #include "storage-node/rpc/map_holder.h"
@@ -25,7 +26,8 @@ struct control_options {
     const struct store_identity *identity; /* of the moment of start */
     /* What hello says. */
     const char *name, *zone, *endpoint, *peer_endpoint, *beat_endpoint;
-    const char *data; /* whose disk hello tells about */
+    const char *data;    /* whose disk hello tells about */
+    struct hello *hello; /* what it tells of partitions */
     /* On the control thread, before any configuration: the director's number for this store. Returns the
      * workers that take configurations. */
     struct worker_pool *(*on_identity)(void *arg, uint32_t node_id);

@@ -41,6 +41,9 @@ struct node {
     struct map_holder *map;
     struct dispatch *dispatch;
     struct directory *directory;
+    struct board *board;
+    struct faults *faults;
+    struct hello *hello;
     _Atomic(struct worker_pool *) workers;
     struct reader_pool *readers;
     struct control *control;
@@ -135,6 +138,8 @@ static struct worker_pool *on_identity(void *arg, uint32_t node_id)
         .notify_arg = n->server,
         .ask = control_ask,
         .ask_arg = n->control,
+        .fault_list = n->faults,
+        .board = n->board,
     };
     options.peers = peers_transport(n->peers, options.self);
     struct worker_pool *workers = worker_pool_start(&options);
@@ -182,6 +187,7 @@ static const char *either(const char *advertised, const char *bound)
 
 static enum err start_control(struct node *n)
 {
+    n->hello = hello_new(n->kv, n->board, n->faults, n->config->directors.count);
     struct control_options options = {
         .zmq = n->zmq,
         .directors = &n->config->directors,
@@ -193,6 +199,7 @@ static enum err start_control(struct node *n)
         .peer_endpoint = either(n->config->peer_advertise, peers_endpoint(n->peers)),
         .beat_endpoint = either(n->config->beat_advertise, peers_beat_endpoint(n->peers)),
         .data = n->config->data,
+        .hello = n->hello,
         .on_identity = on_identity,
         .on_map = on_map,
         .not_active = not_active,
@@ -211,6 +218,8 @@ enum err node_start(const struct node_config *config, struct node **out)
     n->map = map_holder_new();
     n->dispatch = dispatch_new(n->map);
     n->directory = directory_new();
+    n->board = board_new();
+    n->faults = faults_new();
     if (gethostname(n->host, sizeof n->host - 1) != 0)
         n->host[0] = '\0';
     TRY_GOTO(make_data_folder(config), fail);
@@ -258,12 +267,15 @@ void node_stop(struct node **out)
     struct worker_pool *workers = atomic_load(&n->workers);
     worker_pool_stop(&workers); /* answers what still waits */
     control_free(&n->control);
+    hello_free(&n->hello);
     reader_pool_stop(&n->readers);
     rpc_server_free(&n->server);
     dispatch_free(&n->dispatch);
     if (n->kv != NULL)
         kv_close(&n->kv);
     directory_free(&n->directory);
+    board_free(&n->board);
+    faults_free(&n->faults);
     map_holder_free(&n->map);
     if (n->zmq != NULL)
         zmq_ctx_term(n->zmq);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a hello tells of partitions: figures of those that this node is primary of, and faults. Each director
+ * is told what changed since the last hello that it took, and everything every FIGURES_INTERVAL_MS, so that
+ * one that has just started knows all soon and a node at rest says nearly nothing. The control thread's. */
+#ifndef STORAGE_NODE_HELLO_H
+#define STORAGE_NODE_HELLO_H
+
+#include "lib/base/arena.h"
+#include "proto/cluster.pb-c.h"
+#include "storage-node/partition/faults.h"
+#include "storage-node/partition/worker.h"
+
+enum {
+    FIGURES_INTERVAL_MS = 10 * 1000,
+    HELLO_FIGURES_MAX = 2048, /* partitions of one hello; the rest goes with the next */
+    HELLO_MEASURES_MAX =
+        8, /* partitions whose state is measured between two hellos: that may read the disk */
+};
+
+struct hello;
+
+/* All borrowed for the hello's life. */
+struct hello *hello_new(struct kv *kv, struct board *board, struct faults *faults, size_t director_count);
+void hello_free(struct hello **hello);
+
+/* Once every HELLO_INTERVAL_MS: have the workers tell anew (the next hello has it) and measure a few states.
+ */
+void hello_refresh(struct hello *hello, struct worker_pool *workers);
+/* Fill in the figures and faults of a hello to a director, in `arena`. */
+void hello_fill(struct hello *hello, size_t director, uint64_t now_ms, struct arena *arena,
+                Tern__NodeHelloRequest *out);
+/* The director has taken the hello filled last, or has not (then it is told all again). */
+void hello_done(struct hello *hello, size_t director, bool taken);
+
+#endif

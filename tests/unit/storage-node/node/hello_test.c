@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage-node/hello.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "lib/base/alloc.h"
+
+struct fixture {
+    struct kv *kv;
+    struct board *board;
+    struct faults *faults;
+    struct hello *hello;
+    struct arena arena;
+    uint64_t now_ms;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = NEW(struct fixture);
+    f->kv = kv_open_mem();
+    f->board = board_new();
+    f->faults = faults_new();
+    f->hello = hello_new(f->kv, f->board, f->faults, 2);
+    f->now_ms = 1000;
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    hello_free(&f->hello);
+    faults_free(&f->faults);
+    board_free(&f->board);
+    kv_close(&f->kv);
+    arena_fini(&f->arena);
+    free(f);
+    return 0;
+}
+
+static void put(struct fixture *f, uint32_t partition, uint64_t commit)
+{
+    struct board_figures figures = { .epoch = 4, .active = true, .commit = commit, .body_bytes = 100 };
+    figures.peer_count = 1;
+    figures.peers[0] = (struct board_peer){ 7, 3, 500 };
+    board_put(f->board, partition, &figures);
+}
+
+/* How many figures a hello to the director has, and whether it arrives. */
+static size_t say(struct fixture *f, size_t director, bool taken, Tern__NodeHelloRequest *out)
+{
+    *out = (Tern__NodeHelloRequest)TERN__NODE_HELLO_REQUEST__INIT;
+    hello_fill(f->hello, director, f->now_ms, &f->arena, out);
+    hello_done(f->hello, director, taken);
+    f->now_ms += 1000;
+    return out->n_figures;
+}
+
+static void test_tells_each_director_what_changed(void **state)
+{
+    struct fixture *f = *state;
+    Tern__NodeHelloRequest hello;
+    put(f, 1, 1);
+    put(f, 5, 1);
+    assert_int_equal(say(f, 0, true, &hello), 2);
+    assert_int_equal(hello.figures[1]->partition, 5);
+    assert_int_equal(hello.figures[1]->bytes, 100);
+    assert_true(hello.figures[1]->active);
+    assert_int_equal(hello.figures[1]->peers[0]->behind, 3);
+    assert_int_equal(hello.figures[1]->peers[0]->copied_bytes, 500);
+    assert_int_equal(say(f, 0, true, &hello), 0);
+    put(f, 5, 2);
+    assert_int_equal(say(f, 0, true, &hello), 1);
+    assert_int_equal(say(f, 1, true, &hello), 2); /* the other has heard nothing yet */
+    f->now_ms += FIGURES_INTERVAL_MS;
+    assert_int_equal(say(f, 0, true, &hello), 2); /* all, now and then */
+    assert_int_equal(say(f, 0, true, &hello), 0);
+}
+
+static void test_tells_again_what_was_not_heard(void **state)
+{
+    struct fixture *f = *state;
+    Tern__NodeHelloRequest hello;
+    put(f, 1, 1);
+    put(f, 2, 1);
+    assert_int_equal(say(f, 0, true, &hello), 2);
+    put(f, 2, 2);
+    assert_int_equal(say(f, 0, false, &hello), 1);
+    assert_int_equal(say(f, 0, true, &hello), 2); /* it may be another process now */
+    assert_int_equal(say(f, 0, true, &hello), 0);
+}
+
+static void test_many_partitions_take_several_hellos(void **state)
+{
+    struct fixture *f = *state;
+    Tern__NodeHelloRequest hello;
+    for (uint32_t p = 0; p < HELLO_FIGURES_MAX + 10; p++)
+        put(f, p, 1);
+    assert_int_equal(say(f, 0, true, &hello), HELLO_FIGURES_MAX);
+    put(f, 3, 2); /* behind the pass: the next one has it */
+    assert_int_equal(say(f, 0, true, &hello), 10);
+    assert_int_equal(say(f, 0, true, &hello), 1);
+    assert_int_equal(hello.figures[0]->partition, 3);
+    assert_int_equal(say(f, 0, true, &hello), 0);
+}
+
+static void test_tells_faults_each_time(void **state)
+{
+    struct fixture *f = *state;
+    Tern__NodeHelloRequest hello;
+    faults_set(f->faults, 9, FAULT_STOPPED, "a row is damaged");
+    for (int i = 0; i < 2; i++) {
+        say(f, 0, true, &hello);
+        assert_int_equal(hello.n_faults, 1);
+        assert_int_equal(hello.faults[0]->partition, 9);
+        assert_string_equal(hello.faults[0]->text, "a row is damaged");
+    }
+    faults_clear(f->faults, 9, FAULT_STOPPED);
+    say(f, 0, true, &hello);
+    assert_int_equal(hello.n_faults, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_tells_each_director_what_changed),
+        TEST(test_tells_again_what_was_not_heard),
+        TEST(test_many_partitions_take_several_hellos),
+        TEST(test_tells_faults_each_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
