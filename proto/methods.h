@@ -37,6 +37,9 @@ enum method_kind {
     X(EXPUNGE, 44, WRITE, Expunge, expunge)                                 \
     X(COPY, 45, WRITE, Copy, copy)                                          \
     X(RECENT_ADVANCE, 46, WRITE, RecentAdvance, recent_advance)             \
+    X(COPY_STAGE, 47, WRITE, CopyStage, copy_stage)                         \
+    X(COPY_COMMIT, 48, WRITE, CopyCommit, copy_commit)                      \
+    X(COPY_ABANDON, 49, WRITE, CopyAbandon, copy_abandon)                   \
     X(FETCH, 60, READ, Fetch, fetch)                                        \
     X(BODY, 61, READ, Body, body)                                           \
     X(CHANGES, 62, READ, Changes, changes)                                  \
@@ -83,6 +86,7 @@ enum {
     REQUEST_RETENTION_MS = 3600 * 1000,           /* request ids are remembered this long */
     DELIVERY_RETENTION_MS = 7 * 24 * 3600 * 1000, /* delivery ids */
     UPLOAD_RETENTION_MS = 2 * 3600 * 1000,        /* uploads nobody used */
+    STAGE_IDLE_MS = 45 * 1000,                    /* a staged copy that nobody went on with */
     WATCH_RENEW_MS = 30 * 1000,
     WATCH_EXPIRY_MS = 90 * 1000,
     LOCK_EXPIRY_MS = 60 * 1000,

@@ -130,6 +130,12 @@ enum err read_body(struct read_ctx *r, const Tern__BodyRequest *request)
 {
     struct counters_row counters;
     TRY(state_counters(&r->state, request->account, &counters));
+    struct mailbox_row mailbox;
+    TRY(state_mailbox_open(&r->state, request->account, request->mailbox, &mailbox));
+    bool in_sight;
+    TRY(state_is_in_sight(&r->state, request->account, &mailbox, request->uid, &in_sight));
+    if (!in_sight)
+        return ERR_NOT_FOUND;
     struct message_row message;
     TRY(state_message(&r->state, request->account, request->mailbox, request->uid, &message));
     uint64_t len = request->length > FETCH_PAGE_MAX ? FETCH_PAGE_MAX : request->length;

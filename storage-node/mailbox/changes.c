@@ -44,8 +44,9 @@ static enum err add_rows(struct read_ctx *r, uint64_t account, uint64_t mailbox,
 
 /* What is gone: from the VANISHED rows, or, where they do not reach back, what the caller knew less what
  * exists. */
-static enum err find_vanished(struct read_ctx *r, const Tern__ChangesRequest *request, bool floor_passed,
-                              uint64_t until, struct uidset *out)
+static enum err find_vanished(struct read_ctx *r, const Tern__ChangesRequest *request,
+                              const struct mailbox_row *mailbox, bool floor_passed, uint64_t until,
+                              struct uidset *out)
 {
     if (!floor_passed || request->known_uids.len == 0)
         return change_scan_vanished(&r->state, request->account, request->mailbox, request->since_modseq,
@@ -53,7 +54,7 @@ static enum err find_vanished(struct read_ctx *r, const Tern__ChangesRequest *re
     struct uidset known = { 0 }, existing = { 0 };
     enum err err = uids_of_request(request->known_uids, &known);
     if (err == OK)
-        err = state_uids_among(&r->state, request->account, request->mailbox, &known, &existing);
+        err = state_uids_among(&r->state, request->account, mailbox, &known, &existing);
     if (err == OK)
         uidset_subtract(&known, &existing, out);
     uidset_fini(&known);
@@ -94,10 +95,10 @@ enum err read_changes(struct read_ctx *r, const Tern__ChangesRequest *request)
 
     struct uidset changed = { 0 }, vanished = { 0 };
     uint64_t until;
-    enum err err = change_scan_page(&r->state, request->account, mailbox.id, request->since_modseq, PAGE_ROWS,
+    enum err err = change_scan_page(&r->state, request->account, &mailbox, request->since_modseq, PAGE_ROWS,
                                     &changed, &until);
     if (err == OK)
-        err = find_vanished(r, request, response.floor_passed, until, &vanished);
+        err = find_vanished(r, request, &mailbox, response.floor_passed, until, &vanished);
     if (err == OK)
         err = add_rows(r, request->account, mailbox.id, &changed);
     response.vanished_uids = uids_for_response(&vanished, r->state.arena);

@@ -14,27 +14,8 @@ struct copy {
     struct mailbox_edit source, other;
     struct mailbox_edit *from, *to; /* the same if it copies onto itself */
     struct uidset uids, to_uids;
-    uint64_t bit_known, bit_of[KEYWORDS_MAX]; /* keyword i of the source as a bit of the target */
+    struct keyword_bits bits;
 };
-
-/* Keywords keep their names, not their bits. One that the target's full table has no room for is dropped. */
-static uint64_t translate_keywords(struct copy *c, uint64_t mask)
-{
-    if (c->from == c->to)
-        return mask;
-    uint64_t out = 0;
-    for (uint8_t i = 0; i < c->from->keywords.count; i++) {
-        uint64_t bit = UINT64_C(1) << i;
-        if ((mask & bit) == 0)
-            continue;
-        if ((c->bit_known & bit) == 0) {
-            c->bit_of[i] = mailbox_keyword_bit(c->to, c->from->keywords.names[i]);
-            c->bit_known |= bit;
-        }
-        out |= c->bit_of[i];
-    }
-    return out;
-}
 
 static enum err copy_one(struct copy *c, uint32_t uid)
 {
@@ -52,7 +33,7 @@ static enum err copy_one(struct copy *c, uint32_t uid)
     TRY(err == ERR_NOT_FOUND ? ERR_CORRUPT : err);
 
     struct message_row copy = row;
-    copy.keywords = translate_keywords(c, row.keywords);
+    copy.keywords = keyword_bits_translate(&c->bits, c->from, c->to, row.keywords);
     uint32_t to_uid;
     err = message_add(a, c->to, &copy, summary.bytes, &to_uid);
     kv_value_release(&summary);
@@ -66,7 +47,7 @@ static enum err copy_all(struct copy *c, ProtobufCBinaryData wanted_bytes)
     struct uidset wanted = { 0 };
     enum err err = uids_of_request(wanted_bytes, &wanted);
     if (err == OK)
-        err = state_uids_among(&c->a->state, c->from->account->id, c->from->row.id, &wanted, &c->uids);
+        err = state_uids_among(&c->a->state, c->from->account->id, &c->from->row, &wanted, &c->uids);
     uidset_fini(&wanted);
     TRY(err);
     if (uidset_count(&c->uids) > COPY_UIDS_MAX)

@@ -55,11 +55,26 @@ MUST_CHECK enum err mailbox_keyword_mask(struct apply *a, struct mailbox_edit *m
                                          size_t count, bool add, uint64_t *mask_out);
 /* The bit of one keyword, added if new and there is room; 0 if there is none. The table is loaded. */
 uint64_t mailbox_keyword_bit(struct mailbox_edit *m, struct slice name);
+/* Keywords of one mailbox as bits of another's table, to which they are added. They keep their names, not
+ * their bits; one that a full table has no room for is dropped. Zero-initialised; both tables are loaded. */
+struct keyword_bits {
+    uint64_t known, of[KEYWORDS_MAX];
+};
+uint64_t keyword_bits_translate(struct keyword_bits *b, const struct mailbox_edit *from,
+                                struct mailbox_edit *to, uint64_t mask);
 
 /* Add a message with the next UID; everything of `message` but modseq is taken as it is. ERR_LIMIT: UIDs are
  * used up. The body's reference is the caller's matter. `summary_row` is the encoded SUMMARY row. */
 MUST_CHECK enum err message_add(struct apply *a, struct mailbox_edit *m, const struct message_row *message,
                                 struct slice summary_row, uint32_t *uid_out);
+/* Write the rows of a message that nobody shall see yet: with this UID and modseq, counted nowhere. */
+MUST_CHECK enum err message_stage(struct apply *a, struct mailbox_edit *m, const struct message_row *message,
+                                  struct slice summary_row, uint32_t uid);
+/* Mark a message as leaving. */
+MUST_CHECK enum err message_mark_leaving(struct apply *a, struct mailbox_edit *m, uint32_t uid);
+/* Delete a message's rows, but for its bit in the segment. */
+void message_delete_rows(struct apply *a, uint64_t account, uint64_t mailbox, uint32_t uid,
+                         const struct message_row *message);
 /* Give a message other flags; `message` is its row as read. */
 MUST_CHECK enum err message_change_flags(struct apply *a, struct mailbox_edit *m, uint32_t uid,
                                          const struct message_row *message, uint32_t flags,
@@ -67,6 +82,9 @@ MUST_CHECK enum err message_change_flags(struct apply *a, struct mailbox_edit *m
 /* Take a message out; it is remembered as vanished. The body's reference is the caller's matter. */
 MUST_CHECK enum err message_remove(struct apply *a, struct mailbox_edit *m, uint32_t uid,
                                    const struct message_row *message);
+
+/* Counts of a committed stage into or out of a mailbox, not its account. ERR_CORRUPT: they are not in it. */
+MUST_CHECK enum err mailbox_count_stage(struct mailbox_edit *m, const struct stage_row *stage, bool in);
 
 /* ---- bodies */
 

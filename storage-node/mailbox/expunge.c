@@ -34,7 +34,7 @@ enum err apply_expunge(struct apply *a, const Tern__ExpungeRequest *request)
     struct uidset wanted = { 0 }, uids = { 0 };
     enum err err = uids_of_request(request->uids, &wanted);
     if (err == OK)
-        err = state_uids_among(&a->state, request->account, request->mailbox, &wanted, &uids);
+        err = state_uids_among(&a->state, request->account, &m.row, &wanted, &uids);
     if (err == OK)
         err = expunge_all(a, request, &m, &uids);
     uidset_fini(&wanted);

@@ -124,11 +124,10 @@ static enum err find_uids(struct fetch *f, const struct mailbox_row *mailbox, st
     enum err err;
     TRY_GOTO(uids_of_request(request->uids, &wanted), out);
     if (request->changed_since == 0) {
-        TRY_GOTO(state_uids_among(&f->r->state, request->account, mailbox->id, &wanted, out), out);
+        TRY_GOTO(state_uids_among(&f->r->state, request->account, mailbox, &wanted, out), out);
     } else {
-        TRY_GOTO(
-            change_scan_uids(&f->r->state, request->account, mailbox->id, request->changed_since, &changed),
-            out);
+        TRY_GOTO(change_scan_uids(&f->r->state, request->account, mailbox, request->changed_since, &changed),
+                 out);
         uidset_intersect(&wanted, &changed, &existing);
         uidset_copy(&existing, out);
     }

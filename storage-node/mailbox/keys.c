@@ -138,6 +138,13 @@ void key_queue_due(struct key *k, uint32_t partition, uint64_t time_ms, struct s
     key_text(k, id);
 }
 
+void key_stage_due(struct key *k, uint32_t partition, uint64_t time_ms, uint64_t account)
+{
+    key_begin(k, partition, 0, KEY_STAGE_DUE);
+    key_u64(k, time_ms);
+    key_u64(k, account);
+}
+
 void key_account(struct key *k, uint32_t partition, uint64_t account)
 {
     key_begin(k, partition, account, KEY_ACCOUNT);
@@ -146,6 +153,11 @@ void key_account(struct key *k, uint32_t partition, uint64_t account)
 void key_counters(struct key *k, uint32_t partition, uint64_t account)
 {
     key_begin(k, partition, account, KEY_COUNTERS);
+}
+
+void key_stage(struct key *k, uint32_t partition, uint64_t account)
+{
+    key_begin(k, partition, account, KEY_STAGE);
 }
 
 void key_mailbox(struct key *k, uint32_t partition, uint64_t account, uint64_t mailbox)

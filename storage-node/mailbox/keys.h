@@ -16,6 +16,7 @@
  *   UPLOAD_DUE    time u64, upload id           -: uploads by the time they began
  *   DEAD_ACCOUNT  account u64                   -: rows of it are still to be deleted
  *   DEAD_MAILBOX  account u64, mailbox u64      -: the same
+ *   STAGE_DUE     time u64, account u64         -: staged copies by the time of their last step; 0: at once
  *
  *   QUEUE_TOTALS  -                             queue_totals_row (queue_rows.h, as all of the queue)
  *   QUEUE_ITEM    item id                       queue_item_row: envelope and body; ids begin with a time
@@ -34,6 +35,7 @@
  *   SEGMENT       mailbox u64, number u32       segment_row: UIDs that exist, and unseen ones
  *   CHANGE        mailbox, modseq u64, uid u32  -: one for each message, under its newest modseq
  *   VANISHED      mailbox, modseq u64, uid u32  last uid u32 of a range that begins with the key's
+ *   STAGE         -                             stage_row: the large copy being made
  */
 #ifndef STORAGE_NODE_MAILBOX_KEYS_H
 #define STORAGE_NODE_MAILBOX_KEYS_H
@@ -60,6 +62,7 @@ enum key_kind {
     KEY_UPLOAD_DUE = 9,
     KEY_DEAD_ACCOUNT = 10,
     KEY_DEAD_MAILBOX = 11,
+    KEY_STAGE_DUE = 49,
 
     KEY_ACCOUNT = 32,
     KEY_COUNTERS = 33,
@@ -72,6 +75,7 @@ enum key_kind {
     KEY_SEGMENT = 40,
     KEY_CHANGE = 41,
     KEY_VANISHED = 42,
+    KEY_STAGE = 48,
 
     KEY_QUEUE_TOTALS = 60,
     KEY_QUEUE_ITEM = 61,
@@ -116,8 +120,11 @@ void key_of_queue_item(struct key *k, uint32_t partition, enum key_kind kind, st
 void key_queue_recipient(struct key *k, uint32_t partition, struct slice id, uint32_t number);
 void key_queue_due(struct key *k, uint32_t partition, uint64_t time_ms, struct slice id);
 
+void key_stage_due(struct key *k, uint32_t partition, uint64_t time_ms, uint64_t account);
+
 void key_account(struct key *k, uint32_t partition, uint64_t account);
 void key_counters(struct key *k, uint32_t partition, uint64_t account);
+void key_stage(struct key *k, uint32_t partition, uint64_t account);
 void key_mailbox(struct key *k, uint32_t partition, uint64_t account, uint64_t mailbox);
 void key_name(struct key *k, uint32_t partition, uint64_t account, uint64_t parent, struct slice name);
 void key_subscription(struct key *k, uint32_t partition, uint64_t account, struct slice name);

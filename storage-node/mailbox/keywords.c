@@ -30,6 +30,25 @@ uint64_t mailbox_keyword_bit(struct mailbox_edit *m, struct slice name)
     return UINT64_C(1) << (m->keywords.count - 1);
 }
 
+uint64_t keyword_bits_translate(struct keyword_bits *b, const struct mailbox_edit *from,
+                                struct mailbox_edit *to, uint64_t mask)
+{
+    if (from == to)
+        return mask;
+    uint64_t out = 0;
+    for (uint8_t i = 0; i < from->keywords.count; i++) {
+        uint64_t bit = UINT64_C(1) << i;
+        if ((mask & bit) == 0)
+            continue;
+        if ((b->known & bit) == 0) {
+            b->of[i] = mailbox_keyword_bit(to, from->keywords.names[i]);
+            b->known |= bit;
+        }
+        out |= b->of[i];
+    }
+    return out;
+}
+
 enum err mailbox_keyword_mask(struct apply *a, struct mailbox_edit *m, char *const *names, size_t count,
                               bool add, uint64_t *mask_out)
 {

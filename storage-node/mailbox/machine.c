@@ -110,6 +110,7 @@ void machine_result_clear(struct machine_result *r)
     clear_but_keep_little(&r->row);
     r->change_count = 0;
     r->free_body_count = 0;
+    r->sweep_wanted = false;
     r->free_body_bytes = 0;
     arena_clear(&r->scratch);
 }

@@ -59,7 +59,8 @@ struct machine_result {
                         batch */
     size_t free_body_count, free_body_cap;
     uint64_t free_body_bytes; /* their bytes together */
-    struct arena scratch; /* the machine's own, while it applies */
+    bool sweep_wanted;        /* ENTRY_SWEEP has something to do now */
+    struct arena scratch;     /* the machine's own, while it applies */
     struct buf row;
 };
 void machine_result_clear(struct machine_result *r);

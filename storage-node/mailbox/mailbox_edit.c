@@ -78,6 +78,8 @@ static enum err mark_uid(struct apply *a, struct mailbox_edit *m, uint32_t uid, 
     TRY(hold_segment(a, m, uid));
     set_bit(m->segment.exists, uid, exists);
     set_bit(m->segment.unseen, uid, unseen);
+    if (!exists)
+        set_bit(m->segment.leaving, uid, false);
     m->segment_dirty = true;
     return OK;
 }
@@ -111,6 +113,26 @@ static void count_out(struct mailbox_edit *m, const struct message_row *message)
     m->account->row.used_bytes -= message->size;
 }
 
+enum err mailbox_count_stage(struct mailbox_edit *m, const struct stage_row *stage, bool in)
+{
+    struct mailbox_row *row = &m->row;
+    if (in) {
+        row->messages += stage->messages;
+        row->unseen += stage->unseen;
+        row->deleted += stage->deleted;
+        row->size += stage->size;
+        return OK;
+    }
+    if (row->messages < stage->messages || row->unseen < stage->unseen || row->deleted < stage->deleted ||
+        row->size < stage->size)
+        return ERR_CORRUPT;
+    row->messages -= stage->messages;
+    row->unseen -= stage->unseen;
+    row->deleted -= stage->deleted;
+    row->size -= stage->size;
+    return OK;
+}
+
 /* ---- messages */
 
 static void put_message(struct apply *a, struct mailbox_edit *m, uint32_t uid,
@@ -124,6 +146,16 @@ static void put_message(struct apply *a, struct mailbox_edit *m, uint32_t uid,
     apply_put_empty(a, &key);
 }
 
+/* A large move takes messages as they were when they were marked. */
+static enum err note_leaving(struct apply *a, struct mailbox_edit *m, uint32_t uid)
+{
+    if (m->row.leaving != LEAVING_MARKED || m->row.leaving_changed)
+        return OK;
+    TRY(hold_segment(a, m, uid));
+    m->row.leaving_changed = (m->segment.leaving[uid % SEGMENT_UIDS / 8] >> uid % 8 & 1) != 0;
+    return OK;
+}
+
 static void delete_change(struct apply *a, struct mailbox_edit *m, uint64_t modseq, uint32_t uid)
 {
     struct key key;
@@ -131,19 +163,52 @@ static void delete_change(struct apply *a, struct mailbox_edit *m, uint64_t mods
     apply_delete(a, &key);
 }
 
+/* The next UID is not one that a copy being made has reserved (then that copy begins again, behind it). */
+static enum err pass_stage(struct mailbox_edit *m)
+{
+    uint64_t next = m->row.uidnext;
+    if (m->row.staged_first != 0 && next >= m->row.staged_first && next <= m->row.staged_last)
+        next = ((uint64_t)m->row.staged_last / SEGMENT_UIDS + 1) * SEGMENT_UIDS;
+    if (next > UID_LAST)
+        return ERR_LIMIT;
+    m->row.uidnext = (uint32_t)next;
+    return OK;
+}
+
+static void put_summary(struct apply *a, struct mailbox_edit *m, uint32_t uid, struct slice summary_row)
+{
+    struct key key;
+    key_of_uid(&key, a->state.partition, m->account->id, KEY_SUMMARY, m->row.id, uid);
+    kv_txn_put(a->state.txn, KV_STATE, key_slice(&key), summary_row);
+}
+
+enum err message_stage(struct apply *a, struct mailbox_edit *m, const struct message_row *message,
+                       struct slice summary_row, uint32_t uid)
+{
+    TRY(mark_uid(a, m, uid, true, (message->flags & MAIL_SEEN) == 0));
+    put_message(a, m, uid, message);
+    put_summary(a, m, uid, summary_row);
+    return OK;
+}
+
+enum err message_mark_leaving(struct apply *a, struct mailbox_edit *m, uint32_t uid)
+{
+    TRY(hold_segment(a, m, uid));
+    set_bit(m->segment.leaving, uid, true);
+    m->segment_dirty = true;
+    return OK;
+}
+
 enum err message_add(struct apply *a, struct mailbox_edit *m, const struct message_row *message,
                      struct slice summary_row, uint32_t *uid_out)
 {
-    if (m->row.uidnext > UID_LAST)
-        return ERR_LIMIT;
+    TRY(pass_stage(m));
     uint32_t uid = m->row.uidnext++;
     struct message_row row = *message;
     row.modseq = mailbox_touch(m);
     TRY(mark_uid(a, m, uid, true, (row.flags & MAIL_SEEN) == 0));
     put_message(a, m, uid, &row);
-    struct key key;
-    key_of_uid(&key, a->state.partition, m->account->id, KEY_SUMMARY, m->row.id, uid);
-    kv_txn_put(a->state.txn, KV_STATE, key_slice(&key), summary_row);
+    put_summary(a, m, uid, summary_row);
     count_in(m, &row);
     *uid_out = uid;
     return OK;
@@ -154,6 +219,7 @@ enum err message_change_flags(struct apply *a, struct mailbox_edit *m, uint32_t 
 {
     if (!can_count_out(m, message))
         return ERR_CORRUPT;
+    TRY(note_leaving(a, m, uid));
     struct message_row row = *message;
     row.flags = flags;
     row.keywords = keywords;
@@ -167,19 +233,27 @@ enum err message_change_flags(struct apply *a, struct mailbox_edit *m, uint32_t 
     return OK;
 }
 
+void message_delete_rows(struct apply *a, uint64_t account, uint64_t mailbox, uint32_t uid,
+                         const struct message_row *message)
+{
+    struct key key;
+    key_of_uid(&key, a->state.partition, account, KEY_MESSAGE, mailbox, uid);
+    apply_delete(a, &key);
+    key_of_uid(&key, a->state.partition, account, KEY_SUMMARY, mailbox, uid);
+    apply_delete(a, &key);
+    key_of_modseq(&key, a->state.partition, account, KEY_CHANGE, mailbox, message->modseq, uid);
+    apply_delete(a, &key);
+}
+
 enum err message_remove(struct apply *a, struct mailbox_edit *m, uint32_t uid,
                         const struct message_row *message)
 {
     if (!can_count_out(m, message))
         return ERR_CORRUPT;
     mailbox_touch(m);
+    TRY(note_leaving(a, m, uid));
     TRY(mark_uid(a, m, uid, false, false));
-    struct key key;
-    key_of_uid(&key, a->state.partition, m->account->id, KEY_MESSAGE, m->row.id, uid);
-    apply_delete(a, &key);
-    key_of_uid(&key, a->state.partition, m->account->id, KEY_SUMMARY, m->row.id, uid);
-    apply_delete(a, &key);
-    delete_change(a, m, message->modseq, uid);
+    message_delete_rows(a, m->account->id, m->row.id, uid, message);
     count_out(m, message);
     uidset_add(&m->vanished, uid);
     return OK;

@@ -43,12 +43,12 @@ static enum err add_uids(struct read_ctx *r, uint64_t account, const struct mail
                          Tern__MailboxOpenResponse *response)
 {
     struct uidset uids = { 0 };
-    enum err err = state_uids(&r->state, account, row->id, SEGMENT_EXISTS, 1, UID_LAST, &uids);
+    enum err err = state_uids(&r->state, account, row, SEGMENT_EXISTS, 1, UID_LAST, &uids);
     if (err == OK && uidset_count(&uids) != row->messages)
         err = ERR_CORRUPT;
     response->uids = uids_for_response(&uids, r->state.arena);
     if (err == OK && row->unseen > 0) {
-        err = state_uids(&r->state, account, row->id, SEGMENT_UNSEEN, 1, UID_LAST, &uids);
+        err = state_uids(&r->state, account, row, SEGMENT_UNSEEN, 1, UID_LAST, &uids);
         response->first_unseen_uid = uidset_min(&uids);
     }
     uidset_fini(&uids);

@@ -26,6 +26,25 @@ static uint32_t varint32(struct cursor *c)
     return (uint32_t)value;
 }
 
+/* Rows that seldom have more than they always had are written in a second version when they do. */
+enum { ROW_VERSION_WIDE = 2 };
+
+static void begin_either(struct buf *out, bool wide)
+{
+    buf_clear(out);
+    buf_add_byte(out, wide ? ROW_VERSION_WIDE : ROW_VERSION);
+}
+
+static struct cursor open_either(struct slice value, bool *wide_out)
+{
+    struct cursor c = cursor_of(value);
+    uint8_t version = cursor_u8(&c);
+    *wide_out = version == ROW_VERSION_WIDE;
+    if (version != ROW_VERSION && !*wide_out)
+        c.bad = true;
+    return c;
+}
+
 static bool flag(struct cursor *c)
 {
     uint8_t value = cursor_u8(c);
@@ -139,7 +158,8 @@ bool counters_decode(struct slice value, struct counters_row *out)
 void mailbox_encode(const struct mailbox_row *row, struct buf *out)
 {
     assert(row->uidnext > 0 && row->unseen <= row->messages && row->deleted <= row->messages);
-    begin(out);
+    bool wide = row->staged_first != 0 || row->leaving != LEAVING_NONE;
+    begin_either(out, wide);
     buf_add_varint(out, row->parent);
     buf_add_varint(out, row->uidvalidity);
     buf_add_varint(out, row->uidnext);
@@ -155,11 +175,18 @@ void mailbox_encode(const struct mailbox_row *row, struct buf *out)
     buf_add_varint(out, row->vanished_count);
     buf_add_varint(out, row->created_ms);
     buf_add_varbytes(out, mailbox_leaf(row));
+    if (!wide)
+        return;
+    buf_add_varint(out, row->staged_first);
+    buf_add_varint(out, row->staged_last);
+    buf_add_byte(out, (uint8_t)row->leaving);
+    buf_add_byte(out, row->leaving_changed);
 }
 
 bool mailbox_decode(struct slice value, struct mailbox_row *out)
 {
-    struct cursor c = open_row(value);
+    bool wide;
+    struct cursor c = open_either(value, &wide);
     out->parent = cursor_varint(&c);
     out->uidvalidity = varint32(&c);
     out->uidnext = varint32(&c);
@@ -175,7 +202,12 @@ bool mailbox_decode(struct slice value, struct mailbox_row *out)
     out->vanished_count = varint32(&c);
     out->created_ms = cursor_varint(&c);
     struct slice name = cursor_varbytes(&c);
-    if (!cursor_done(&c) || name.len > sizeof out->name || out->uidnext == 0 || out->unseen > out->messages ||
+    out->staged_first = wide ? varint32(&c) : 0;
+    out->staged_last = wide ? varint32(&c) : 0;
+    out->leaving = wide ? cursor_u8(&c) : LEAVING_NONE;
+    out->leaving_changed = wide && flag(&c);
+    if (!cursor_done(&c) || out->staged_first > out->staged_last || out->leaving > LEAVING_GONE ||
+        name.len > sizeof out->name || out->uidnext == 0 || out->unseen > out->messages ||
         out->deleted > out->messages)
         return false;
     memcpy(out->name, name.data, name.len);
@@ -260,25 +292,83 @@ static struct slice trimmed(const uint8_t bits[SEGMENT_BYTES])
 
 void segment_encode(const struct segment_row *row, struct buf *out)
 {
-    begin(out);
+    struct slice leaving = trimmed(row->leaving);
+    begin_either(out, leaving.len > 0);
     buf_add_varbytes(out, trimmed(row->exists));
     buf_add_varbytes(out, trimmed(row->unseen));
+    if (leaving.len > 0)
+        buf_add_varbytes(out, leaving);
 }
 
 bool segment_decode(struct slice value, struct segment_row *out)
 {
     *out = (struct segment_row){ 0 };
-    struct cursor c = open_row(value);
+    bool wide;
+    struct cursor c = open_either(value, &wide);
     struct slice exists = cursor_varbytes(&c);
     struct slice unseen = cursor_varbytes(&c);
-    if (!cursor_done(&c) || exists.len > SEGMENT_BYTES || unseen.len > exists.len)
+    struct slice leaving = wide ? cursor_varbytes(&c) : SLICE_NULL;
+    if (!cursor_done(&c) || exists.len > SEGMENT_BYTES || unseen.len > exists.len || leaving.len > exists.len)
         return false;
     memcpy(out->exists, exists.data, exists.len);
     memcpy(out->unseen, unseen.data, unseen.len);
-    for (size_t i = 0; i < unseen.len; i++) {
-        if ((out->unseen[i] & ~out->exists[i]) != 0)
+    if (leaving.len > 0)
+        memcpy(out->leaving, leaving.data, leaving.len);
+    for (size_t i = 0; i < exists.len; i++) {
+        if (((out->unseen[i] | out->leaving[i]) & ~out->exists[i]) != 0)
             return false;
     }
+    return true;
+}
+
+void stage_encode(const struct stage_row *row, struct buf *out)
+{
+    begin(out);
+    buf_add(out, row->id, sizeof row->id);
+    buf_add_byte(out, (uint8_t)row->state);
+    buf_add_byte(out, row->move);
+    buf_add_varint(out, row->from);
+    buf_add_varint(out, row->to);
+    buf_add_varint(out, row->first_uid);
+    buf_add_varint(out, row->next_uid);
+    buf_add_varint(out, row->last_uid);
+    buf_add_varint(out, row->source_uid);
+    buf_add_varint(out, row->first_modseq);
+    buf_add_varint(out, row->modseq);
+    buf_add_varint(out, row->messages);
+    buf_add_varint(out, row->unseen);
+    buf_add_varint(out, row->deleted);
+    buf_add_varint(out, row->size);
+    buf_add_varint(out, row->due_ms);
+    buf_add_varint(out, row->swept_uid);
+    buf_add_varint(out, row->swept_segment);
+}
+
+bool stage_decode(struct slice value, struct stage_row *out)
+{
+    struct cursor c = open_row(value);
+    struct slice id = cursor_bytes(&c, sizeof out->id);
+    out->state = cursor_u8(&c);
+    out->move = flag(&c);
+    out->from = cursor_varint(&c);
+    out->to = cursor_varint(&c);
+    out->first_uid = varint32(&c);
+    out->next_uid = varint32(&c);
+    out->last_uid = varint32(&c);
+    out->source_uid = varint32(&c);
+    out->first_modseq = cursor_varint(&c);
+    out->modseq = cursor_varint(&c);
+    out->messages = varint32(&c);
+    out->unseen = varint32(&c);
+    out->deleted = varint32(&c);
+    out->size = cursor_varint(&c);
+    out->due_ms = cursor_varint(&c);
+    out->swept_uid = varint32(&c);
+    out->swept_segment = varint32(&c);
+    if (!cursor_done(&c) || out->state < STAGE_OPEN || out->state > STAGE_MOVED ||
+        out->next_uid < out->first_uid)
+        return false;
+    memcpy(out->id, id.data, sizeof out->id);
     return true;
 }
 

@@ -61,7 +61,9 @@ struct counters_row {
 void counters_encode(const struct counters_row *row, struct buf *out);
 bool counters_decode(struct slice value, struct counters_row *out);
 
-/* MAILBOX */
+/* MAILBOX. While a large copy is being made (copy_stage.c) its rows are there but out of sight: `staged` in
+ * the target; in the source of a move the segments' `leaving` bits, which count from `GONE` on. */
+enum leaving { LEAVING_NONE = 0, LEAVING_MARKED = 1, LEAVING_GONE = 2 };
 struct mailbox_row {
     uint64_t id; /* not stored: from the key */
     uint64_t parent;
@@ -78,6 +80,9 @@ struct mailbox_row {
     uint64_t vanished_floor;
     uint32_t vanished_count; /* VANISHED rows */
     uint64_t created_ms;
+    uint32_t staged_first, staged_last; /* UIDs; 0: none */
+    enum leaving leaving;
+    bool leaving_changed; /* one of the marked messages has changed or is gone: they may not leave */
     uint16_t name_len;
     uint8_t name[MAILBOX_LEVEL_SIZE_MAX];
 };
@@ -86,6 +91,12 @@ bool mailbox_decode(struct slice value, struct mailbox_row *out);
 static inline struct slice mailbox_leaf(const struct mailbox_row *row)
 {
     return slice_of(row->name, row->name_len);
+}
+
+/* Every message of which there are rows is in sight. */
+static inline bool mailbox_is_plain(const struct mailbox_row *row)
+{
+    return row->staged_first == 0 && row->leaving != LEAVING_GONE;
 }
 
 /* KEYWORDS */
@@ -119,6 +130,7 @@ enum { SEGMENT_BYTES = SEGMENT_UIDS / 8 };
 struct segment_row {
     uint8_t exists[SEGMENT_BYTES];
     uint8_t unseen[SEGMENT_BYTES];
+    uint8_t leaving[SEGMENT_BYTES]; /* see mailbox_row */
 };
 void segment_encode(const struct segment_row *row, struct buf *out);
 bool segment_decode(struct slice value, struct segment_row *out);
@@ -160,6 +172,30 @@ struct request_row {
 };
 void request_encode(const struct request_row *row, struct buf *out);
 bool request_decode(struct slice value, struct request_row *out);
+
+/* STAGE */
+enum stage_state {
+    STAGE_OPEN = 1,      /* being filled */
+    STAGE_ABANDONED = 2, /* its rows are to be deleted */
+    STAGE_MOVED = 3,     /* committed; those of the source are to be deleted */
+};
+struct stage_row {
+    uint8_t id[REQUEST_ID_SIZE];
+    enum stage_state state;
+    bool move;
+    uint64_t from, to;
+    uint32_t first_uid, next_uid, last_uid; /* in the target: reserved are first_uid to last_uid */
+    uint32_t source_uid;                    /* the newest staged */
+    uint64_t first_modseq,
+        modseq; /* of the first step's and the newest's: above the account's, which jumps there */
+    uint32_t messages, unseen, deleted;
+    uint64_t size;
+    uint64_t due_ms;        /* the time in its STAGE_DUE key */
+    uint32_t swept_uid;     /* of the target: done below it */
+    uint32_t swept_segment; /* of the source: done below it */
+};
+void stage_encode(const struct stage_row *row, struct buf *out);
+bool stage_decode(struct slice value, struct stage_row *out);
 
 /* DELIVERY */
 struct delivery_row {

@@ -73,7 +73,7 @@ static enum err find_candidates(struct search *s, const struct mailbox_row *mail
         uidset_copy(&narrowed, &view);
     }
     if (err == OK)
-        err = state_uids_among(&s->r->state, s->request->account, mailbox->id, &view, out);
+        err = state_uids_among(&s->r->state, s->request->account, mailbox, &view, out);
     uidset_fini(&view);
     uidset_fini(&narrowed);
     return err;

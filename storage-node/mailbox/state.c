@@ -231,25 +231,31 @@ static void add_bits(const uint8_t bits[SEGMENT_BYTES], uint32_t number, uint32_
 /* Up to this many segments are read one by one instead of with an iterator. */
 enum { SEGMENT_GETS_MAX = 4 };
 
-enum err state_uids(const struct state *s, uint64_t account, uint64_t mailbox, enum segment_bits bits,
-                    uint32_t first, uint32_t last, struct uidset *out)
+/* Those that have moved away do not count any more. */
+static const uint8_t *bits_in_sight(const struct mailbox_row *mailbox, enum segment_bits bits,
+                                    struct segment_row *row)
 {
-    uidset_clear(out);
-    first = first == 0 ? 1 : first;
-    if (first > last)
-        return OK;
+    uint8_t *out = bits == SEGMENT_EXISTS ? row->exists : row->unseen;
+    for (size_t i = 0; mailbox->leaving == LEAVING_GONE && i < SEGMENT_BYTES; i++)
+        out[i] &= (uint8_t)~row->leaving[i];
+    return out;
+}
+
+static enum err scan_segments(const struct state *s, uint64_t account, const struct mailbox_row *mailbox,
+                              enum segment_bits bits, uint32_t first, uint32_t last, struct uidset *out)
+{
     struct segment_row row;
     uint32_t number = first / SEGMENT_UIDS, end = last / SEGMENT_UIDS;
     if (end - number < SEGMENT_GETS_MAX) {
         for (; number <= end; number++) {
-            TRY(state_segment(s, account, mailbox, number, &row));
-            add_bits(bits == SEGMENT_EXISTS ? row.exists : row.unseen, number, first, last, out);
+            TRY(state_segment(s, account, mailbox->id, number, &row));
+            add_bits(bits_in_sight(mailbox, bits, &row), number, first, last, out);
         }
         return OK;
     }
     struct key lower, upper;
-    key_segment(&lower, s->partition, account, mailbox, number);
-    key_segment(&upper, s->partition, account, mailbox, end);
+    key_segment(&lower, s->partition, account, mailbox->id, number);
+    key_segment(&upper, s->partition, account, mailbox->id, end);
     key_behind(&upper);
     struct kv_iter *it = state_iter(s, &lower, &upper);
     enum err err = OK;
@@ -260,7 +266,7 @@ enum err state_uids(const struct state *s, uint64_t account, uint64_t mailbox, e
         cursor_be64(&rest);
         number = cursor_be32(&rest);
         if (good && cursor_done(&rest) && segment_decode(kv_iter_value(it), &row))
-            add_bits(bits == SEGMENT_EXISTS ? row.exists : row.unseen, number, first, last, out);
+            add_bits(bits_in_sight(mailbox, bits, &row), number, first, last, out);
         else
             err = state_corrupt_row(s, kv_iter_key(it));
     }
@@ -270,7 +276,63 @@ enum err state_uids(const struct state *s, uint64_t account, uint64_t mailbox, e
     return err;
 }
 
-enum err state_uids_among(const struct state *s, uint64_t account, uint64_t mailbox,
+enum err state_uids(const struct state *s, uint64_t account, const struct mailbox_row *mailbox,
+                    enum segment_bits bits, uint32_t first, uint32_t last, struct uidset *out)
+{
+    uidset_clear(out);
+    first = first == 0 ? 1 : first;
+    if (first > last)
+        return OK;
+    TRY(scan_segments(s, account, mailbox, bits, first, last, out));
+    if (mailbox->staged_first != 0)
+        uidset_remove_range(out, mailbox->staged_first, mailbox->staged_last);
+    return OK;
+}
+
+enum err state_is_in_sight(const struct state *s, uint64_t account, const struct mailbox_row *mailbox,
+                           uint32_t uid, bool *out)
+{
+    *out = uid < mailbox->staged_first || uid > mailbox->staged_last;
+    if (!*out || mailbox->leaving != LEAVING_GONE)
+        return OK;
+    struct segment_row row;
+    TRY(state_segment(s, account, mailbox->id, uid / SEGMENT_UIDS, &row));
+    *out = (row.leaving[uid % SEGMENT_UIDS / 8] >> uid % 8 & 1) == 0;
+    return OK;
+}
+
+enum err state_segment_from(const struct state *s, uint64_t account, uint64_t mailbox, uint32_t *number,
+                            struct segment_row *out)
+{
+    struct key lower, upper;
+    key_segment(&lower, s->partition, account, mailbox, *number);
+    key_of_mailbox(&upper, s->partition, account, KEY_SEGMENT, mailbox);
+    key_behind(&upper);
+    struct kv_iter *it = state_iter(s, &lower, &upper);
+    enum err err = ERR_NOT_FOUND;
+    if (kv_iter_seek(it, key_slice(&lower))) {
+        struct cursor rest;
+        enum key_kind kind;
+        bool good = key_read(kv_iter_key(it), &kind, &rest);
+        cursor_be64(&rest);
+        *number = cursor_be32(&rest);
+        good = good && cursor_done(&rest) && segment_decode(kv_iter_value(it), out);
+        err = good ? OK : state_corrupt_row(s, kv_iter_key(it));
+    } else if (kv_iter_err(it) != OK) {
+        err = kv_iter_err(it);
+    }
+    kv_iter_free(&it);
+    return err;
+}
+
+enum err state_stage(const struct state *s, uint64_t account, struct stage_row *out)
+{
+    struct key key;
+    key_stage(&key, s->partition, account);
+    LOAD(s, &key, stage_decode, out);
+}
+
+enum err state_uids_among(const struct state *s, uint64_t account, const struct mailbox_row *mailbox,
                           const struct uidset *wanted, struct uidset *out)
 {
     uidset_clear(out);

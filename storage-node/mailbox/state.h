@@ -57,14 +57,23 @@ MUST_CHECK enum err state_path(const struct state *s, uint64_t account, struct s
 /* The full name of a mailbox, in the arena. */
 MUST_CHECK enum err state_full_name(const struct state *s, uint64_t account, const struct mailbox_row *row,
                                     struct slice *out);
-/* The UIDs in [first, last] that exist, or that exist and are unseen. *out was initialised and is replaced.
- */
+/* The UIDs in [first, last] that are in sight, or in sight and unseen: no rows of a copy being made, none of
+ * those that have moved away. *out was initialised and is replaced. */
 enum segment_bits { SEGMENT_EXISTS, SEGMENT_UNSEEN };
-MUST_CHECK enum err state_uids(const struct state *s, uint64_t account, uint64_t mailbox,
+MUST_CHECK enum err state_uids(const struct state *s, uint64_t account, const struct mailbox_row *mailbox,
                                enum segment_bits bits, uint32_t first, uint32_t last, struct uidset *out);
-/* The members of `wanted` that exist. *out was initialised and is replaced. */
-MUST_CHECK enum err state_uids_among(const struct state *s, uint64_t account, uint64_t mailbox,
-                                     const struct uidset *wanted, struct uidset *out);
+/* The members of `wanted` that are in sight. *out was initialised and is replaced. */
+MUST_CHECK enum err state_uids_among(const struct state *s, uint64_t account,
+                                     const struct mailbox_row *mailbox, const struct uidset *wanted,
+                                     struct uidset *out);
+
+/* Is this UID, of which there are rows, in sight? */
+MUST_CHECK enum err state_is_in_sight(const struct state *s, uint64_t account,
+                                      const struct mailbox_row *mailbox, uint32_t uid, bool *out);
+/* The first segment from *number on. ERR_NOT_FOUND if there is none. */
+MUST_CHECK enum err state_segment_from(const struct state *s, uint64_t account, uint64_t mailbox,
+                                       uint32_t *number, struct segment_row *out);
+MUST_CHECK enum err state_stage(const struct state *s, uint64_t account, struct stage_row *out);
 
 /* Iterate the mailboxes of an account in the order of their ids. ERR_NOT_FOUND at the end. The scan begins
  * zeroed. */

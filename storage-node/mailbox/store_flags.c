@@ -52,7 +52,7 @@ static enum err store_all(struct store *s)
     struct uidset wanted = { 0 }, uids = { 0 };
     enum err err;
     TRY_GOTO(uids_of_request(request->uids, &wanted), out);
-    TRY_GOTO(state_uids_among(&s->a->state, request->account, request->mailbox, &wanted, &uids), out);
+    TRY_GOTO(state_uids_among(&s->a->state, request->account, &s->m.row, &wanted, &uids), out);
     if (uidset_count(&uids) > STORE_UIDS_MAX) {
         err = ERR_LIMIT;
         goto out;

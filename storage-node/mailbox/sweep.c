@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ENTRY_SWEEP: forget what is due, a bounded number of rows an entry. What is due stands in rows ordered by
  * time (ids begin with one), so each look is at the front of a range. */
-#include "storage-node/mailbox/edit.h"
+#include "storage-node/mailbox/stage.h"
 
 struct sweep {
     struct apply *a;
@@ -228,6 +228,7 @@ enum err apply_sweep(struct apply *a)
     TRY(forget_due(&w, KEY_DELIVERY, DELIVERY_RETENTION_MS + REQUEST_GRACE_MS, NULL));
     TRY(forget_due(&w, KEY_UPLOAD_DUE, UPLOAD_RETENTION_MS, forget_upload));
     TRY(forget_due(&w, KEY_FREE, UNDELETE_MS, forget_body));
+    TRY(stage_sweep(a, &w.rows));
     /* Mailboxes first: an account's rows hold those of its dead mailboxes too. */
     TRY(bury_mailboxes(&w));
     return bury_accounts(&w);
@@ -245,6 +246,7 @@ enum err machine_sweep_due(struct kv *kv, uint32_t partition, uint64_t now_ms, b
         { KEY_DELIVERY, DELIVERY_RETENTION_MS + REQUEST_GRACE_MS },
         { KEY_UPLOAD_DUE, UPLOAD_RETENTION_MS },
         { KEY_FREE, UNDELETE_MS },
+        { KEY_STAGE_DUE, STAGE_IDLE_MS },
         { KEY_DEAD_MAILBOX, 0 },
         { KEY_DEAD_ACCOUNT, 0 },
     };

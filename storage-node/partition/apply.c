@@ -212,6 +212,8 @@ static void answer(struct apply_item *item)
     if (e != NULL)
         partition_answer_entry(p, e, result->status, &result->response);
     partition_notify_changes(p, result->changes, result->change_count);
+    if (result->sweep_wanted)
+        p->next_sweep_ns = 0; /* at the next tick */
 }
 
 static enum err cut_log(struct partition *p, struct partition_now now)

@@ -8,7 +8,14 @@
 
 #include "lib/base/alloc.h"
 
-enum { BOXES = 5, MESSAGES_MAX = 4000, STEPS = 1500 };
+enum {
+    BOXES = 5,
+    MESSAGES_MAX = 4000,
+    UIDS_MAX = 400000, /* staged copies jump thousands of UIDs */
+    UID_JUMP_MAX = 8192,
+    STEPS = 1500,
+    STAGED_MAX = 32,
+};
 
 struct model_message {
     uint32_t uid;
@@ -27,7 +34,8 @@ struct model_box {
     size_t count;
     /* What a session knows. */
     uint64_t session_modseq;
-    uint8_t session_flags[MESSAGES_MAX]; /* by UID; 0xff: not there */
+    uint8_t session_flags[UIDS_MAX]; /* by UID; 0xff: not there */
+    size_t session_count;
 };
 
 struct model {
@@ -37,7 +45,8 @@ struct model {
     unsigned seed;
     uint32_t text_next;
     uint32_t uidvalidity_newest;
-    unsigned applied[8]; /* how often each command had an effect */
+    unsigned applied[9]; /* how often each command had an effect */
+    bool staging;        /* no stage within a stage */
 };
 
 static unsigned pick(struct model *m, unsigned bound)
@@ -64,6 +73,7 @@ static void begin_box(struct model *m, struct model_box *box)
     box->count = 0;
     box->session_modseq = made->modseq;
     memset(box->session_flags, 0xff, sizeof box->session_flags);
+    box->session_count = 0;
 }
 
 static struct model_box *pick_box(struct model *m)
@@ -81,7 +91,7 @@ static void model_add(struct model_box *box, uint32_t flags, uint32_t text)
 
 static bool has_room(const struct model_box *box, size_t more)
 {
-    return box->uidnext + more < MESSAGES_MAX;
+    return box->count + more < MESSAGES_MAX && box->uidnext + UID_JUMP_MAX + more < UIDS_MAX;
 }
 
 static size_t live_count(const struct model_box *box)
@@ -102,6 +112,11 @@ static struct span pick_span(struct model *m, const struct model_box *box)
     struct span s;
     s.first = 1 + pick(m, box->uidnext);
     s.last = s.first + pick(m, 8);
+    if (box->count > 0) {
+        size_t at = pick(m, (unsigned)box->count), behind = at + pick(m, 8);
+        s.first = box->messages[at].uid;
+        s.last = box->messages[behind < box->count ? behind : box->count - 1].uid + pick(m, 2);
+    }
     snprintf(s.text, sizeof s.text, "%u:%u", s.first, s.last);
     return s;
 }
@@ -231,28 +246,149 @@ static void do_rename(struct model *m)
 
 static void do_sweep(struct model *m)
 {
-    m->f->time_ms += pick(m, 2) * UINT64_C(4000000);
+    if (!m->staging)
+        m->f->time_ms += pick(m, 2) * UINT64_C(4000000);
     fixture_sweep(m->f);
     m->applied[7]++;
 }
 
+/* ---- copies in stages, with other commands between the steps */
+
+struct model_stage {
+    ProtobufCBinaryData id;
+    struct model_box *from, *to;
+    uint64_t from_id, to_id;
+    bool move;
+    struct model_message messages[STAGED_MAX]; /* as they were when they were staged */
+    size_t count;
+};
+
+static enum err stage_step(struct model *m, struct model_stage *s, uint32_t total, const struct span *span)
+{
+    Tern__CopyStageRequest request = TERN__COPY_STAGE_REQUEST__INIT;
+    request.account = m->account;
+    request.stage = s->id;
+    request.total = total;
+    request.from = s->from_id;
+    request.to = s->to_id;
+    request.move = s->move;
+    request.uids = fixture_uids(m->f, span->text);
+    enum err err = fixture_write(m->f, METHOD_COPY_STAGE, &request.base);
+    if (err != OK)
+        return err;
+    FOR_SPAN(s->from, *span, msg)
+    s->messages[s->count++] = *msg;
+    return OK;
+}
+
+static bool same_message(const struct model_stage *s, const struct model_message *staged)
+{
+    for (size_t i = 0; i < s->from->count; i++) {
+        const struct model_message *msg = &s->from->messages[i];
+        if (msg->uid == staged->uid)
+            return !msg->gone && msg->flags == staged->flags;
+    }
+    return false;
+}
+
+/* The commit worked: the model does the whole in one. */
+static void stage_done(struct model *m, struct model_stage *s)
+{
+    Tern__CopyCommitResponse *r =
+        fixture_unpack(m->f, &tern__copy_commit_response__descriptor, &m->f->result.response);
+    assert_int_equal(r->count, s->count);
+    if (s->count == 0)
+        return;
+    assert_true(r->first_uid > s->to->uidnext && r->first_uid < s->to->uidnext + UID_JUMP_MAX);
+    for (size_t i = 0; i < s->count; i++)
+        assert_true(!s->move || same_message(s, &s->messages[i]));
+    for (size_t i = 0; s->move && i < s->from->count; i++) {
+        for (size_t k = 0; k < s->count; k++)
+            s->from->messages[i].gone |= s->from->messages[i].uid == s->messages[k].uid;
+    }
+    s->to->uidnext = r->first_uid;
+    for (size_t i = 0; i < s->count; i++)
+        model_add(s->to, s->messages[i].flags, s->messages[i].text);
+    m->applied[8]++;
+}
+
+static void do_something(struct model *m);
+
+static void do_staged_copy(struct model *m)
+{
+    struct model_stage s = {
+        .id = fixture_id(m->f), .from = pick_box(m), .to = pick_box(m), .move = pick(m, 2) == 0
+    };
+    if (m->staging || !has_room(s.to, 50))
+        return;
+    s.from_id = s.from->id;
+    s.to_id = s.to->id;
+    m->staging = true;
+    /* The ids of the boxes that are there, should one be deleted meanwhile. */
+    struct span all = pick_span(m, s.from), first = all, second = all;
+    first.last = all.first + (all.last - all.first) / 2;
+    second.first = first.last + 1;
+    snprintf(first.text, sizeof first.text, "%u:%u", first.first, first.last);
+    enum err err = stage_step(m, &s, 2 * STAGED_MAX, &first);
+    for (unsigned others = pick(m, 3); others > 0; others--)
+        do_something(m);
+    if (err == OK && second.first <= second.last && s.from->live && s.from->id == s.from_id) {
+        snprintf(second.text, sizeof second.text, "%u:%u", second.first, second.last);
+        err = stage_step(m, &s, 0, &second);
+    }
+    for (unsigned others = pick(m, 3); others > 0; others--)
+        do_something(m);
+    if (err == OK && pick(m, 8) > 0) {
+        Tern__CopyCommitRequest request = TERN__COPY_COMMIT_REQUEST__INIT;
+        request.account = m->account;
+        request.stage = s.id;
+        if (fixture_write(m->f, METHOD_COPY_COMMIT, &request.base) == OK)
+            stage_done(m, &s);
+    }
+    Tern__CopyAbandonRequest request = TERN__COPY_ABANDON_REQUEST__INIT;
+    request.account = m->account;
+    request.stage = s.id;
+    assert_int_equal(fixture_write(m->f, METHOD_COPY_ABANDON, &request.base), OK);
+    m->staging = false;
+}
+
 /* ---- what must hold */
+
+static const char *session_uids(struct model *m, const struct model_box *box)
+{
+    struct uidset set = { 0 };
+    struct buf text = { 0 };
+    for (size_t i = 0; i < box->count; i++) {
+        if (box->session_flags[box->messages[i].uid] != 0xff)
+            uidset_add(&set, box->messages[i].uid);
+    }
+    uidset_format(&set, &text);
+    const char *out = arena_strdup(&m->f->arena, buf_slice(&text));
+    buf_fini(&text);
+    uidset_fini(&set);
+    return out;
+}
 
 static void session_sync(struct model *m, struct model_box *box)
 {
     for (;;) {
         Tern__ChangesResponse *c = changes(m->f, m->account, box->id, box->session_modseq, NULL);
+        if (c->floor_passed) /* a large move: compare */
+            c = changes(m->f, m->account, box->id, box->session_modseq, session_uids(m, box));
         struct uidset vanished = { 0 };
         struct cursor bytes = cursor_of(slice_of(c->vanished_uids.data, c->vanished_uids.len));
         if (c->vanished_uids.len > 0)
             assert_int_equal(uidset_decode(&bytes, &vanished), OK);
         uint32_t uid;
-        for (struct uidset_iter it = uidset_iter(&vanished); uidset_next(&it, &uid);)
+        for (struct uidset_iter it = uidset_iter(&vanished); uidset_next(&it, &uid);) {
+            box->session_count -= box->session_flags[uid] != 0xff;
             box->session_flags[uid] = 0xff;
+        }
         uidset_fini(&vanished);
         struct cursor rows = cursor_of(buf_slice(&m->f->rows));
         for (struct row row; row_next(&rows, &row) == OK;) {
             assert_true(row.modseq > box->session_modseq && row.modseq <= c->modseq);
+            box->session_count += box->session_flags[row.uid] == 0xff;
             box->session_flags[row.uid] = (uint8_t)row.flags;
         }
         assert_true(c->modseq >= box->session_modseq);
@@ -264,10 +400,7 @@ static void session_sync(struct model *m, struct model_box *box)
 
 static void check_session(const struct model_box *box)
 {
-    size_t known = 0;
-    for (size_t uid = 0; uid < MESSAGES_MAX; uid++)
-        known += box->session_flags[uid] != 0xff;
-    assert_int_equal(known, live_count(box));
+    assert_int_equal(box->session_count, live_count(box));
     for (size_t i = 0; i < box->count; i++) {
         const struct model_message *msg = &box->messages[i];
         assert_int_equal(box->session_flags[msg->uid], msg->gone ? 0xff : msg->flags);
@@ -427,19 +560,25 @@ static void empty_all(struct model *m)
     assert_int_equal(count_rows(m->f, KV_BODY), 0);
 }
 
-static void test_model(void **state)
+static void do_something(struct model *m)
 {
     static void (*const commands[])(struct model *) = {
-        do_append, do_append,  do_append, do_deliver,          do_deliver, do_store, do_store,
-        do_store,  do_expunge, do_copy,   do_create_or_delete, do_rename,  do_sweep,
+        do_append, do_append, do_append,      do_deliver, do_deliver,          do_store,
+        do_store,  do_store,  do_expunge,     do_copy,    do_create_or_delete, do_rename,
+        do_sweep,  do_sweep,  do_staged_copy,
     };
+    commands[pick(m, sizeof commands / sizeof commands[0])](m);
+}
+
+static void test_model(void **state)
+{
     for (unsigned seed = 1; seed <= 3; seed++) {
         struct fixture f;
         fixture_open(&f);
         struct model *m = NEW(struct model);
         begin(m, &f, seed);
         for (int step = 0; step < STEPS; step++) {
-            commands[pick(m, sizeof commands / sizeof commands[0])](m);
+            do_something(m);
             if (step % 5 == 0)
                 check_all(m, step % 100 == 0);
             arena_clear(&f.arena);
