@@ -26,6 +26,7 @@ static const struct {
     { METHOD_NODE_DRAIN, on_node_drain },
     { METHOD_NODE_REMOVE, on_node_remove },
     { METHOD_PARTITION_RECOVER, on_partition_recover },
+    { METHOD_CLUSTER_STATUS, on_cluster_status },
 };
 
 enum { HANDLERS = sizeof handlers / sizeof handlers[0] };
@@ -193,7 +194,7 @@ static void tell_subscribers(struct director *d)
         rpc_notify(d->server, &d->publish.subscribers[i].peer, METHOD_MAP_NOTICE, 0, slice_of(packed, len));
 }
 
-static void update_gauges(const struct director *d, uint64_t now)
+static void update_gauges(struct director *d, uint64_t now)
 {
     size_t alive = 0;
     for (size_t i = 0; i < d->map.node_count; i++)
@@ -204,6 +205,7 @@ static void update_gauges(const struct director *d, uint64_t now)
     metric_set(d->figures.placed, (int64_t)d->map.placed_count);
     metric_set(d->figures.subscribers, (int64_t)d->publish.count);
     metric_set(d->figures.leads, coordination_leads(d->coordination));
+    status_gauges(d, now);
 }
 
 static void *run(void *arg)
@@ -242,6 +244,12 @@ static void make_figures(struct figures *f)
     f->placed = metrics_gauge("tern_director_partitions_placed", "Partitions with a configuration", NULL);
     f->subscribers =
         metrics_gauge("tern_director_subscribers", "Connections that are told of new maps", NULL);
+    f->moves = metrics_gauge("tern_director_moves", "Copies that move, are made anew or are to", NULL);
+    f->copies_missing = metrics_gauge("tern_director_copies_missing",
+                                      "Copies that partitions lack, of those on living nodes", NULL);
+    f->not_active = metrics_gauge("tern_director_partitions_not_active",
+                                  "Partitions that no primary is known to serve", NULL);
+    f->faults = metrics_gauge("tern_director_faults", "Faults of partitions that nodes told of", NULL);
     f->leads = metrics_gauge("tern_director_leads", "1 while this director is the leading one", NULL);
 }
 

@@ -22,6 +22,8 @@ struct figures {
     struct metric_counter *commits, *conflicts;
     struct metric_histogram *commit_seconds;
     struct metric_gauge *map_version, *nodes, *nodes_alive, *placed, *subscribers, *leads;
+    struct metric_gauge *moves, *copies_missing, *not_active, *faults;
+    uint64_t summed_ms; /* when those of the line before were set */
 };
 
 /* See drive.c. */
@@ -118,6 +120,33 @@ void on_setting_put(struct director *d, struct rpc_request *request);
 void on_node_drain(struct director *d, struct rpc_request *request); /* retire.c */
 void on_node_remove(struct director *d, struct rpc_request *request);
 void on_partition_recover(struct director *d, struct rpc_request *request); /* recover.c */
+
+void on_cluster_status(struct director *d, struct rpc_request *request); /* status.c */
+
+/* ---- what it sees (status.c) */
+
+enum { PROBLEMS_MAX = 20 };
+
+/* All partitions counted. */
+struct summary {
+    uint32_t active, not_active, unknown; /* unknown: not heard of since this director started */
+    uint32_t unattended;                  /* of those not active: no member is alive */
+    uint32_t few;                         /* fewer living members than wanted */
+    uint32_t missing;                     /* copies that these lack together */
+    uint32_t read_only;                   /* fewer members than min_members */
+    uint32_t learners;
+    uint64_t behind; /* most entries that a copy lacks, and which */
+    uint32_t behind_partition, behind_node;
+};
+void status_sum(const struct director *d, uint64_t now_mono_ms, struct summary *out);
+/* Gauges that look at all partitions, once a second. */
+void status_gauges(struct director *d, uint64_t now_mono_ms);
+/* This director has run for so long that every node that lives has said hello and what it has. */
+bool status_is_settled(const struct director *d, uint64_t now_mono_ms);
+/* What is wrong, for a person: a sentence or two each, with what to do; the worst first, at most
+ * PROBLEMS_MAX. Returns how many; they are the caller's to free (problems.c). */
+size_t problems_find(struct director *d, const struct summary *sum, uint64_t now_mono_ms,
+                     char *out[static PROBLEMS_MAX]);
 
 /* ---- what the director does by itself */
 

@@ -86,10 +86,54 @@ STORE_FIGURE(store_memtable_bytes, memtable_bytes)
 STORE_FIGURE(store_wal_bytes, wal_bytes)
 STORE_FIGURE(store_stalled, write_stalled)
 
-void node_figures_register(struct node_figures *f, struct kv *kv, struct worker_pool *workers,
-                           struct reader_pool *readers, struct dispatch *dispatch)
+/* ---- other nodes */
+
+#define PEER_FIGURE(function, expression)   \
+    static double function(void *arg)       \
+    {                                       \
+        const struct node_figures *f = arg; \
+        struct peers_figures p;             \
+        peers_figures(f->peers, &p);        \
+        return (double)(expression);        \
+    }
+PEER_FIGURE(peer_sent, p.sent)
+PEER_FIGURE(peer_received, p.received)
+PEER_FIGURE(peer_sent_bytes, p.sent_bytes)
+PEER_FIGURE(peer_received_bytes, p.received_bytes)
+PEER_FIGURE(beats_sent, p.beats_sent)
+PEER_FIGURE(beats_received, p.beats_received)
+PEER_FIGURE(peer_dropped, p.dropped + p.beats_dropped)
+PEER_FIGURE(peer_malformed, p.malformed)
+
+static double faults_there(void *arg)
 {
-    *f = (struct node_figures){ kv, workers, readers, dispatch };
+    const struct node_figures *f = arg;
+    return (double)faults_count(f->faults);
+}
+
+static void register_peers(struct node_figures *f)
+{
+    const char *const *out = METRIC_LABELS("direction", "out"), *const *in = METRIC_LABELS("direction", "in");
+    static const char messages[] = "messages between storage nodes, beats not counted";
+    static const char bytes[] = "bytes of these messages";
+    static const char beats[] = "beats between storage nodes, and answers";
+    metrics_counter_func("tern_peer_messages_total", messages, out, peer_sent, f);
+    metrics_counter_func("tern_peer_messages_total", messages, in, peer_received, f);
+    metrics_counter_func("tern_peer_bytes_total", bytes, out, peer_sent_bytes, f);
+    metrics_counter_func("tern_peer_bytes_total", bytes, in, peer_received_bytes, f);
+    metrics_counter_func("tern_peer_beats_total", beats, out, beats_sent, f);
+    metrics_counter_func("tern_peer_beats_total", beats, in, beats_received, f);
+    metrics_counter_func("tern_peer_dropped_total",
+                         "messages and beats not sent: nobody there, or a full queue", NULL, peer_dropped, f);
+    metrics_counter_func("tern_peer_malformed_total", "frames of other nodes that made no sense", NULL,
+                         peer_malformed, f);
+    metrics_gauge_func("tern_faults", "faults of partitions that a person should look at", NULL, faults_there,
+                       f);
+}
+
+void node_figures_register(struct node_figures *f)
+{
+    register_peers(f);
     metrics_counter_func("tern_entries_proposed_total", "entries that became part of a log", NULL,
                          entries_proposed, f);
     metrics_counter_func("tern_entries_applied_total", "entries applied to the state", NULL, entries_applied,

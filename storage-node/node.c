@@ -145,7 +145,13 @@ static struct worker_pool *on_identity(void *arg, uint32_t node_id)
     struct worker_pool *workers = worker_pool_start(&options);
     if (peers_start(n->peers, workers) != OK)
         log_fatal("node", "cannot start a thread");
-    node_figures_register(&n->figures, n->kv, workers, n->readers, n->dispatch);
+    n->figures = (struct node_figures){ .kv = n->kv,
+                                        .workers = workers,
+                                        .readers = n->readers,
+                                        .dispatch = n->dispatch,
+                                        .peers = n->peers,
+                                        .faults = n->faults };
+    node_figures_register(&n->figures);
     metrics_gauge_func("tern_director_silence_seconds", "since a director last answered", NULL,
                        director_silence, n->control);
     dispatch_open(n->dispatch, workers, n->readers);

@@ -12,6 +12,12 @@ bool coordination_leads(struct coordination *c)
     return c->ops->leads == NULL || c->ops->leads(c);
 }
 
+void coordination_leader(struct coordination *c, struct buf *out)
+{
+    if (c->ops->leader != NULL)
+        c->ops->leader(c, out);
+}
+
 static bool change_is_bounded(const struct coordination_change *change)
 {
     return change->key.len > 0 && change->key.len <= COORDINATION_KEY_MAX &&

@@ -12,6 +12,7 @@
 #ifndef DIRECTOR_COORDINATION_COORDINATION_H
 #define DIRECTOR_COORDINATION_COORDINATION_H
 
+#include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/slice.h"
 
@@ -73,6 +74,7 @@ struct coordination_ops {
     enum err (*submit)(struct coordination *c, struct coordination_txn *txn);
     void (*close)(struct coordination *c);
     bool (*leads)(struct coordination *c); /* NULL: there is only one director, and it leads */
+    void (*leader)(struct coordination *c, struct buf *out); /* NULL likewise */
 };
 
 /* What every member begins with. */
@@ -89,6 +91,9 @@ MUST_CHECK enum err coordination_load(struct coordination *c, const struct coord
  * already lead when the answer is used: what follows must be harmless then, too (one compare each). Any
  * thread. */
 bool coordination_leads(struct coordination *c);
+/* Adds the name of the director that leads, as it gave it when it opened the store; nothing if none does or
+ * there is only one. Any thread. */
+void coordination_leader(struct coordination *c, struct buf *out);
 /* Start a transaction; any number may be in flight, up to COORDINATION_IN_FLIGHT_MAX (ERR_BUSY: not taken,
  * done is not called). ERR_INVALID: a bound of this header is exceeded. Any thread. */
 MUST_CHECK enum err coordination_submit(struct coordination *c, struct coordination_txn *txn);

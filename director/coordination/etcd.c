@@ -233,6 +233,14 @@ static bool etcd_leads(struct coordination *c)
     return lead_is_held((struct etcd *)c);
 }
 
+static void etcd_leader(struct coordination *c, struct buf *out)
+{
+    struct etcd *e = (struct etcd *)c;
+    pthread_mutex_lock(&e->lock);
+    buf_add_slice(out, buf_slice(&e->leader));
+    pthread_mutex_unlock(&e->lock);
+}
+
 static void free_options(struct etcd *e)
 {
     for (size_t i = 0; i < e->endpoint_count; i++)
@@ -247,6 +255,7 @@ static void free_options(struct etcd *e)
     buf_fini(&e->deleted_key);
     buf_fini(&e->leader_key);
     buf_fini(&e->sync_key);
+    buf_fini(&e->leader);
 }
 
 static void etcd_close(struct coordination *c)
@@ -276,6 +285,7 @@ static const struct coordination_ops etcd_ops = {
     .submit = etcd_submit,
     .close = etcd_close,
     .leads = etcd_leads,
+    .leader = etcd_leader,
 };
 
 const char *etcd_mistake_in_endpoint(const char *endpoint)

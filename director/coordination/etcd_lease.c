@@ -36,6 +36,11 @@ void lead_on_key(struct etcd *e, const struct etcd_kv *kv)
 {
     struct lead *l = &e->lead;
     l->present = kv != NULL && !kv->deleted;
+    pthread_mutex_lock(&e->lock);
+    buf_clear(&e->leader);
+    if (l->present)
+        buf_add_slice(&e->leader, buf_slice(&kv->value));
+    pthread_mutex_unlock(&e->lock);
     if (l->won && (!l->present || kv->lease != l->lease))
         lose(e, "another has the key");
     if (!l->present)

@@ -108,6 +108,7 @@ struct etcd {
     size_t in_flight;
     bool stopping, loaded;
     uint64_t loaded_newest;
+    struct buf leader; /* the name of who leads, empty: nobody */
 
     /* the thread's own */
     size_t current; /* endpoint in use */

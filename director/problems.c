@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is wrong with the cluster, in sentences: what it is, and what to do. */
+#include <stdlib.h>
+
+#include "director/director_priv.h"
+#include "lib/base/alloc.h"
+
+enum {
+    NAMED_MAX = 8,        /* partitions that a sentence names */
+    DISK_LOW_PERCENT = 8, /* of a node's disk free */
+    FAULTS_SHOWN_MAX = 8,
+};
+
+struct problems {
+    struct director *d;
+    const struct summary *sum;
+    uint64_t now;
+    struct buf text; /* of the one being written */
+    char **out;
+    size_t count;
+};
+
+/* The sentence is whole. */
+static void end(struct problems *p)
+{
+    if (p->count < PROBLEMS_MAX)
+        p->out[p->count++] = xstrdup(buf_cstr(&p->text));
+    buf_clear(&p->text);
+}
+
+static void add_node(struct problems *p, uint32_t id)
+{
+    const struct map_node *node = map_find_node(&p->d->map, id);
+    buf_addf(&p->text, "node %u", id);
+    if (node != NULL && node->info->name[0] != '\0')
+        buf_addf(&p->text, " (%s)", node->info->name);
+}
+
+static void add_time(struct problems *p, uint64_t ms)
+{
+    uint64_t s = ms / 1000;
+    if (s < 120)
+        buf_addf(&p->text, "%llu s", (unsigned long long)s);
+    else if (s < 2 * 3600)
+        buf_addf(&p->text, "%llu min", (unsigned long long)(s / 60));
+    else
+        buf_addf(&p->text, "%llu h", (unsigned long long)(s / 3600));
+}
+
+static bool is_alive(const struct problems *p, uint32_t id)
+{
+    const struct map_node *node = map_find_node(&p->d->map, id);
+    return node != NULL && map_node_is_alive(node, p->now);
+}
+
+static bool has_living_member(const struct problems *p, const struct conf *conf)
+{
+    for (int i = 0; i < conf->member_count; i++) {
+        if (is_alive(p, conf->members[i]))
+            return true;
+    }
+    return false;
+}
+
+/* ---- partitions */
+
+typedef bool is_it(const struct problems *p, const struct conf *conf);
+
+static bool is_unattended(const struct problems *p, const struct conf *conf)
+{
+    return !has_living_member(p, conf);
+}
+
+static bool is_not_served(const struct problems *p, const struct conf *conf)
+{
+    return has_living_member(p, conf) && heard_find(&p->d->heard, conf->partition) != NULL &&
+           !heard_is_active(&p->d->heard, &p->d->map, conf, p->now);
+}
+
+static bool is_read_only(const struct problems *p, const struct conf *conf)
+{
+    return conf->member_count < p->d->map.min_members && has_living_member(p, conf);
+}
+
+/* "Partition 3" or "12 partitions (1, 2, 3 ...)"; how many. */
+static uint32_t name_partitions(struct problems *p, is_it *it)
+{
+    const struct map *map = &p->d->map;
+    struct buf names = { 0 };
+    uint32_t count = 0, only = 0;
+    for (uint32_t i = 0; i < map->partition_count; i++) {
+        if (map->confs[i].epoch == 0 || !it(p, &map->confs[i]))
+            continue;
+        only = i;
+        if (count < NAMED_MAX)
+            buf_addf(&names, "%s%u", count > 0 ? ", " : "", i);
+        else if (count == NAMED_MAX)
+            buf_add_str(&names, " ...");
+        count++;
+    }
+    if (count == 1)
+        buf_addf(&p->text, "Partition %u", only);
+    else if (count > 1)
+        buf_addf(&p->text, "%u partitions (%s)", count, buf_cstr(&names));
+    buf_fini(&names);
+    return count;
+}
+
+static void find_unserved(struct problems *p)
+{
+    uint32_t count = p->sum->unattended > 0 ? name_partitions(p, is_unattended) : 0;
+    if (count > 0) {
+        buf_addf(
+            &p->text,
+            " cannot be used: no node that has %s newest state is here. Start the nodes that are silent. If "
+            "they are lost for good: ternctl partition recover P --from NODE --accept-loss.",
+            count == 1 ? "its" : "their");
+        end(p);
+    }
+    count = p->sum->not_active > p->sum->unattended ? name_partitions(p, is_not_served) : 0;
+    if (count > 0) {
+        buf_addf(&p->text,
+                 " %s not served just now. After a node was lost this takes a few seconds; if it lasts, see "
+                 "the log "
+                 "of the primary's node.",
+                 count == 1 ? "is" : "are");
+        end(p);
+    }
+    count = p->sum->read_only > 0 ? name_partitions(p, is_read_only) : 0;
+    if (count > 0) {
+        buf_addf(&p->text,
+                 " %s no writes: fewer than %u copies are in step. Mail for %s is queued elsewhere.",
+                 count == 1 ? "takes" : "take", p->d->map.min_members, count == 1 ? "it" : "them");
+        end(p);
+    }
+}
+
+/* ---- nodes */
+
+static uint32_t count_copies(const struct problems *p, uint32_t id)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < p->d->map.partition_count; i++)
+        count += conf_is_member(&p->d->map.confs[i], id) || conf_is_learner(&p->d->map.confs[i], id);
+    return count;
+}
+
+static uint32_t count_usable(const struct problems *p)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < p->d->map.node_count; i++) {
+        const struct map_node *node = &p->d->map.nodes[i];
+        count += map_node_is_alive(node, p->now) && !node->info->draining && !node->leaving;
+    }
+    return count;
+}
+
+static void find_silent(struct problems *p, const struct map_node *node)
+{
+    uint64_t heard = node->heard_mono_ms != 0 ? node->heard_mono_ms : p->d->started_mono_ms;
+    uint64_t silent = p->now - heard, patience = p->d->options.repair_after_ms;
+    uint32_t copies = count_copies(p, node->info->id);
+    if (map_node_is_alive(node, p->now) || silent < MAP_NODE_ALIVE_MS)
+        return;
+    add_node(p, node->info->id);
+    p->text.data[0] = 'N';
+    buf_add_str(&p->text, " has been silent for ");
+    add_time(p, silent);
+    buf_addf(&p->text, ". Start it again; if it is lost for good: ternctl node remove %u --lost.",
+             node->info->id);
+    if (p->sum->few > 0 && count_usable(p) < p->d->map.copies) {
+        buf_addf(&p->text, " What it had cannot be made anew: %u copies are wanted and %u nodes are here.",
+                 p->d->map.copies, count_usable(p));
+    } else if (silent < patience && (copies > 0 || p->sum->few > 0)) {
+        buf_add_str(&p->text, " What it had is made anew elsewhere in ");
+        add_time(p, patience - silent);
+        buf_add_str(&p->text, ".");
+    }
+    end(p);
+}
+
+static void find_disk(struct problems *p, const struct map_node *node)
+{
+    if (!map_node_is_alive(node, p->now) || node->disk_total == 0 ||
+        node->disk_free >= node->disk_total / 100 * DISK_LOW_PERCENT)
+        return;
+    add_node(p, node->info->id);
+    p->text.data[0] = 'N';
+    buf_addf(
+        &p->text,
+        " has %llu %% of its disk free. Make room there or add nodes: below `disk_reserve` it takes no mail.",
+        (unsigned long long)(node->disk_free / (node->disk_total / 100 + 1)));
+    end(p);
+}
+
+/* ---- copies */
+
+static void find_copies(struct problems *p)
+{
+    const struct map *map = &p->d->map;
+    uint32_t usable = count_usable(p);
+    bool silent = false;
+    for (size_t i = 0; i < map->node_count; i++)
+        silent |= !map_node_is_alive(&map->nodes[i], p->now);
+    if (usable < map->copies && !silent) {
+        buf_addf(&p->text, "%u copies are wanted, but only %u nodes can hold some. Add a node.", map->copies,
+                 usable);
+        end(p);
+    } else if (p->sum->few > 0 && !silent) {
+        buf_addf(&p->text, "%u partitions have fewer than %u copies in step; they are made anew (moves).",
+                 p->sum->few, map->copies);
+        end(p);
+    }
+    if (p->d->drive.plan.waiting > 0 && usable >= map->copies) {
+        buf_addf(&p->text, "%zu copies wait for a node that could take them. Add one.",
+                 p->d->drive.plan.waiting);
+        end(p);
+    }
+}
+
+static void find_faults(struct problems *p)
+{
+    const struct heard *heard = &p->d->heard;
+    size_t shown = 0, count = 0;
+    for (size_t i = 0; i < heard->fault_count; i++) {
+        const struct heard_fault *fault = &heard->faults[i];
+        if (map_find_node(&p->d->map, fault->node) == NULL || count++ >= FAULTS_SHOWN_MAX)
+            continue;
+        buf_addf(&p->text, "Partition %u on ", fault->partition);
+        add_node(p, fault->node);
+        buf_addf(&p->text, ": %s. See that node's log and disk.", fault->text);
+        end(p);
+        shown++;
+    }
+    if (count > shown) {
+        buf_addf(&p->text, "%zu more faults: ternctl cluster status --json lists them.", count - shown);
+        end(p);
+    }
+}
+
+static void find_leader(struct problems *p)
+{
+    struct buf leader = { 0 };
+    bool known = coordination_leads(p->d->coordination) ||
+                 (coordination_leader(p->d->coordination, &leader), leader.len > 0);
+    buf_fini(&leader);
+    if (known)
+        return;
+    buf_add_str(&p->text, "No director leads: copies are neither moved nor made anew. Is etcd there?");
+    end(p);
+}
+
+size_t problems_find(struct director *d, const struct summary *sum, uint64_t now_mono_ms,
+                     char *out[static PROBLEMS_MAX])
+{
+    struct problems p = { .d = d, .sum = sum, .now = now_mono_ms, .out = out };
+    if (!map_is_placed(&d->map)) {
+        create_problem(d, now_mono_ms, &p.text);
+        if (p.text.len > 0) {
+            buf_add_str(&p.text, ". Start them.");
+            end(&p);
+        }
+        buf_fini(&p.text);
+        return p.count;
+    }
+    find_unserved(&p);
+    for (size_t i = 0; i < d->map.node_count; i++)
+        find_silent(&p, &d->map.nodes[i]);
+    find_faults(&p);
+    for (size_t i = 0; i < d->map.node_count; i++)
+        find_disk(&p, &d->map.nodes[i]);
+    if (status_is_settled(d, now_mono_ms))
+        find_copies(&p);
+    find_leader(&p);
+    buf_fini(&p.text);
+    return p.count;
+}
