@@ -280,6 +280,8 @@ static enum err apply_entry(struct apply *a, struct slice request)
     TRY(advance_clock(a));
     if (a->header->method == ENTRY_SWEEP)
         TRY(apply_sweep(a));
+    else if (a->header->method == ENTRY_RECOVER)
+        TRY(apply_recover(a));
     else if (a->header->method != ENTRY_BARRIER)
         TRY(apply_request(a, request));
     if (a->header->body_len > 0 && !a->body_taken)

@@ -34,6 +34,8 @@ enum {
     ENTRY_BARRIER = 1000, /* no effect */
     ENTRY_SWEEP = 1001,   /* forget request ids, delivery ids, uploads, expunged bodies that are due at the
                              entry's time, within a row bound */
+    ENTRY_RECOVER = 1002, /* a barrier of a partition that goes on from an older copy (R29): each mailbox gets
+                             a new UIDVALIDITY */
 };
 
 void entry_encode(const struct entry_header *h, struct slice request, struct buf *out);

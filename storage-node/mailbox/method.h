@@ -100,5 +100,7 @@ METHOD_LIST(DECLARE_METHOD_)
 #undef DECLARE_METHOD_
 
 enum err apply_sweep(struct apply *a);
+/* ENTRY_RECOVER (recover.c). */
+enum err apply_recover(struct apply *a);
 
 #endif

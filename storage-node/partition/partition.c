@@ -280,6 +280,16 @@ enum err partition_handover(struct partition *p, struct partition_now now, struc
     return err;
 }
 
+void partition_set_min_members(struct partition *p, uint8_t min_members)
+{
+    replica_set_min_members(p->replica, min_members);
+}
+
+bool partition_heir(const struct partition *p, struct replica_node *out)
+{
+    return !p->stopped && replica_heir(p->replica, p->id, out);
+}
+
 enum err partition_drop(struct partition *p, struct partition_now now)
 {
     struct replica_event event = { .type = REPLICA_EV_DROP, .now = now.boot_ns };

@@ -163,6 +163,11 @@ MUST_CHECK enum err partition_message(struct partition *p, struct partition_now 
 bool partition_beat(const struct partition *p, struct replica_node to, struct beat_part *out);
 /* The configuration last known; epoch 0 if none. Borrowed until the next call. */
 const struct replica_conf *partition_known_conf(const struct partition *p);
+/* The cluster's min_members has changed. */
+void partition_set_min_members(struct partition *p, uint8_t min_members);
+/* The member to hand the seat to, if this is the active primary and there is one; other partitions prefer
+ * others. */
+bool partition_heir(const struct partition *p, struct replica_node *out);
 /* Hand the primary's seat to `heir`: ERR_CONFLICT and the like in *refused_out, OK if it is under way (R22).
  */
 MUST_CHECK enum err partition_handover(struct partition *p, struct partition_now now,

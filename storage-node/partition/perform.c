@@ -74,13 +74,22 @@ static void cut(struct partition *p, struct log_job *job, uint64_t from)
     delete_from(p, job, from);
 }
 
+/* A partition that goes on from this copy after a recovery says so with the first entry of its own (R29);
+ * nothing is served before that is applied. */
+static uint32_t barrier_method(const struct partition *p, uint64_t index)
+{
+    const struct replica_conf *conf = replica_conf(p->replica);
+    bool first = replica_epoch_at(p->replica, index - 1) < conf->recovered;
+    return conf->recovered != 0 && conf->recovered == conf->since && first ? ENTRY_RECOVER : ENTRY_BARRIER;
+}
+
 static void do_write(struct partition *p, const struct replica_action *a, struct partition_now now)
 {
     struct log_job *job = log_job_new(p, a->write.token);
     if (a->write.cut_from != 0)
         cut(p, job, a->write.cut_from);
     if (a->write.barrier) {
-        struct log_entry *e = partition_make_internal(p, ENTRY_BARRIER, now);
+        struct log_entry *e = partition_make_internal(p, barrier_method(p, a->write.first), now);
         e->index = a->write.first;
         e->epoch = a->write.epoch;
         append_entry(p, job, e);

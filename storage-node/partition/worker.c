@@ -9,7 +9,7 @@
 #include "lib/base/rand.h"
 #include "storage-node/partition/rows.h"
 
-static void must(struct worker *w, enum err err, const char *what)
+void worker_must(struct worker *w, enum err err, const char *what)
 {
     if (err != OK)
         w->pool->seam.fatal(w->pool->seam.arg, what, err);
@@ -127,12 +127,12 @@ static size_t slot_count(const struct worker *w)
     return PARTITION_COUNT_MAX / w->pool->options.workers + 1;
 }
 
-static struct slot *slot_of(struct worker *w, uint32_t partition)
+struct slot *worker_slot(struct worker *w, uint32_t partition)
 {
     return partition < PARTITION_COUNT_MAX ? &w->slots[partition / w->pool->options.workers] : NULL;
 }
 
-static void touch(struct worker *w, struct slot *slot)
+void worker_touch(struct worker *w, struct slot *slot)
 {
     if (slot->touched)
         return;
@@ -149,7 +149,7 @@ static bool has_record(struct worker *w, uint32_t partition)
     kv_value_release(&value);
     buf_fini(&key);
     if (err != ERR_NOT_FOUND)
-        must(w, err, "reading a partition's record");
+        worker_must(w, err, "reading a partition's record");
     return err == OK;
 }
 
@@ -184,19 +184,20 @@ static void open_partition(struct worker *w, struct slot *slot, const struct con
         .faults = w->pool->options.faults,
         .fault_list = w->pool->options.fault_list,
     };
-    must(w, partition_open(&options, now, &slot->p), "opening a partition");
+    worker_must(w, partition_open(&options, now, &slot->p), "opening a partition");
     atomic_fetch_add_explicit(&w->stats.partitions, 1, memory_order_relaxed);
 }
 
 static void take_conf(struct worker *w, struct conf_item *c, struct partition_now now)
 {
-    struct slot *slot = slot_of(w, c->partition);
+    struct slot *slot = worker_slot(w, c->partition);
     if (slot != NULL && slot->p == NULL && !w->stopping &&
         (conf_names(&c->conf, w->pool->options.self) || has_record(w, c->partition)))
         open_partition(w, slot, c, now);
     if (slot != NULL && slot->p != NULL) {
-        must(w, partition_conf(slot->p, now, &c->conf, c->ask_id), "taking a configuration");
-        touch(w, slot);
+        partition_set_min_members(slot->p, c->min_members);
+        worker_must(w, partition_conf(slot->p, now, &c->conf, c->ask_id), "taking a configuration");
+        worker_touch(w, slot);
         if (c->conf.member_count + c->conf.learner_count > 1 && w->next_beat_ns == REPLICA_NEVER)
             w->next_beat_ns = now.boot_ns;
     }
@@ -205,26 +206,26 @@ static void take_conf(struct worker *w, struct conf_item *c, struct partition_no
 
 static void take_request(struct worker *w, struct partition_request *r, struct partition_now now)
 {
-    struct slot *slot = slot_of(w, r->partition);
+    struct slot *slot = worker_slot(w, r->partition);
     if (slot == NULL || slot->p == NULL || w->stopping) {
         partition_request_end(r, w->stopping ? ERR_UNAVAILABLE : ERR_NOT_PRIMARY, 0);
         return;
     }
     partition_push(slot->p, now, r);
-    touch(w, slot);
+    worker_touch(w, slot);
 }
 
 static void take_written(struct worker *w, struct log_job *job)
 {
     struct partition *p = job->partition;
     w->jobs_out--;
-    touch(w, slot_of(w, partition_id(p)));
+    worker_touch(w, worker_slot(w, partition_id(p)));
     partition_written(p, job);
 }
 
 static void take_message(struct worker *w, struct worker_message *m, struct partition_now now)
 {
-    struct slot *slot = slot_of(w, m->partition);
+    struct slot *slot = worker_slot(w, m->partition);
     struct slice rows = buf_slice(&m->rows);
     atomic_fetch_sub(&w->pool->message_bytes, m->size);
     if (slot != NULL && slot->p != NULL && !w->stopping) {
@@ -232,10 +233,10 @@ static void take_message(struct worker *w, struct worker_message *m, struct part
             m->msg.append.entries = m->entries;
         if (m->msg.type == REPLICA_MSG_CHUNK)
             m->msg.chunk.handle = &rows;
-        must(w, partition_message(slot->p, now, &m->msg), "a message of another node");
+        worker_must(w, partition_message(slot->p, now, &m->msg), "a message of another node");
         if (m->msg.type == REPLICA_MSG_APPEND) /* its entries are gone */
             m->msg.append.count = 0;
-        touch(w, slot);
+        worker_touch(w, slot);
     }
     worker_message_free(m);
 }
@@ -246,7 +247,7 @@ static void take_beats(struct worker *w, struct beats_item *b, struct partition_
     w->granted.count = 0;
     for (size_t i = 0; i < b->beats.count && !w->stopping; i++) {
         const struct beat_part *part = &b->parts[i];
-        struct slot *slot = slot_of(w, part->partition);
+        struct slot *slot = worker_slot(w, part->partition);
         struct replica_msg msg = { .type = REPLICA_MSG_BEAT, .peer = b->beats.peer, .epoch = part->epoch };
         if (slot == NULL || slot->p == NULL)
             continue;
@@ -255,8 +256,8 @@ static void take_beats(struct worker *w, struct beats_item *b, struct partition_
             msg.type = REPLICA_MSG_BEAT_ACK;
             msg.beat_ack.sent_at = b->beats.sent_at;
         }
-        must(w, partition_message(slot->p, now, &msg), "a beat");
-        touch(w, slot);
+        worker_must(w, partition_message(slot->p, now, &msg), "a beat");
+        worker_touch(w, slot);
     }
     if (w->granted.count > 0) {
         struct beats answer = b->beats;
@@ -270,10 +271,10 @@ static void take_beats(struct worker *w, struct beats_item *b, struct partition_
 
 static void take_drop(struct worker *w, struct drop_item *d, struct partition_now now)
 {
-    struct slot *slot = slot_of(w, d->partition);
+    struct slot *slot = worker_slot(w, d->partition);
     if (slot != NULL && slot->p != NULL && !w->stopping) {
-        must(w, partition_drop(slot->p, now), "dropping a copy");
-        touch(w, slot);
+        worker_must(w, partition_drop(slot->p, now), "dropping a copy");
+        worker_touch(w, slot);
     }
     free(d);
 }
@@ -322,6 +323,12 @@ static void take_items(struct worker *w, struct inbox_item *item, struct partiti
         case ITEM_TELL:
             tell(w);
             break;
+        case ITEM_WISH:
+            worker_take_wish(w, (struct wish_item *)item, now);
+            break;
+        case ITEM_LEAVE:
+            w->next_leave_ns = now.boot_ns;
+            break;
         case ITEM_STOP:
             w->stopping = true;
             break;
@@ -352,8 +359,8 @@ static void tick_all(struct worker *w, struct partition_now now)
             continue;
         open--;
         if (partition_next_tick(slot->p) <= now.boot_ns) {
-            must(w, partition_tick(slot->p, now), "a tick");
-            touch(w, slot);
+            worker_must(w, partition_tick(slot->p, now), "a tick");
+            worker_touch(w, slot);
         }
         want_tick(w, slot->p);
     }
@@ -368,15 +375,15 @@ static void submit_jobs(struct worker *w)
 static void flush_touched(struct worker *w, struct partition_now now)
 {
     for (size_t i = 0; i < w->touched_count; i++)
-        must(w, partition_flush(w->touched[i], now), "replication");
+        worker_must(w, partition_flush(w->touched[i], now), "replication");
     submit_jobs(w);
     uint64_t start = clock_mono_ns();
-    must(w, partition_apply(w->round, w->touched, w->touched_count, now), "applying entries");
+    worker_must(w, partition_apply(w->round, w->touched, w->touched_count, now), "applying entries");
     atomic_fetch_add_explicit(&w->stats.apply_ns, clock_mono_ns() - start, memory_order_relaxed);
     submit_jobs(w);
     size_t left = 0;
     for (size_t i = 0; i < w->touched_count; i++) {
-        struct slot *slot = slot_of(w, partition_id(w->touched[i]));
+        struct slot *slot = worker_slot(w, partition_id(w->touched[i]));
         slot->touched = false;
         if (partition_is_gone(slot->p)) {
             partition_close(&slot->p);
@@ -396,7 +403,8 @@ uint64_t worker_next_ns(const struct worker *w)
 {
     if (w->touched_count > 0)
         return 0;
-    return w->next_scan_ns < w->next_beat_ns ? w->next_scan_ns : w->next_beat_ns;
+    uint64_t next = w->next_scan_ns < w->next_beat_ns ? w->next_scan_ns : w->next_beat_ns;
+    return next < w->next_leave_ns ? next : w->next_leave_ns;
 }
 
 static uint64_t wait_ns(const struct worker *w)
@@ -420,6 +428,8 @@ void worker_turn(struct worker *w, struct inbox_item *items, struct partition_no
         make_beats(w, now);
     if (now.boot_ns >= w->next_scan_ns && !w->stopping)
         tick_all(w, now);
+    if (now.boot_ns >= w->next_leave_ns && !w->stopping)
+        worker_hand_over(w, now);
     if (w->touched_count > 0)
         flush_touched(w, now);
     atomic_fetch_add_explicit(&w->stats.turns, 1, memory_order_relaxed);
@@ -441,7 +451,7 @@ void worker_init(struct worker_pool *pool, uint32_t i)
     struct worker *w = &pool->workers[i];
     w->pool = pool;
     w->index = i;
-    w->next_scan_ns = w->next_beat_ns = REPLICA_NEVER;
+    w->next_scan_ns = w->next_beat_ns = w->next_leave_ns = REPLICA_NEVER;
     w->slots = NEW_ARRAY(struct slot, slot_count(w));
     w->touched = NEW_ARRAY(struct partition *, slot_count(w));
     w->round = apply_round_new(pool->options.kv);

@@ -10,7 +10,13 @@
 #include "storage-node/partition/log_writer.h"
 #include "storage-node/partition/partition.h"
 
-enum { WORKERS_MAX = 64, WORKER_SCAN_MS = 50 /* ticks are looked for at most this often */ };
+enum {
+    WORKERS_MAX = 64,
+    WORKER_SCAN_MS = 50,      /* ticks are looked for at most this often */
+    WORKER_HANDOVERS_MAX = 3, /* of one partition while this node leaves */
+    WORKER_HANDING_MAX = 16,  /* of one worker at a time */
+    WORKER_LEAVE_SCAN_MS = 5, /* how often the next ones are begun */
+};
 
 struct worker_pool_options {
     struct kv *kv;
@@ -46,6 +52,7 @@ struct worker_stats {
     struct partition_stats partition;
     _Atomic uint64_t turns, apply_ns;
     _Atomic uint32_t partitions, stopped;
+    _Atomic uint32_t seats; /* to be handed over */
 };
 
 struct worker_pool;
@@ -57,7 +64,7 @@ void worker_pool_stop(struct worker_pool **pool);
 /* Any thread. Takes the request (METHOD_WRITE, METHOD_MEMORY). */
 void worker_pool_push(struct worker_pool *pool, struct partition_request *request);
 /* Any thread. A configuration of the map (ask_id 0) or an answer; a partition this node has nothing of and is
- * not named in is passed over. min_members counts when the partition is opened, which the first call does. */
+ * not named in is passed over. */
 void worker_pool_conf(struct worker_pool *pool, uint32_t partition, const struct replica_conf *conf,
                       uint64_t ask_id, uint8_t min_members);
 
@@ -72,6 +79,21 @@ size_t worker_pool_message_bytes(const struct worker_pool *pool);
 void worker_pool_beats(struct worker_pool *pool, const struct beats *beats);
 /* Any thread. Delete this node's copy, unless the configuration names it. */
 void worker_pool_drop(struct worker_pool *pool, uint32_t partition);
+
+/* Any thread. The director's wish of an active primary in `epoch`; anything else passes over it. */
+struct worker_wish {
+    enum { WORKER_WISH_HANDOVER, WORKER_WISH_EVICT } kind;
+    uint32_t partition;
+    uint64_t epoch;
+    uint32_t node; /* the heir; the member that goes */
+};
+void worker_pool_wish(struct worker_pool *pool, const struct worker_wish *wish);
+
+/* Any thread, once. From now on every seat of a primary with other members is handed over (R22), a few at a
+ * time; each at most WORKER_HANDOVERS_MAX times, should it come back. */
+void worker_pool_leave(struct worker_pool *pool);
+/* Any thread. Seats that are still to be handed over. */
+uint32_t worker_pool_seats(const struct worker_pool *pool);
 
 /* Any thread. Every primary puts its figures on options.board soon. */
 void worker_pool_tell(struct worker_pool *pool);

@@ -132,6 +132,29 @@ void worker_pool_drop(struct worker_pool *pool, uint32_t partition)
     push_to(worker_of(pool, partition), &d->item, ITEM_DROP);
 }
 
+void worker_pool_wish(struct worker_pool *pool, const struct worker_wish *wish)
+{
+    struct wish_item *item = NEW(struct wish_item);
+    item->wish = *wish;
+    push_to(worker_of(pool, wish->partition), &item->item, ITEM_WISH);
+}
+
+void worker_pool_leave(struct worker_pool *pool)
+{
+    for (uint32_t i = 0; i < pool->options.workers; i++) {
+        atomic_store(&pool->workers[i].stats.seats, 1); /* until it has counted */
+        push_to(&pool->workers[i], &pool->workers[i].leave_item, ITEM_LEAVE);
+    }
+}
+
+uint32_t worker_pool_seats(const struct worker_pool *pool)
+{
+    uint32_t seats = 0;
+    for (uint32_t i = 0; i < pool->options.workers; i++)
+        seats += atomic_load(&pool->workers[i].stats.seats);
+    return seats;
+}
+
 void worker_pool_tell(struct worker_pool *pool)
 {
     for (uint32_t i = 0; i < pool->options.workers; i++) {

@@ -16,6 +16,8 @@ enum item_kind {
     ITEM_BEATS,
     ITEM_DROP,
     ITEM_TELL,
+    ITEM_WISH,
+    ITEM_LEAVE,
     ITEM_STOP
 };
 
@@ -39,6 +41,11 @@ struct drop_item {
     uint32_t partition;
 };
 
+struct wish_item {
+    struct inbox_item item; /* first */
+    struct worker_wish wish;
+};
+
 /* What one node is to be told. */
 struct beat_list {
     struct replica_node node;
@@ -49,13 +56,14 @@ struct beat_list {
 struct slot {
     struct partition *p; /* NULL: not open */
     bool touched;
+    uint8_t handed; /* times that the seat was offered to another while this node leaves */
 };
 
 struct worker {
     struct worker_pool *pool;
     uint32_t index;
     struct inbox inbox;
-    struct inbox_item stop_item, tell_item;
+    struct inbox_item stop_item, tell_item, leave_item;
     _Atomic bool telling; /* tell_item is in the inbox */
     struct slot *slots;   /* partition / workers */
     struct partition **touched;
@@ -65,6 +73,7 @@ struct worker {
     uint64_t next_scan_ns;   /* CLOCK_BOOTTIME: when some partition wants a tick */
     uint64_t last_scan_ns;
     bool stopping;
+    uint64_t next_leave_ns; /* CLOCK_BOOTTIME: seats are handed over again; REPLICA_NEVER: they are not */
     struct apply_round *round;
     struct partition_host host;
     struct peer_transport transport; /* the pool's, with answers to beats gathered */
@@ -102,6 +111,14 @@ void worker_start(struct worker_pool *pool, uint32_t i);
 void worker_turn(struct worker *w, struct inbox_item *items, struct partition_now now);
 /* CLOCK_BOOTTIME by which the next turn is due if nothing comes in; REPLICA_NEVER: not at all. */
 uint64_t worker_next_ns(const struct worker *w);
+/* For the files of the worker: the partition's flush comes in this turn. */
+void worker_touch(struct worker *w, struct slot *slot);
+struct slot *worker_slot(struct worker *w, uint32_t partition); /* NULL: no such number */
+/* An error after which the process must end. */
+void worker_must(struct worker *w, enum err err, const char *what);
+/* worker_seats.c */
+void worker_take_wish(struct worker *w, struct wish_item *item, struct partition_now now);
+void worker_hand_over(struct worker *w, struct partition_now now);
 /* Close its partitions; all jobs are back. */
 void worker_close(struct worker *w);
 /* After its thread has ended: answer what came too late, free what it owns. */

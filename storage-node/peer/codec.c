@@ -82,6 +82,7 @@ static void put_append(Tern__PeerMessage *m, const struct replica_msg *msg, stru
     m->prev_index = msg->append.prev_index;
     m->prev_epoch = msg->append.prev_epoch;
     m->commit = msg->append.commit;
+    m->recovered = msg->append.recovered;
     m->n_entry_epochs = m->n_entry_sizes = m->n_body_sizes = entries->count;
     m->entry_epochs = entries->epochs;
     m->entry_sizes = entries->entry_sizes;
@@ -156,6 +157,7 @@ static bool get_append(const Tern__PeerMessage *m, const struct slice frames[LIN
     out->msg.append.prev_index = m->prev_index;
     out->msg.append.prev_epoch = m->prev_epoch;
     out->msg.append.commit = m->commit;
+    out->msg.append.recovered = m->recovered;
     out->entries = NEW_ARRAY(struct replica_entry, count + 1);
     for (size_t i = 0; i < count; i++) {
         if (m->entry_sizes[i] > frames[1].len - entries_at || m->body_sizes[i] > frames[2].len - bodies_at)

@@ -100,8 +100,9 @@ void rep_conf_consider(struct replica *r)
 
 static bool conf_is_sane(const struct replica_conf *c)
 {
-    return c->epoch > 0 && c->since > 0 && c->since <= c->epoch && c->member_count > 0 &&
-           c->member_count + c->learner_count <= REPLICA_NODES_MAX && rep_conf_is_member(c, c->primary);
+    return c->epoch > 0 && c->since > 0 && c->since <= c->epoch && c->recovered <= c->epoch &&
+           c->member_count > 0 && c->member_count + c->learner_count <= REPLICA_NODES_MAX &&
+           rep_conf_is_member(c, c->primary);
 }
 
 /* R27: what the store itself answered, to a question asked after dep was on this disk, is older than dep. */
@@ -150,5 +151,6 @@ void rep_conf_learn(struct replica *r, const struct replica_conf *conf, uint64_t
         rep_write_log(r, 0, r->dep); /* the creation: leave a record, so that conf(2) finds one (R26) */
     if (r->inst.active && !replica_node_eq(conf->primary, r->inst.from))
         rep_snap_abort(r); /* R24: a new primary */
-    rep_conf_consider(r);
+    if (!rep_snap_void(r, conf->recovered))
+        rep_conf_consider(r);
 }

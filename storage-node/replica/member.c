@@ -120,8 +120,10 @@ void rep_member_on_append(struct replica *r, const struct replica_msg *msg)
         return;
     }
     if (msg->epoch > r->ep)
-        rep_conf_adopt(r, msg->epoch); /* R2 */
-    if (!rep_owned(r))                 /* R26 */
+        rep_conf_adopt(r, msg->epoch);           /* R2 */
+    if (rep_snap_void(r, msg->append.recovered)) /* R29 */
+        return;
+    if (!rep_owned(r)) /* R26 */
         return;
     r->leader = msg->peer;
     r->heard_at = r->now;

@@ -104,6 +104,7 @@ static void send_append(struct replica *r, struct rep_peer *peer, uint32_t count
     msg->append.prev_index = peer->next - 1;
     msg->append.prev_epoch = rep_log_epoch(&r->log, peer->next - 1);
     msg->append.commit = r->commit;
+    msg->append.recovered = r->conf.recovered;
     msg->append.count = count;
     msg->append.bytes_max = r->cfg.append_bytes_max;
 }

@@ -199,6 +199,7 @@ void replica_info(const struct replica *r, struct replica_info *out)
         .role = role_of(r),
         .active = r->active,
         .accepting = rep_accepting(r),
+        .handing = r->handing != REP_HAND_NO,
         .halted = r->halted || r->dropped || r->stopped,
         .leaving = r->leaving,
         .epoch = r->ep,
@@ -230,6 +231,26 @@ void replica_peer(const struct replica *r, uint32_t i, struct replica_peer_info 
                                        .learner = learner,
                                        .copying = peer->mode == REP_PEER_SNAPSHOT,
                                        .behind = r->log.last > has ? r->log.last - has : 0 };
+}
+
+bool replica_heir(const struct replica *r, uint32_t seed, struct replica_node *out)
+{
+    for (int level = 0; level < 2; level++) {
+        for (uint32_t i = 0; r->active && i < r->peer_count; i++) {
+            const struct rep_peer *peer = &r->peers[(i + seed) % r->peer_count];
+            if (peer->kind != REP_PEER_MEMBER || rep_lease_silent(r, peer) ||
+                (level == 0 && peer->ack < r->log.last))
+                continue;
+            *out = peer->node;
+            return true;
+        }
+    }
+    return false;
+}
+
+void replica_set_min_members(struct replica *r, uint8_t min_members)
+{
+    r->cfg.min_members = min_members;
 }
 
 const struct replica_conf *replica_conf(const struct replica *r)

@@ -62,6 +62,11 @@
  * for nothing but to be left out; a primary falls silent, so that another member takes over. When a
  * configuration without it is learned: ACT_WIPE, and it begins again with nothing, as a learner (R28).
  *
+ * Recovery. The last members are gone for good, and a person lets the partition go on from an older copy: a
+ * configuration with that node alone and recovered = its epoch. What other nodes have of older epochs may
+ * hold entries that are no more, committed ones too: whoever learns of such an epoch above its dep (by a
+ * configuration that does not call it member, or by an Append) wipes its copy before anything else (R29).
+ *
  * Faults. ACT_STOP: this node's copy or the protocol broke a rule; the process must end (R6). ACT_REPORT: a
  * person must look, the process goes on. A failed write or fsync is no event: it ends the process (P9).
  *
@@ -105,6 +110,8 @@ static inline bool replica_node_eq(struct replica_node a, struct replica_node b)
 struct replica_conf {
     uint64_t epoch;
     uint64_t since; /* first epoch of this primary's unbroken term */
+    uint64_t
+        recovered; /* epoch in which a person let the partition go on from an older copy, 0 never (R29) */
     struct replica_node primary;
     uint8_t member_count; /* the primary included */
     uint8_t learner_count;
@@ -148,6 +155,7 @@ struct replica_msg {
          * so as not to exceed bytes_max; `count` on the wire is what it sent. */
         struct {
             uint64_t prev_index, prev_epoch, commit;
+            uint64_t recovered; /* of the sender's configuration (R29) */
             uint32_t count, bytes_max;
             const struct replica_entry *entries;
         } append;
@@ -265,17 +273,18 @@ enum replica_ask_type {
 };
 
 /* X(symbol, text): reasons of ACT_REPORT and ACT_STOP. */
-#define REPLICA_REASON_LIST(X)                                                \
-    X(RESTORED_STORE, "the coordination store is older than this disk (R27)") \
-    X(NO_RECORD, "named a member without a record of the partition (R26)")    \
-    X(CUT_BELOW_COMMIT, "asked to cut a committed entry (R6)")                \
-    X(TWO_ENTRIES, "two entries with one epoch and index (R6)")               \
-    X(MEMBER_NO_MATCH, "a member's log does not join the primary's (R5)")     \
-    X(TWO_PRIMARIES, "two primaries of one epoch")                            \
-    X(BAD_CONF, "a configuration that cannot be")                             \
-    X(BAD_START, "the durable record contradicts itself")                     \
-    X(DROPPED, "the copy of a dropped partition is being deleted")            \
-    X(LEAVING, "a damaged copy is given up, another one is fetched (R28)")    \
+#define REPLICA_REASON_LIST(X)                                                              \
+    X(RESTORED_STORE, "the coordination store is older than this disk (R27)")               \
+    X(NO_RECORD, "named a member without a record of the partition (R26)")                  \
+    X(CUT_BELOW_COMMIT, "asked to cut a committed entry (R6)")                              \
+    X(TWO_ENTRIES, "two entries with one epoch and index (R6)")                             \
+    X(MEMBER_NO_MATCH, "a member's log does not join the primary's (R5)")                   \
+    X(TWO_PRIMARIES, "two primaries of one epoch")                                          \
+    X(BAD_CONF, "a configuration that cannot be")                                           \
+    X(BAD_START, "the durable record contradicts itself")                                   \
+    X(DROPPED, "the copy of a dropped partition is being deleted")                          \
+    X(LEAVING, "a damaged copy is given up, another one is fetched (R28)")                  \
+    X(VOID_COPY, "a copy from before a recovery is given up, another one is fetched (R29)") \
     X(LAST_COPY, "a damaged copy is the last one: it is kept (R28)")
 
 enum replica_reason {
@@ -407,6 +416,7 @@ struct replica_info {
     enum replica_role role; /* PRIMARY: started in this epoch */
     bool active;            /* primary that may commit (R12) */
     bool accepting;         /* EV_PROPOSE would be taken, the pending limits apart */
+    bool handing;           /* the seat is being handed over (R22) */
     bool halted;            /* R27, or being deleted */
     bool leaving;           /* the damaged copy is being given up (R28) */
     uint64_t epoch, dep;
@@ -418,6 +428,12 @@ struct replica_info {
 };
 
 void replica_info(const struct replica *r, struct replica_info *out);
+
+/* The member to hand the seat to: one that answers, of these one that has all there is; among equals `seed`
+ * chooses. False: this node is not the active primary, or there is none. */
+bool replica_heir(const struct replica *r, uint32_t seed, struct replica_node *out);
+/* The cluster's min_members has changed; counts from the next step on. */
+void replica_set_min_members(struct replica *r, uint8_t min_members);
 
 /* How far another member or learner is, as the primary sees it. */
 struct replica_peer_info {

@@ -250,6 +250,8 @@ void rep_snap_abort(struct replica *r);
 void rep_snap_settle(struct replica *r);
 void rep_snap_wipe(struct replica *r, bool keep_record);
 void rep_snap_wiped(struct replica *r);
+/* R29: a copy from before a recovery that did not go on from it: wipe it. True if it is being wiped. */
+bool rep_snap_void(struct replica *r, uint64_t recovered);
 
 /* ---- leave.c: a damaged copy (R28) --------------------------------------------------------------------- */
 

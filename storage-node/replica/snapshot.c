@@ -90,6 +90,18 @@ void rep_snap_abort(struct replica *r)
     rep_snap_wipe(r, true);
 }
 
+bool rep_snap_void(struct replica *r, uint64_t recovered)
+{
+    bool counted = rep_conf_known(r) && rep_conf_is_member(&r->conf, r->cfg.self);
+    if (recovered <= r->dep || counted || !r->record || r->wiping || r->dropped || r->leaving)
+        return r->wiping;
+    if (r->log.last == 0 && r->commit == 0 && !r->inst.active)
+        return false;
+    rep_act_report(r, REPLICA_VOID_COPY);
+    rep_snap_wipe(r, true);
+    return true;
+}
+
 /* R24: only with the nonce of an own Refuse of this process, only as a learner, only forward. */
 static bool may_begin(const struct replica *r, const struct replica_msg *msg)
 {

@@ -55,7 +55,7 @@ static void make_entries(struct peer_entries *e)
 
 static const struct replica_msg append = { .type = REPLICA_MSG_APPEND,
                                            .epoch = 8,
-                                           .append = { .prev_index = 100, .prev_epoch = 4, .commit = 99 } };
+                                           .append = { .prev_index = 100, .prev_epoch = 4, .commit = 99, .recovered = 3 } };
 
 static void test_append(void **state)
 {
@@ -65,6 +65,7 @@ static void test_append(void **state)
     assert_int_equal(m->msg.append.prev_index, 100);
     assert_int_equal(m->msg.append.prev_epoch, 4);
     assert_int_equal(m->msg.append.commit, 99);
+    assert_int_equal(m->msg.append.recovered, 3);
     assert_int_equal(m->msg.append.count, 3);
     for (uint32_t i = 0; i < 3; i++)
         assert_int_equal(m->entries[i].epoch, 5 + i);
