@@ -77,9 +77,9 @@ enum {
     BODY_CHUNK_MAX = 256 * 1024,                  /* bytes beside one request or entry */
     ENTRY_BYTES_MAX = 64 * 1024,                  /* a log entry without its body chunk */
     SUMMARY_BYTES_MAX = 40 * 1024,                /* a message's summary */
-    STORE_UIDS_MAX = 2000,                        /* messages of one StoreFlags; the store client splits */
-    EXPUNGE_UIDS_MAX = 1000,                      /* messages of one Expunge; the store client splits */
-    COPY_UIDS_MAX = 20000,                        /* messages of one Copy: all or none */
+    STORE_UIDS_MAX = 1000,                        /* messages of one StoreFlags; the store client splits */
+    EXPUNGE_UIDS_MAX = 500,                       /* messages of one Expunge; the store client splits */
+    COPY_UIDS_MAX = 500,                          /* messages of one Copy or one step of a staged copy */
     APPEND_MESSAGES_MAX = 500,                    /* messages of one MULTIAPPEND */
     DELIVER_TARGETS_MAX = 200,                    /* accounts of one Deliver */
     FETCH_PAGE_MAX = 1024 * 1024,                 /* bytes of one page of rows or of one Body answer */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* COPY and MOVE with their UID forms (RFC 9051 6.4.7, 6.4.8; RFC 4315; RFC 6851). */
 #include "frontend/codec/imap_write.h"
-#include "frontend/imap/command.h"
+#include "frontend/imap/progress.h"
 
 static enum err find_target(struct imap_session *s, struct slice name, struct mailbox *out)
 {
@@ -34,12 +34,21 @@ static enum err copy_uids(struct imap_session *s, struct imap_command *cmd, cons
 {
     struct mailbox target;
     struct copy_result result;
+    struct imap_progress progress;
     enum err err = find_target(s, copy->mailbox, &target);
 
     if (err == OK && uidset_is_empty(uids))
         return imap_reply_ok(cmd, NULL, "No messages found");
-    if (err == OK)
-        err = store_copy(s->context->store, s->account, s->view.mailbox, target.id, uids, move, &result);
+    imap_progress_init(&progress, s, cmd);
+    if (err == OK) {
+        struct copy_request request = { .account = s->account,
+                                        .from = s->view.mailbox,
+                                        .to = target.id,
+                                        .uids = uids,
+                                        .move = move,
+                                        .progress = &progress.progress };
+        err = store_copy(s->context->store, &request, &result);
+    }
     if (err == ERR_NOT_FOUND)
         return imap_reply_no(cmd, "TRYCREATE", "No such mailbox");
     TRY(err);

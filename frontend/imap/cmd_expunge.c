@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* EXPUNGE and UID EXPUNGE (RFC 9051 6.4.3, 6.4.9), and what CLOSE does of it. */
-#include "frontend/imap/command.h"
+#include "frontend/imap/progress.h"
 #include "lib/mail/search.h"
 
 /* Which messages of `among` carry \Deleted. Asking first keeps a mailbox of many messages, of which few are
@@ -21,12 +21,14 @@ static enum err find_deleted(struct imap_session *s, const struct uidset *among,
     return err;
 }
 
-enum err imap_expunge(struct imap_session *s, const struct uidset *within)
+enum err imap_expunge(struct imap_session *s, const struct imap_command *cmd, const struct uidset *within)
 {
+    struct imap_progress progress;
     struct uidset all = { 0 }, deleted = { 0 }, vanished = { 0 };
     uint64_t modseq;
     enum err err = OK;
 
+    imap_progress_init(&progress, s, cmd);
     if (within == NULL) {
         uidmap_uids(&s->view.map, &all);
         within = &all;
@@ -34,8 +36,8 @@ enum err imap_expunge(struct imap_session *s, const struct uidset *within)
     if (!uidset_is_empty(within))
         err = find_deleted(s, within, &deleted);
     if (err == OK && !uidset_is_empty(&deleted))
-        err =
-            store_expunge(s->context->store, s->account, s->view.mailbox, &deleted, true, &vanished, &modseq);
+        err = store_expunge(s->context->store, s->account, s->view.mailbox, &deleted, true,
+                            &progress.progress, &vanished, &modseq);
     uidset_fini(&all);
     uidset_fini(&deleted);
     uidset_fini(&vanished); /* told by the changes that follow every command */
@@ -55,10 +57,10 @@ enum err imap_cmd_expunge(struct imap_session *s, struct imap_command *cmd)
     if (s->view.read_only)
         return imap_reply_no(cmd, "READ-ONLY", "Mailbox was opened read-only");
     if (!cmd->uid)
-        return imap_expunge(s, NULL);
+        return imap_expunge(s, cmd, NULL);
     err = imap_view_resolve(&s->view, &set, true, &s->saved, &uids);
     if (err == OK)
-        err = imap_expunge(s, &uids);
+        err = imap_expunge(s, cmd, &uids);
     uidset_fini(&uids);
     return err;
 }

@@ -92,7 +92,7 @@ enum err imap_cmd_close(struct imap_session *s, struct imap_command *cmd)
 
     TRY(imap_parse_none(&cmd->args));
     if (!s->view.read_only)
-        err = imap_expunge(s, NULL);
+        err = imap_expunge(s, cmd, NULL);
     if (err == OK || err == ERR_NOT_FOUND) {
         imap_session_set_state(s, IMAP_STATE_AUTHENTICATED);
         return OK;

@@ -6,7 +6,7 @@
  * after that, and told with all its flags, or the client would never hear what they did. */
 #include "frontend/codec/imap_write.h"
 #include "frontend/imap/changes.h"
-#include "frontend/imap/command.h"
+#include "frontend/imap/progress.h"
 
 struct storing {
     struct imap_session *s;
@@ -33,6 +33,9 @@ static enum err change(struct storing *st, const struct uidset *uids, const uint
                        uint64_t *modseq_out)
 {
     struct imap_session *s = st->s;
+    struct imap_progress progress;
+
+    imap_progress_init(&progress, s, st->cmd);
     const struct store_flags_request request = {
         .account = s->account,
         .mailbox = s->view.mailbox,
@@ -42,6 +45,7 @@ static enum err change(struct storing *st, const struct uidset *uids, const uint
         .keywords = st->store->flags.keywords,
         .keyword_count = st->store->flags.keyword_count,
         .unchanged_since = unchanged_since,
+        .progress = &progress.progress,
     };
     struct store_flags_result result = { 0 };
     enum err err = store_flags(s->context->store, &request, &s->arena, &result);

@@ -112,7 +112,8 @@ enum err imap_cmd_append(struct imap_session *s, struct imap_command *cmd);
 /* --- cmd_expunge.c --- */
 enum err imap_cmd_expunge(struct imap_session *s, struct imap_command *cmd);
 /* Expunge those of the view (of `within`, unless NULL) that carry \Deleted; nothing is told. Yields. */
-MUST_CHECK enum err imap_expunge(struct imap_session *s, const struct uidset *within);
+MUST_CHECK enum err imap_expunge(struct imap_session *s, const struct imap_command *cmd,
+                                 const struct uidset *within);
 /* --- cmd_search.c --- */
 enum err imap_cmd_search(struct imap_session *s, struct imap_command *cmd);
 /* --- cmd_fetch.c --- */

@@ -140,8 +140,8 @@ enum err pop3_drop_commit(struct pop3_session *s)
             uidset_add(&deleted, s->messages[i].uid);
     }
     if (!uidset_is_empty(&deleted))
-        err =
-            store_expunge(s->context->store, s->account.ref, s->mailbox, &deleted, false, &vanished, &modseq);
+        err = store_expunge(s->context->store, s->account.ref, s->mailbox, &deleted, false, NULL, &vanished,
+                            &modseq);
     uidset_fini(&deleted);
     uidset_fini(&vanished);
     return err;

@@ -12,7 +12,6 @@
 /* Bounds of the storage nodes that callers must know (proto/methods.h, checked there to be the same). */
 enum {
     STORE_BODY_READ_MAX = 1024 * 1024, /* bytes of one store_body_read */
-    STORE_COPY_MAX = 20000,            /* messages of one store_copy */
     STORE_APPEND_MAX = 500,            /* messages of one store_append */
     STORE_LOCK_EXPIRY_MS = 60 * 1000,  /* a lock not renewed for so long ends */
 };
@@ -131,8 +130,16 @@ MUST_CHECK enum err store_search(struct store *store, struct account_ref account
                                  struct slice program, const struct uidset *view_uids, struct uidset *out,
                                  uint64_t *max_modseq_out);
 
-/* ---- changing. Sets of any size: split here into bounded requests (STORE, EXPUNGE); a split may stop in the
- * middle with an error, what was done by then is in the result. */
+/* ---- changing. Sets of any size: split here into bounded requests, each with a deadline of its own. STORE
+ * and EXPUNGE may stop in the middle with an error, what was done by then is in the result; COPY and MOVE are
+ * all or nothing. */
+
+/* Told between the requests of a large change: so much of `total` is done, never less than before. It may
+ * yield. */
+struct store_progress {
+    void (*fn)(uint64_t done, uint64_t total, void *arg);
+    void *arg;
+};
 enum store_mode { STORE_MODE_REPLACE = 0, STORE_MODE_ADD = 1, STORE_MODE_REMOVE = 2 };
 struct store_flags_request {
     struct account_ref account;
@@ -142,7 +149,8 @@ struct store_flags_request {
     uint32_t flags;
     const struct slice *keywords;
     size_t keyword_count;
-    const uint64_t *unchanged_since; /* NULL: unconditional */
+    const uint64_t *unchanged_since;       /* NULL: unconditional */
+    const struct store_progress *progress; /* NULL: nobody asks */
 };
 struct store_flags_result {
     uint64_t modseq;
@@ -158,18 +166,28 @@ void store_flags_result_fini(struct store_flags_result *r);
 /* only_deleted: only those carrying \Deleted. *vanished_out initialised by the caller: what was expunged by
  * this call. */
 MUST_CHECK enum err store_expunge(struct store *store, struct account_ref account, uint64_t mailbox,
-                                  const struct uidset *uids, bool only_deleted, struct uidset *vanished_out,
+                                  const struct uidset *uids, bool only_deleted,
+                                  const struct store_progress *progress, struct uidset *vanished_out,
                                   uint64_t *modseq_out);
 
+struct copy_request {
+    struct account_ref account;
+    uint64_t from, to; /* mailboxes */
+    const struct uidset *uids;
+    bool move;
+    const struct store_progress *progress; /* NULL: nobody asks */
+};
 struct copy_result {
     uint32_t uidvalidity;
     struct uidset from, to; /* owned: fini; same count, paired in ascending order */
     uint64_t modseq;
 };
-/* COPY or MOVE to another mailbox of the account: all or none. ERR_NOT_FOUND (target), ERR_OVER_QUOTA,
- * ERR_LIMIT (more than STORE_COPY_MAX). */
-MUST_CHECK enum err store_copy(struct store *store, struct account_ref account, uint64_t from, uint64_t to,
-                               const struct uidset *uids, bool move, struct copy_result *out);
+/* COPY or MOVE to another mailbox of the account: all or none, of any number. Those that exist when they come
+ * to their turn are copied as they are then. ERR_NOT_FOUND (target), ERR_OVER_QUOTA; ERR_CONFLICT (other
+ * sessions keep changing what is to move) and ERR_IN_USE (another large copy of this account does not end):
+ * nothing has happened. ERR_IN_DOUBT: all or nothing has. */
+MUST_CHECK enum err store_copy(struct store *store, const struct copy_request *request,
+                               struct copy_result *out);
 void copy_result_fini(struct copy_result *r);
 
 /* ---- watching and locking */

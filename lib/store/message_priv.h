@@ -36,6 +36,8 @@ struct page_call {
 };
 void page_call_free(struct page_call **p);
 
+void store_progress_tell(const struct store_progress *progress, uint64_t done, uint64_t total);
+
 /* The nth copy (from 0) at a partition; NULL if it was not asked for. */
 struct upload_part *upload_part_find(struct upload *u, uint32_t partition, size_t nth);
 /* Whether the whole message can travel beside one command. */

@@ -12,7 +12,7 @@
 #include "lib/store/message.h"
 #include "lib/store/store_priv.h"
 
-_Static_assert((int)STORE_BODY_READ_MAX == (int)FETCH_PAGE_MAX && (int)STORE_COPY_MAX == (int)COPY_UIDS_MAX &&
+_Static_assert((int)STORE_BODY_READ_MAX == (int)FETCH_PAGE_MAX &&
                    (int)STORE_APPEND_MAX == (int)APPEND_MESSAGES_MAX &&
                    (int)STORE_LOCK_EXPIRY_MS == (int)LOCK_EXPIRY_MS,
                "what callers are told must be what the nodes hold to");

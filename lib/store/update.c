@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Changing messages: flags, expunge, copy and move. STORE and EXPUNGE of large sets are split into bounded
- * requests. */
+/* Changing messages: flags and expunge. Large sets are split into bounded requests. */
 #include <stdlib.h>
 
 #include "lib/store/message_priv.h"
@@ -8,25 +7,28 @@
 /* ---- flags */
 
 static enum err store_part(struct store *store, const struct store_flags_request *r,
-                           const struct uidset *uids, struct arena *arena, struct store_flags_result *out)
+                           const struct uidset *uids, struct arena *scratch, struct arena *arena,
+                           struct store_flags_result *out)
 {
     Tern__StoreFlagsRequest request = TERN__STORE_FLAGS_REQUEST__INIT;
     Tern__StoreFlagsResponse *response;
     struct uidset set = { 0 };
     request.account = r->account.id;
     request.mailbox = r->mailbox;
-    request.uids = uids_write(uids, arena);
+    request.uids = uids_write(uids, scratch);
     request.mode = (Tern__StoreMode)r->mode;
     request.flags = r->flags;
-    request.keywords = texts_write(r->keywords, r->keyword_count, arena);
+    request.keywords = texts_write(r->keywords, r->keyword_count, scratch);
     request.n_keywords = r->keyword_count;
     request.set_unchanged_since = r->unchanged_since != NULL;
     request.unchanged_since = r->unchanged_since == NULL ? 0 : *r->unchanged_since;
     TRY(call_simple(store, METHOD_STORE_FLAGS, r->account.home, &request.base,
                     &tern__store_flags_response__descriptor, &response));
     out->modseq = response->modseq;
-    out->keywords = texts_read(response->keywords, response->n_keywords, arena);
-    out->keyword_count = (uint32_t)response->n_keywords;
+    if (response->n_keywords != out->keyword_count) { /* it only grows */
+        out->keywords = texts_read(response->keywords, response->n_keywords, arena);
+        out->keyword_count = (uint32_t)response->n_keywords;
+    }
     enum err err = uids_read(response->changed_uids, &set);
     if (err == OK) {
         uidset_add_set(&out->changed, &set);
@@ -43,15 +45,21 @@ enum err store_flags(struct store *store, const struct store_flags_request *requ
                      struct store_flags_result *out)
 {
     struct uidset left = { 0 }, part = { 0 };
+    struct arena scratch = { 0 };
+    uint64_t total = uidset_count(request->uids);
     enum err err = OK;
     *out = (struct store_flags_result){ 0 };
     uidset_copy(request->uids, &left);
     while (err == OK && !uidset_is_empty(&left)) {
         uids_take(&left, STORE_UIDS_MAX, &part);
-        err = store_part(store, request, &part, arena, out);
+        arena_clear(&scratch);
+        err = store_part(store, request, &part, &scratch, arena, out);
+        if (err == OK)
+            store_progress_tell(request->progress, total - uidset_count(&left), total);
     }
     uidset_fini(&left);
     uidset_fini(&part);
+    arena_fini(&scratch);
     return err;
 }
 
@@ -81,9 +89,10 @@ static enum err expunge_part(struct store *store, Tern__ExpungeRequest *request,
 }
 
 enum err store_expunge(struct store *store, struct account_ref account, uint64_t mailbox,
-                       const struct uidset *uids, bool only_deleted, struct uidset *vanished_out,
-                       uint64_t *modseq_out)
+                       const struct uidset *uids, bool only_deleted, const struct store_progress *progress,
+                       struct uidset *vanished_out, uint64_t *modseq_out)
 {
+    uint64_t total = uidset_count(uids);
     struct uidset left = { 0 }, part = { 0 };
     struct buf encoded = { 0 };
     enum err err = OK;
@@ -99,47 +108,11 @@ enum err store_expunge(struct store *store, struct account_ref account, uint64_t
         request.uids = pb_bytes(buf_slice(&encoded));
         request.only_deleted = only_deleted;
         err = expunge_part(store, &request, account.home, vanished_out, modseq_out);
+        if (err == OK)
+            store_progress_tell(progress, total - uidset_count(&left), total);
     }
     uidset_fini(&left);
     uidset_fini(&part);
     buf_fini(&encoded);
     return err;
-}
-
-/* ---- copy */
-
-enum err store_copy(struct store *store, struct account_ref account, uint64_t from, uint64_t to,
-                    const struct uidset *uids, bool move, struct copy_result *out)
-{
-    Tern__CopyRequest request = TERN__COPY_REQUEST__INIT;
-    Tern__CopyResponse *response;
-    struct buf encoded = { 0 };
-    *out = (struct copy_result){ 0 };
-    if (uidset_count(uids) > COPY_UIDS_MAX)
-        return ERR_LIMIT;
-    uidset_encode(uids, &encoded);
-    request.account = account.id;
-    request.from = from;
-    request.to = to;
-    request.uids = pb_bytes(buf_slice(&encoded));
-    request.move = move;
-    enum err err = call_simple(store, METHOD_COPY, account.home, &request.base,
-                               &tern__copy_response__descriptor, &response);
-    buf_fini(&encoded);
-    TRY(err);
-    out->uidvalidity = response->uidvalidity;
-    out->modseq = response->modseq;
-    err = uids_read(response->from_uids, &out->from);
-    if (err == OK)
-        err = uids_read(response->to_uids, &out->to);
-    tern__copy_response__free_unpacked(response, NULL);
-    if (err != OK)
-        copy_result_fini(out);
-    return err;
-}
-
-void copy_result_fini(struct copy_result *r)
-{
-    uidset_fini(&r->from);
-    uidset_fini(&r->to);
 }

@@ -170,6 +170,70 @@ static uint64_t inbox_of(struct bench *b, uint64_t account)
     return id;
 }
 
+static void timed(struct bench *b, uint32_t method, const ProtobufCMessage *request, const char *what,
+                  int count)
+{
+    uint64_t start = cpu_ns();
+    call(b, method, request);
+    printf("%s of %d: %.2f ms\n", what, count, (double)(cpu_ns() - start) / 1e6);
+}
+
+static ProtobufCBinaryData uids_of(struct buf *out, uint32_t first, uint32_t count)
+{
+    struct uidset set = { 0 };
+    uidset_add_range(&set, first, first + count - 1);
+    buf_clear(out);
+    uidset_encode(&set, out);
+    uidset_fini(&set);
+    return (ProtobufCBinaryData){ out->len, out->data };
+}
+
+static void sweep(struct bench *b)
+{
+    struct entry_header header = { .version = MACHINE_VERSION,
+                                   .method = ENTRY_SWEEP,
+                                   .time_ms = ++b->time_ms };
+    buf_clear(&b->entry);
+    entry_encode(&header, SLICE_NULL, &b->entry);
+    uint64_t start = cpu_ns();
+    apply(b);
+    must(kv_txn_commit(b->txn), "commit");
+    printf("a sweep: %.2f ms\n", (double)(cpu_ns() - start) / 1e6);
+}
+
+/* The largest entries there are, each in its own transaction. */
+static void bench_change(struct bench *b, uint64_t account, uint64_t inbox)
+{
+    struct buf uids = { 0 };
+    uint8_t id[REQUEST_ID_SIZE] = "a stage's name";
+    Tern__CopyRequest copy = TERN__COPY_REQUEST__INIT;
+    copy.account = account;
+    copy.from = copy.to = inbox;
+    copy.uids = uids_of(&uids, 1, COPY_UIDS_MAX);
+    timed(b, METHOD_COPY, &copy.base, "copy", COPY_UIDS_MAX);
+    copy.move = true;
+    timed(b, METHOD_COPY, &copy.base, "move", COPY_UIDS_MAX);
+    Tern__CopyStageRequest stage = TERN__COPY_STAGE_REQUEST__INIT;
+    stage.account = account;
+    stage.from = stage.to = inbox;
+    stage.stage = (ProtobufCBinaryData){ sizeof id, id };
+    stage.total = COPY_UIDS_MAX;
+    stage.move = true;
+    stage.uids = uids_of(&uids, READ_MESSAGES - COPY_UIDS_MAX, COPY_UIDS_MAX);
+    timed(b, METHOD_COPY_STAGE, &stage.base, "step of a staged move", COPY_UIDS_MAX);
+    Tern__CopyCommitRequest commit = TERN__COPY_COMMIT_REQUEST__INIT;
+    commit.account = account;
+    commit.stage = stage.stage;
+    timed(b, METHOD_COPY_COMMIT, &commit.base, "its commit", COPY_UIDS_MAX);
+    sweep(b);
+    Tern__ExpungeRequest expunge = TERN__EXPUNGE_REQUEST__INIT;
+    expunge.account = account;
+    expunge.mailbox = inbox;
+    expunge.uids = uids_of(&uids, READ_MESSAGES - COPY_UIDS_MAX - EXPUNGE_UIDS_MAX, EXPUNGE_UIDS_MAX);
+    timed(b, METHOD_EXPUNGE, &expunge.base, "expunge", EXPUNGE_UIDS_MAX);
+    buf_fini(&uids);
+}
+
 /* One mailbox of many messages, as a session sees it. */
 static void bench_read(struct bench *b)
 {
@@ -205,9 +269,7 @@ static void bench_read(struct bench *b)
     buf_clear(&uids);
     uidset_encode(&all, &uids);
     store.uids = (ProtobufCBinaryData){ uids.len, uids.data };
-    uint64_t start = cpu_ns();
-    call(b, METHOD_STORE_FLAGS, &store.base);
-    printf("store of %d: %.2f ms\n", STORE_UIDS_MAX, (double)(cpu_ns() - start) / 1e6);
+    timed(b, METHOD_STORE_FLAGS, &store.base, "store", STORE_UIDS_MAX);
     Tern__ChangesRequest changes = TERN__CHANGES_REQUEST__INIT;
     changes.account = account[0];
     changes.mailbox = inbox;
@@ -215,6 +277,7 @@ static void bench_read(struct bench *b)
     read_all(b, METHOD_CHANGES, &changes.base, "changes of those");
     uidset_fini(&all);
     buf_fini(&uids);
+    bench_change(b, account[0], inbox);
 }
 
 int main(int argc, char **argv)

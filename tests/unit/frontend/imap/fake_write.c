@@ -149,8 +149,8 @@ void store_flags_result_fini(struct store_flags_result *r)
 }
 
 enum err store_expunge(struct store *store, struct account_ref account, uint64_t mailbox,
-                       const struct uidset *uids, bool only_deleted, struct uidset *vanished_out,
-                       uint64_t *modseq_out)
+                       const struct uidset *uids, bool only_deleted, const struct store_progress *progress,
+                       struct uidset *vanished_out, uint64_t *modseq_out)
 {
     struct fake_mailbox *b = fake_by_id(mailbox);
 
@@ -170,10 +170,9 @@ enum err store_expunge(struct store *store, struct account_ref account, uint64_t
     return OK;
 }
 
-enum err store_copy(struct store *store, struct account_ref account, uint64_t from, uint64_t to,
-                    const struct uidset *uids, bool move, struct copy_result *out)
+enum err store_copy(struct store *store, const struct copy_request *r, struct copy_result *out)
 {
-    struct fake_mailbox *a = fake_by_id(from), *b = fake_by_id(to);
+    struct fake_mailbox *a = fake_by_id(r->from), *b = fake_by_id(r->to);
     size_t count = a->count;
 
     TRY(fake_failure());
@@ -181,7 +180,7 @@ enum err store_copy(struct store *store, struct account_ref account, uint64_t fr
     for (size_t i = 0; i < count; i++) {
         struct fake_message *m = &a->messages[i];
 
-        if (m->gone || !uidset_contains(uids, m->uid))
+        if (m->gone || !uidset_contains(r->uids, m->uid))
             continue;
         struct fake_message *copy = fake_message_add(b, buf_slice(&m->body), buf_slice(&m->summary));
 
@@ -191,7 +190,7 @@ enum err store_copy(struct store *store, struct account_ref account, uint64_t fr
         copy->body_id = m->body_id;
         uidset_add(&out->from, m->uid);
         uidset_add(&out->to, copy->uid);
-        if (move)
+        if (r->move)
             fake_message_gone(m);
     }
     out->modseq = fake_world.modseq;

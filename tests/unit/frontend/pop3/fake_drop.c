@@ -128,8 +128,8 @@ enum err store_body_read(struct store *store, struct account_ref account, uint64
 }
 
 enum err store_expunge(struct store *store, struct account_ref account, uint64_t mailbox,
-                       const struct uidset *uids, bool only_deleted, struct uidset *vanished_out,
-                       uint64_t *modseq_out)
+                       const struct uidset *uids, bool only_deleted, const struct store_progress *progress,
+                       struct uidset *vanished_out, uint64_t *modseq_out)
 {
     (void)store;
     (void)account;
