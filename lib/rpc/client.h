@@ -31,7 +31,11 @@ size_t rpc_client_calls(const struct rpc_client *client);
 struct rpc_peer *rpc_client_peer(struct rpc_client *client, const char *endpoint);
 const char *rpc_peer_endpoint(const struct rpc_peer *peer);
 
-enum { RPC_PEERS_MAX = 1024, RPC_CALLS_MAX = 20000 };
+enum {
+    RPC_PEERS_MAX = 1024,
+    RPC_CALLS_MAX = 20000,
+    RPC_DETAIL_MAX = 512 /* bytes of a detail with its end; longer ones are cut */
+};
 
 /* One call. Fill the first part, leave the rest zero; rpc_call_fini in every case. */
 struct rpc_call {
@@ -48,7 +52,7 @@ struct rpc_call {
     struct slice response_body;
     uint64_t time_ms, peer_map_version;
     char primary_hint[RPC_ENDPOINT_MAX];
-    char detail[128];
+    char detail[RPC_DETAIL_MAX];
 
     /* private */
     zmq_msg_t response_msg, body_msg;

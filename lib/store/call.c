@@ -107,7 +107,6 @@ static void learn(struct call *call)
         store->time_seen_ms = call->rpc.time_ms;
     if (call->rpc.peer_map_version > store_map_version(store))
         map_want(store, call->rpc.peer_map_version);
-    memcpy(call->detail, call->rpc.detail, sizeof call->detail);
 }
 
 static void wait_for_map(struct call *call)

@@ -11,7 +11,7 @@ enum { DIRECTOR_TRY_MS = 4000 }; /* how long one director may take */
  * status is OK. */
 static enum err ask_one(struct store *store, const char *director, uint32_t method,
                         const ProtobufCMessage *request, const ProtobufCMessageDescriptor *descriptor,
-                        ProtobufCMessage **response_out, bool *answered_out)
+                        ProtobufCMessage **response_out, bool *answered_out, struct buf *detail)
 {
     struct rpc_peer *peer = rpc_client_peer(store->rpc, director);
     struct rpc_call call = { .method = method, .deadline_ms = DIRECTOR_TRY_MS, .request = request };
@@ -21,6 +21,10 @@ static enum err ask_one(struct store *store, const char *director, uint32_t meth
     *answered_out = err == OK;
     if (err == OK)
         err = call.status;
+    if (detail != NULL) {
+        buf_clear(detail);
+        buf_add_str(detail, call.detail);
+    }
     if (err == OK) {
         *response_out = protobuf_c_message_unpack(descriptor, NULL, call.response.len, call.response.data);
         err = *response_out == NULL ? ERR_PROTOCOL : OK;
@@ -30,18 +34,17 @@ static enum err ask_one(struct store *store, const char *director, uint32_t meth
     return err;
 }
 
-/* The first director that can decide. A director without an answer may yet have acted. Yields. */
-static enum err ask_directors(struct store *store, uint32_t method, bool is_write,
-                              const ProtobufCMessage *request, const ProtobufCMessageDescriptor *descriptor,
-                              ProtobufCMessage **response_out)
+enum err director_ask(struct store *store, uint32_t method, bool is_write, const ProtobufCMessage *request,
+                      const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **response_out,
+                      struct buf *detail)
 {
     bool in_doubt = false;
     size_t first = store->director_at; /* moves while we wait */
     for (size_t i = 0; i < store->director_count; i++) {
         size_t at = (first + i) % store->director_count;
         bool answered = false;
-        enum err err =
-            ask_one(store, store->directors[at], method, request, descriptor, response_out, &answered);
+        enum err err = ask_one(store, store->directors[at], method, request, descriptor, response_out,
+                               &answered, detail);
         if (answered && err_class(err) != ERR_CLASS_TEMPORARY)
             return err;
         in_doubt |= is_write && err == ERR_TIMEOUT && !answered;
@@ -72,23 +75,27 @@ static void read_nodes(const Tern__Map *map, struct arena *arena, struct cluster
     }
 }
 
+void cluster_read_partition(const Tern__PartitionConf *conf, struct arena *arena,
+                            struct cluster_partition *out)
+{
+    *out = (struct cluster_partition){
+        .partition = conf->partition,
+        .epoch = conf->epoch,
+        .since = conf->since,
+        .primary = conf->primary,
+        .members = arena_memdup(arena, conf->members, conf->n_members * sizeof *conf->members),
+        .learners = arena_memdup(arena, conf->learners, conf->n_learners * sizeof *conf->learners),
+        .member_count = conf->n_members,
+        .learner_count = conf->n_learners,
+    };
+}
+
 static void read_partitions(const Tern__Map *map, struct arena *arena, struct cluster *out)
 {
     out->placed_count = map->n_partitions;
     out->partitions = ARENA_ARRAY(arena, struct cluster_partition, map->n_partitions);
-    for (size_t i = 0; i < map->n_partitions; i++) {
-        const Tern__PartitionConf *conf = map->partitions[i];
-        out->partitions[i] = (struct cluster_partition){
-            .partition = conf->partition,
-            .epoch = conf->epoch,
-            .since = conf->since,
-            .primary = conf->primary,
-            .members = arena_memdup(arena, conf->members, conf->n_members * sizeof *conf->members),
-            .learners = arena_memdup(arena, conf->learners, conf->n_learners * sizeof *conf->learners),
-            .member_count = conf->n_members,
-            .learner_count = conf->n_learners,
-        };
-    }
+    for (size_t i = 0; i < map->n_partitions; i++)
+        cluster_read_partition(map->partitions[i], arena, &out->partitions[i]);
 }
 
 static void read_names(const Tern__Map *map, struct arena *arena, struct cluster *out)
@@ -110,7 +117,8 @@ enum err store_cluster_read(struct store *store, struct arena *arena, struct clu
     Tern__MapRequest request =
         TERN__MAP_REQUEST__INIT; /* no version: the answer is the whole map, with who is there now */
     ProtobufCMessage *message = NULL;
-    TRY(ask_directors(store, METHOD_MAP, false, &request.base, &tern__map_response__descriptor, &message));
+    TRY(director_ask(store, METHOD_MAP, false, &request.base, &tern__map_response__descriptor, &message,
+                     NULL));
     Tern__MapResponse *response = (Tern__MapResponse *)message;
     const Tern__Map *map = response->map;
     *out = (struct cluster){ 0 };
@@ -136,7 +144,7 @@ static enum err change(struct store *store, uint32_t method, const ProtobufCMess
                        const ProtobufCMessageDescriptor *descriptor)
 {
     ProtobufCMessage *response = NULL;
-    TRY(ask_directors(store, method, true, request, descriptor, &response));
+    TRY(director_ask(store, method, true, request, descriptor, &response, NULL));
     protobuf_c_message_free_unpacked(response, NULL);
     return OK;
 }

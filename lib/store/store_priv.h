@@ -71,7 +71,6 @@ struct call {
     bool maybe_done; /* a try ended without an answer: it may have happened */
     bool begun;
     enum err begin_err;
-    char detail[128];
 };
 
 /* Send the first try. Several calls begun before the first call_end run in parallel. Does not yield. */
@@ -93,6 +92,18 @@ void calls_on_map(struct store *store);
 MUST_CHECK enum err call_simple(struct store *store, uint32_t method, uint32_t partition,
                                 const ProtobufCMessage *request, const ProtobufCMessageDescriptor *descriptor,
                                 void *response_out);
+
+/* ---- directors (cluster.c) */
+struct cluster_partition;
+/* Ask the first director that can decide. A director without an answer may yet have acted: ERR_IN_DOUBT with
+ * `is_write`. *response_out is unpacked if the answer is OK; what the director said beside its status
+ * replaces `detail` (may be NULL). ERR_UNAVAILABLE and what the method says. Yields. */
+MUST_CHECK enum err director_ask(struct store *store, uint32_t method, bool is_write,
+                                 const ProtobufCMessage *request,
+                                 const ProtobufCMessageDescriptor *descriptor,
+                                 ProtobufCMessage **response_out, struct buf *detail);
+void cluster_read_partition(const Tern__PartitionConf *conf, struct arena *arena,
+                            struct cluster_partition *out);
 
 /* ---- watches (watch.c) */
 void watches_start(struct store *store);
