@@ -15,6 +15,9 @@ enum {
     CTL_NODE_ALIVE_MS = 10 * 1000, /* a node heard of so lately counts as there */
 };
 
+/* A bit among a command's options: it needs no cluster, and gets no store. */
+enum { CTL_OFFLINE = 1 << 30 };
+
 /* Options beside the arguments; a command names those it takes. */
 enum ctl_option {
     CTL_JSON = 1 << 0,           /* --json */
@@ -67,6 +70,9 @@ enum ctl_exit alias_list(struct ctl *ctl);
 enum ctl_exit alias_delete(struct ctl *ctl);
 enum ctl_exit cluster_status(struct ctl *ctl);
 enum ctl_exit node_list(struct ctl *ctl);
+enum ctl_exit keys_generate(struct ctl *ctl);
+enum ctl_exit keys_list(struct ctl *ctl);
+enum ctl_exit keys_rotate(struct ctl *ctl);
 enum ctl_exit partition_list(struct ctl *ctl);
 enum ctl_exit partition_show(struct ctl *ctl);
 

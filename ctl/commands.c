@@ -23,5 +23,10 @@ const struct command commands[] = {
     { "partition", "list", "", 0, 0, CTL_JSON, partition_list, "list partitions and who holds them" },
     { "partition", "show", "NUMBER|ADDRESS", 1, 1, CTL_JSON, partition_show,
       "show one partition, or an address's" },
+    { "keys", "generate", "DIR", 1, 1, CTL_OFFLINE, keys_generate,
+      "make the keys that programs of a cluster know each other by" },
+    { "keys", "list", "DIR", 1, 1, CTL_OFFLINE | CTL_JSON, keys_list, "list the public keys in a folder" },
+    { "keys", "rotate", "DIR", 1, 1, CTL_OFFLINE, keys_rotate,
+      "make the next step of an exchange of keys, and say the one after" },
     { .noun = NULL },
 };

@@ -52,7 +52,9 @@ bool ctl_wait_ready(struct ctl *ctl)
     (void)store_is_ready(ctl->store, &reason);
     fprintf(stderr, "ternctl: %s (asked %s)\n", reason != NULL ? reason : "the cluster is not ready",
             ctl->directors);
-    fprintf(stderr, "Is the director running there? Name it with --director ENDPOINT or TERN_DIRECTORS.\n");
+    fprintf(stderr, "Is the director running there? Name it with --director ENDPOINT or TERN_DIRECTORS.\n"
+                    "Does the cluster use keys? Name their folder with --keys DIR or TERN_KEYS; --verbose says why a "
+                    "connection fails.\n");
     return false;
 }
 

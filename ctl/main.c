@@ -9,6 +9,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "lib/fiber/fiber.h"
+#include "lib/store/keys.h"
 
 #define DIRECTOR_DEFAULT "tcp://127.0.0.1:7400"
 
@@ -38,6 +39,7 @@ struct invocation {
     struct loop *loop;
     enum ctl_exit status;
     bool verbose;
+    const char *keys; /* folder, or NULL */
 };
 
 /* ---- help */
@@ -71,6 +73,8 @@ static void print_help(const char *noun)
     printf("  --director ENDPOINT           a director; repeated for several (default: TERN_DIRECTORS, "
            "blank-separated,\n"
            "                                or " DIRECTOR_DEFAULT ")\n"
+           "  --keys DIR                    folder with ctl.key and cluster.pub (default: TERN_KEYS; \"\": "
+           "none)\n"
            "  --verbose                     log what happens underneath\n"
            "  --help, --version\n\n"
            "Exit status: 0 done, 1 failed (stderr says why and what to do), 2 wrong command line.\n");
@@ -84,7 +88,7 @@ static void usage(const char *text, const char *what)
 
 /* ---- command line */
 
-enum { OPTION_DIRECTOR = 1000, OPTION_VERBOSE, OPTION_HELP, OPTION_VERSION };
+enum { OPTION_DIRECTOR = 1000, OPTION_KEYS, OPTION_VERBOSE, OPTION_HELP, OPTION_VERSION };
 
 static void add_director(struct invocation *in, const char *endpoint)
 {
@@ -100,6 +104,8 @@ static void take_option(struct invocation *in, int option, bool *help)
     struct ctl *ctl = &in->ctl;
     if (option == OPTION_DIRECTOR) {
         add_director(in, optarg);
+    } else if (option == OPTION_KEYS) {
+        in->keys = optarg;
     } else if (option == OPTION_VERBOSE) {
         in->verbose = true;
     } else if (option == OPTION_HELP) {
@@ -120,12 +126,13 @@ static void take_option(struct invocation *in, int option, bool *help)
 
 static void parse_options(struct invocation *in, int argc, char **argv, bool *help)
 {
-    struct option options[OPTION_COUNT + 5] = { { "director", required_argument, NULL, OPTION_DIRECTOR },
+    struct option options[OPTION_COUNT + 6] = { { "director", required_argument, NULL, OPTION_DIRECTOR },
+                                                { "keys", required_argument, NULL, OPTION_KEYS },
                                                 { "verbose", no_argument, NULL, OPTION_VERBOSE },
                                                 { "help", no_argument, NULL, OPTION_HELP },
                                                 { "version", no_argument, NULL, OPTION_VERSION } };
     for (int i = 0; i < OPTION_COUNT; i++)
-        options[4 + i] = (struct option){ option_list[i].name,
+        options[5 + i] = (struct option){ option_list[i].name,
                                           option_list[i].value ? required_argument : no_argument, NULL, i };
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -181,11 +188,22 @@ static void run_fiber(void *arg)
 {
     struct invocation *in = arg;
     struct store_options options = { .directors = in->directors, .director_count = in->director_count };
-    in->ctl.store = store_new(in->loop, &options);
+    if (!(in->command->options & CTL_OFFLINE))
+        in->ctl.store = store_new(in->loop, &options);
     in->ctl.deadline_ms = loop_deadline_ms(READY_TIMEOUT_MS);
     in->status = in->command->run(&in->ctl);
     store_free(&in->ctl.store);
     loop_stop(in->loop);
+}
+
+/* The log says what is wrong with a connection, and nothing else would: a person must see it. */
+static void open_keys(struct invocation *in)
+{
+    const char *environment = getenv("TERN_KEYS");
+    if (in->keys == NULL)
+        in->keys = environment != NULL ? environment : "";
+    if (!(in->command->options & CTL_OFFLINE) && store_keys_open(in->keys, RPC_ROLE_CTL) != OK)
+        exit(CTL_FAILED);
 }
 
 static void run(struct invocation *in)
@@ -217,6 +235,7 @@ int main(int argc, char **argv)
     char *text = xstrdup(in.director_count == 0 && environment != NULL ? environment : "");
     settle_directors(&in, text);
     log_set_level(in.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
+    open_keys(&in);
     run(&in);
     arena_fini(&in.ctl.arena);
     free(text);

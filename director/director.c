@@ -290,6 +290,8 @@ static enum err prepare(struct director *d)
 static enum err serve(struct director *d)
 {
     struct rpc_server_options options = { .zmq = d->options.zmq,
+                                          .keys = d->options.keys,
+                                          .service = RPC_SERVICE_DIRECTOR,
                                           .endpoint = d->options.listen,
                                           .requests_max = DIRECTOR_REQUESTS_MAX,
                                           .handler = on_request,

@@ -12,6 +12,7 @@
 
 #include "director/coordination/coordination.h"
 #include "lib/base/err.h"
+#include "lib/rpc/keys.h"
 
 enum {
     DIRECTOR_REQUESTS_MAX = 5000, /* unanswered at once */
@@ -23,6 +24,7 @@ struct director;
 
 struct director_options {
     void *zmq;
+    struct rpc_keys *keys;             /* NULL: none */
     const char *listen;                /* endpoint of requests */
     struct coordination *coordination; /* the director's from now on, also after a failure */
     uint32_t partitions;               /* of a new cluster: a power of two */

@@ -101,9 +101,8 @@ static void check(const void *conf, struct buf *errors)
     else if (strcmp(config->coordination, "embedded") != 0)
         buf_addf(errors, "coordination: \"%s\" is not known, \"embedded\" and \"etcd\" are\n",
                  config->coordination);
-    if (rpc_endpoint_check_bind(config->listen, false) != OK)
-        buf_addf(errors,
-                 "listen: \"%s\" must be tcp://address:port, and loopback as long as there are no keys\n",
+    if (rpc_endpoint_check_bind(config->listen, config->common.keys[0] != '\0') != OK)
+        buf_addf(errors, "listen: \"%s\" must be tcp://address:port, and loopback without keys\n",
                  config->listen);
 }
 
@@ -120,6 +119,7 @@ static const struct program program = {
 struct state {
     atomic_bool started;
     atomic_bool draining;
+    struct rpc_keys *keys;
     sem_t end;
 };
 
@@ -141,6 +141,12 @@ static void on_drain(void *arg)
     }
     atomic_store(&state->draining, true);
     sem_post(&state->end);
+}
+
+static void on_reload(void *arg)
+{
+    struct state *state = arg;
+    rpc_keys_reload(state->keys);
 }
 
 /* What the others read who leads. */
@@ -187,6 +193,7 @@ static void run(const struct config *config, struct state *state, void *zmq)
 {
     struct director *director = NULL;
     struct director_options options = { .zmq = zmq,
+                                        .keys = state->keys,
                                         .listen = config->listen,
                                         .coordination =
                                             uses_etcd(config) ? open_etcd(config) : open_embedded(config),
@@ -214,7 +221,7 @@ int main(int argc, char **argv)
     struct http *http = NULL;
     program_init(&program, argc, argv, &config);
     sem_init(&state.end, 0, 0);
-    struct signals_handlers handlers = { .on_drain = on_drain, .arg = &state };
+    struct signals_handlers handlers = { .on_drain = on_drain, .on_reload = on_reload, .arg = &state };
     struct http_options http_options = { .listen = config.common.http_listen,
                                          .not_ready = not_ready,
                                          .arg = &state };
@@ -222,13 +229,15 @@ int main(int argc, char **argv)
         return 1;
     if (http != NULL)
         log_info("director", "http on port %u", http_port(http));
-    if (signals_start(&handlers) != OK)
-        return 1;
     void *zmq = zmq_ctx_new();
+    if (rpc_keys_open(zmq, config.common.keys, RPC_ROLE_DIRECTOR, &state.keys) != OK ||
+        signals_start(&handlers) != OK)
+        return 1;
     run(&config, &state, zmq);
-    zmq_ctx_term(zmq);
     http_stop(&http);
     signals_stop();
+    rpc_keys_close(&state.keys);
+    zmq_ctx_term(zmq);
     config_fini(&table, &config);
     log_info("director", "ended");
     return 0;

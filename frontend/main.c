@@ -3,7 +3,7 @@
  *
  * Start: configuration, ports bound, HTTP, privileges dropped, one loop a thread with its own store client.
  * SIGTERM: no new connections, sessions say good-bye between commands, what is left after drain_timeout is
- * cut. SIGHUP: certificates are read again. */
+ * cut. SIGHUP: certificates and the keys for other programs are read again. */
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -24,6 +24,7 @@
 #include "lib/ops/http.h"
 #include "lib/ops/privileges.h"
 #include "lib/ops/signals.h"
+#include "lib/store/keys.h"
 
 enum {
     READY_CHECK_MS = 100,
@@ -151,6 +152,7 @@ static void on_drain(void *arg)
 static void on_reload(void *arg)
 {
     (void)arg;
+    store_keys_reload();
     if (tls != NULL && tls_server_reload(tls) == OK)
         log_info("frontend", "certificates read again");
 }
@@ -239,6 +241,8 @@ int main(int argc, char **argv)
     struct http_options http_options = { .listen = config.common.http_listen, .not_ready = not_ready };
     if (privileges_drop(config.common.user) != OK)
         log_fatal("frontend", "cannot become user \"%s\"", config.common.user);
+    if (store_keys_open(config.common.keys, RPC_ROLE_FRONTEND) != OK)
+        log_fatal("frontend", "the keys cannot be used; see above");
     sem_init(&drain_wanted, 0, 0);
     start_lanes();
     struct signals_handlers handlers = { .on_drain = on_drain, .on_reload = on_reload };

@@ -38,7 +38,7 @@ struct control {
 
 static enum err call_director_at(struct control *c, size_t director, struct rpc_call *call)
 {
-    struct rpc_peer *peer = rpc_client_peer(c->client, c->options.directors->items[director]);
+    struct rpc_peer *peer = rpc_client_peer(c->client, c->options.directors->items[director], RPC_ROLE_DIRECTOR);
     call->deadline_ms = CONTROL_CALL_MS;
     call->map_version = map_holder_version(c->options.map);
     enum err err = peer == NULL ? ERR_LIMIT : rpc_call(peer, call);
@@ -438,7 +438,7 @@ enum err control_start(const struct control_options *options, struct control **o
     c->identity = *options->identity;
     enum err err = loop_new(&c->loop);
     if (err == OK) {
-        c->client = rpc_client_new(c->loop, options->zmq, on_notice, c);
+        c->client = rpc_client_new(c->loop, options->zmq, options->keys, on_notice, c);
         c->fibers = 1;
         err = fiber_spawn(c->loop, "hello", hello_fiber, c);
     }

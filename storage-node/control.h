@@ -7,6 +7,7 @@
 #define STORAGE_NODE_CONTROL_H
 
 #include "lib/base/config.h"
+#include "lib/rpc/keys.h"
 #include "storage-node/hello.h"
 #include "storage-node/partition/rows.h"
 #include "storage-node/partition/worker.h"
@@ -21,6 +22,7 @@ struct control;
 
 struct control_options {
     void *zmq;
+    struct rpc_keys *keys; /* NULL: none */
     const struct config_strings *directors;
     struct map_holder *map;
     const struct store_identity *identity; /* of the moment of start */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <stddef.h>
 
@@ -26,16 +27,36 @@ static const struct program program = {
 
 static sem_t drain;
 
+/* Set once it runs: a signal may come before. */
+static struct node *running;
+static pthread_mutex_t running_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void set_running(struct node *node)
+{
+    pthread_mutex_lock(&running_lock);
+    running = node;
+    pthread_mutex_unlock(&running_lock);
+}
+
 static void on_drain(void *arg)
 {
     sem_post(&drain);
+}
+
+static void on_reload(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&running_lock);
+    if (running != NULL)
+        node_reload(running);
+    pthread_mutex_unlock(&running_lock);
 }
 
 int main(int argc, char **argv)
 {
     struct node_config config;
     struct node *node = NULL;
-    struct signals_handlers handlers = { .on_drain = on_drain };
+    struct signals_handlers handlers = { .on_drain = on_drain, .on_reload = on_reload };
     program_init(&program, argc, argv, &config);
     mail_init();
     sem_init(&drain, 0, 0);
@@ -43,9 +64,11 @@ int main(int argc, char **argv)
     if (err == OK)
         err = node_start(&config, &node);
     if (err == OK) {
+        set_running(node);
         while (sem_wait(&drain) != 0 && errno == EINTR)
             continue;
         log_info("node", "ending");
+        set_running(NULL);
         node_stop(&node);
     }
     config_fini(&node_config_table, &config);

@@ -33,6 +33,7 @@ struct node {
     const struct node_config *config;
     char host[HOST_NAME_MAX_BYTES];
     void *zmq;
+    struct rpc_keys *keys;
     struct rpc_server *server;
     struct peers *peers;
     struct http *http;
@@ -65,6 +66,8 @@ static enum err bind_requests(struct node *n)
 {
     struct rpc_server_options options = {
         .zmq = n->zmq,
+        .keys = n->keys,
+        .service = RPC_SERVICE_STORAGE,
         .endpoint = n->config->listen,
         .requests_max = DISPATCH_REQUESTS_MAX,
         .handler = dispatch_handle,
@@ -196,6 +199,7 @@ static enum err start_control(struct node *n)
     n->hello = hello_new(n->kv, n->board, n->faults, n->config->directors.count);
     struct control_options options = {
         .zmq = n->zmq,
+        .keys = n->keys,
         .directors = &n->config->directors,
         .map = n->map,
         .identity = &n->identity,
@@ -229,8 +233,9 @@ enum err node_start(const struct node_config *config, struct node **out)
     if (gethostname(n->host, sizeof n->host - 1) != 0)
         n->host[0] = '\0';
     TRY_GOTO(make_data_folder(config), fail);
+    TRY_GOTO(rpc_keys_open(n->zmq, config->common.keys, RPC_ROLE_STORAGE_NODE, &n->keys), fail);
     TRY_GOTO(bind_requests(n), fail);
-    TRY_GOTO(peers_bind(n->zmq, config->peer_listen, config->beat_listen, &n->peers), fail);
+    TRY_GOTO(peers_bind(n->zmq, n->keys, config->peer_listen, config->beat_listen, &n->peers), fail);
     TRY_GOTO(bind_http(n), fail);
     TRY_GOTO(privileges_drop(config->common.user), fail);
     TRY_GOTO(open_database(n), fail);
@@ -244,6 +249,11 @@ fail:
     node_stop(&n);
     *out = NULL;
     return err;
+}
+
+void node_reload(struct node *n)
+{
+    rpc_keys_reload(n->keys);
 }
 
 /* ---- end */
@@ -283,6 +293,7 @@ void node_stop(struct node **out)
     board_free(&n->board);
     faults_free(&n->faults);
     map_holder_free(&n->map);
+    rpc_keys_close(&n->keys);
     if (n->zmq != NULL)
         zmq_ctx_term(n->zmq);
     peers_free(&n->peers);

@@ -15,6 +15,8 @@ struct node;
 
 /* Logged if it cannot. `config` is borrowed. */
 MUST_CHECK enum err node_start(const struct node_config *config, struct node **out);
+/* Read the keys again. Any thread. */
+void node_reload(struct node *node);
 /* Blocks up to the drain timeout and frees the node. */
 void node_stop(struct node **node);
 

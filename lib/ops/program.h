@@ -18,6 +18,7 @@ struct program_config {
     int64_t files_max;
     char *http_listen;
     uint64_t drain_timeout_ms;
+    char *keys;
 };
 
 #define PROGRAM_KEYS(type, field)                                                                    \
@@ -29,7 +30,10 @@ struct program_config {
         CONFIG_KEY_STRING(type, field.http_listen, "http_listen", "127.0.0.1:0",                     \
                           "address:port of /healthz, /readyz and /metrics; \"\": none"),             \
         CONFIG_KEY_DURATION(type, field.drain_timeout_ms, "drain_timeout", "10s", 0, 3600 * 1000,    \
-                            "how long SIGTERM waits for work to end")
+                            "how long SIGTERM waits for work to end"),                               \
+        CONFIG_KEY_STRING(                                                                           \
+            type, field.keys, "keys", "",                                                            \
+            "folder of the CURVE keys for connections between programs (ternctl keys); \"\": none")
 
 struct program {
     const char *name;        /* "tern-director" */

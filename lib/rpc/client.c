@@ -21,17 +21,32 @@ enum {
     RECEIVE_BATCH = 64, /* messages of one peer a turn */
 };
 
+/* One connection to a peer. libuv keeps the handle until its loop has turned, so it lives a little longer. */
+struct conn {
+    struct conn *next;
+    void *socket;
+    struct rpc_watch *watch;
+    uint64_t keys;           /* rpc_keys_of_connection */
+    uint64_t retire_mono_ms; /* 0: not retired */
+    uv_poll_t poll;
+};
+
 struct rpc_peer {
     struct rpc_client *client;
     struct rpc_peer *next;
-    void *socket;
-    uv_poll_t poll;
+    enum rpc_role role;
+    struct conn *conn;    /* what is sent goes here */
+    struct conn *fresh;   /* with other keys; takes over once it stands */
+    struct conn *retired; /* what still comes over them is taken */
     char endpoint[RPC_ENDPOINT_MAX];
 };
 
 struct rpc_client {
     struct loop *loop;
     void *zmq;
+    struct rpc_keys *keys;
+    uint64_t keys_generation;
+    uint32_t unsettled; /* peers with a fresh or retired connection */
     rpc_on_notice *on_notice;
     void *arg;
     struct loop_hook hook;
@@ -116,7 +131,7 @@ static void dispatch(struct rpc_client *client, zmq_msg_t *header, zmq_msg_t *pa
 }
 
 /* Take one message in; false if there is none. */
-static bool receive_one(struct rpc_peer *peer)
+static bool receive_one(struct rpc_peer *peer, struct conn *conn)
 {
     zmq_msg_t parts[3];
     int count = 0;
@@ -127,7 +142,7 @@ static bool receive_one(struct rpc_peer *peer)
         if (count >= 3)
             zmq_msg_close(&parts[2]);
         zmq_msg_init(&parts[at]);
-        if (zmq_msg_recv(&parts[at], peer->socket, ZMQ_DONTWAIT) < 0) {
+        if (zmq_msg_recv(&parts[at], conn->socket, ZMQ_DONTWAIT) < 0) {
             zmq_msg_close(&parts[at]);
             break;
         }
@@ -143,12 +158,24 @@ static bool receive_one(struct rpc_peer *peer)
     return count > 0;
 }
 
-static bool has_input(struct rpc_peer *peer)
+static bool has_input(struct conn *conn)
 {
     int events = 0;
     size_t size = sizeof events;
-    return zmq_getsockopt(peer->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN);
+    return zmq_getsockopt(conn->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN);
 }
+
+/* True if there is more. */
+static bool drain_conn(struct rpc_peer *peer, struct conn *conn)
+{
+    for (int i = 0; i < RECEIVE_BATCH && has_input(conn); i++) {
+        if (!receive_one(peer, conn))
+            break;
+    }
+    return has_input(conn);
+}
+
+static void follow_keys(struct rpc_client *client);
 
 /* Runs at the end of every turn, because ZMQ_FD only hints at changes since the last look (and a send may
  * swallow the hint). */
@@ -157,12 +184,11 @@ static bool drain(void *arg)
     struct rpc_client *client = arg;
     bool more = false;
     for (struct rpc_peer *peer = client->peers; peer != NULL; peer = peer->next) {
-        for (int i = 0; i < RECEIVE_BATCH && has_input(peer); i++) {
-            if (!receive_one(peer))
-                break;
-        }
-        more |= has_input(peer);
+        more |= drain_conn(peer, peer->conn);
+        for (struct conn *conn = peer->retired; conn != NULL; conn = conn->next)
+            more |= drain_conn(peer, conn);
     }
+    follow_keys(client);
     return more;
 }
 
@@ -174,50 +200,138 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     (void)events;
 }
 
+/* ---- connections */
+
+static struct conn *open_conn(struct rpc_peer *peer)
+{
+    struct rpc_client *client = peer->client;
+    int fd = -1;
+    size_t size = sizeof fd;
+    struct conn *conn = NEW(struct conn);
+    conn->socket = zmq_socket(client->zmq, ZMQ_DEALER);
+    if (conn->socket == NULL) {
+        free(conn);
+        return NULL;
+    }
+    rpc_socket_prepare(conn->socket);
+    conn->keys = rpc_keys_of_connection(client->keys, peer->role);
+    rpc_keys_connect(client->keys, conn->socket, peer->role);
+    conn->watch = rpc_keys_watch(client->keys, conn->socket, RPC_SERVICE_COUNT, peer->endpoint);
+    if (zmq_connect(conn->socket, peer->endpoint) != 0 ||
+        zmq_getsockopt(conn->socket, ZMQ_FD, &fd, &size) != 0) {
+        log_warn("rpc", "cannot connect to %s: %s", peer->endpoint, zmq_strerror(errno));
+        zmq_close(conn->socket);
+        rpc_watch_release(&conn->watch);
+        free(conn);
+        return NULL;
+    }
+    uv_poll_init(loop_uv(client->loop), &conn->poll, fd);
+    uv_poll_start(&conn->poll, UV_READABLE, on_readable);
+    return conn;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct conn *conn = handle->data;
+    free(conn);
+}
+
+/* libuv holds the handle until its loop turns once more, and lets go of the descriptor now: before ZeroMQ
+ * closes it. */
+static void close_conn(struct conn *conn)
+{
+    if (conn == NULL)
+        return;
+    conn->poll.data = conn;
+    uv_close((uv_handle_t *)&conn->poll, on_closed);
+    zmq_close(conn->socket);
+    rpc_watch_release(&conn->watch);
+}
+
+static void close_retired(struct rpc_peer *peer, uint64_t until_mono_ms)
+{
+    struct conn **at = &peer->retired;
+    while (*at != NULL) {
+        struct conn *conn = *at;
+        if (conn->retire_mono_ms <= until_mono_ms) {
+            *at = conn->next;
+            close_conn(conn);
+        } else {
+            at = &conn->next;
+        }
+    }
+}
+
+/* ---- other keys */
+
+/* Only if they concern this peer: not every step of a rotation does. */
+static void renew(struct rpc_peer *peer)
+{
+    uint64_t keys = rpc_keys_of_connection(peer->client->keys, peer->role);
+    close_retired(peer, UINT64_MAX); /* theirs were dropped, or will be in a moment */
+    close_conn(peer->fresh);
+    peer->fresh = keys == peer->conn->keys ? NULL : open_conn(peer);
+}
+
+static void settle(struct rpc_peer *peer, uint64_t now)
+{
+    if (peer->fresh != NULL && rpc_watch_succeeded(peer->fresh->watch)) {
+        peer->conn->retire_mono_ms = now + RPC_RETIRE_MS;
+        peer->conn->next = peer->retired;
+        peer->retired = peer->conn;
+        peer->conn = peer->fresh;
+        peer->fresh = NULL;
+    }
+    close_retired(peer, now);
+}
+
+static void follow_keys(struct rpc_client *client)
+{
+    uint64_t generation = rpc_keys_generation(client->keys);
+    bool changed = generation != client->keys_generation;
+    if (!changed && client->unsettled == 0)
+        return;
+    client->keys_generation = generation;
+    client->unsettled = 0;
+    uint64_t now = clock_mono_ms();
+    for (struct rpc_peer *peer = client->peers; peer != NULL; peer = peer->next) {
+        if (changed)
+            renew(peer);
+        settle(peer, now);
+        client->unsettled += peer->fresh != NULL || peer->retired != NULL;
+    }
+}
+
 /* ---- peers */
 
-struct rpc_client *rpc_client_new(struct loop *loop, void *zmq, rpc_on_notice *on_notice, void *arg)
+struct rpc_client *rpc_client_new(struct loop *loop, void *zmq, struct rpc_keys *keys,
+                                  rpc_on_notice *on_notice, void *arg)
 {
     struct rpc_client *client = NEW(struct rpc_client);
     client->loop = loop;
     client->zmq = zmq;
+    client->keys = keys;
+    client->keys_generation = rpc_keys_generation(keys);
     client->on_notice = on_notice;
     client->arg = arg;
     loop_hook_add(loop, &client->hook, drain, client);
     return client;
 }
 
-static bool open_socket(struct rpc_peer *peer)
-{
-    int fd = -1;
-    size_t size = sizeof fd;
-    peer->socket = zmq_socket(peer->client->zmq, ZMQ_DEALER);
-    if (peer->socket == NULL)
-        return false;
-    rpc_socket_prepare(peer->socket);
-    if (zmq_connect(peer->socket, peer->endpoint) != 0 ||
-        zmq_getsockopt(peer->socket, ZMQ_FD, &fd, &size) != 0) {
-        log_warn("rpc", "cannot connect to %s: %s", peer->endpoint, zmq_strerror(errno));
-        zmq_close(peer->socket);
-        return false;
-    }
-    uv_poll_init(loop_uv(peer->client->loop), &peer->poll, fd);
-    uv_poll_start(&peer->poll, UV_READABLE, on_readable);
-    return true;
-}
-
-struct rpc_peer *rpc_client_peer(struct rpc_client *client, const char *endpoint)
+struct rpc_peer *rpc_client_peer(struct rpc_client *client, const char *endpoint, enum rpc_role role)
 {
     for (struct rpc_peer *peer = client->peers; peer != NULL; peer = peer->next) {
-        if (strcmp(peer->endpoint, endpoint) == 0)
+        if (peer->role == role && strcmp(peer->endpoint, endpoint) == 0)
             return peer;
     }
     if (client->peer_count >= RPC_PEERS_MAX || strlen(endpoint) >= RPC_ENDPOINT_MAX)
         return NULL;
     struct rpc_peer *peer = NEW(struct rpc_peer);
     peer->client = client;
+    peer->role = role;
     copy_text(peer->endpoint, sizeof peer->endpoint, endpoint);
-    if (!open_socket(peer)) {
+    peer->conn = open_conn(peer);
+    if (peer->conn == NULL) {
         free(peer);
         return NULL;
     }
@@ -232,12 +346,6 @@ const char *rpc_peer_endpoint(const struct rpc_peer *peer)
     return peer->endpoint;
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-    struct rpc_peer *peer = handle->data;
-    free(peer);
-}
-
 void rpc_client_free(struct rpc_client **client)
 {
     struct rpc_client *c = *client;
@@ -248,11 +356,10 @@ void rpc_client_free(struct rpc_client **client)
     while (c->peers != NULL) {
         struct rpc_peer *peer = c->peers;
         c->peers = peer->next;
-        /* libuv holds the handle until its loop turns once more, and lets go of the descriptor now: before
-         * ZeroMQ closes it. */
-        peer->poll.data = peer;
-        uv_close((uv_handle_t *)&peer->poll, on_closed);
-        zmq_close(peer->socket);
+        close_retired(peer, UINT64_MAX);
+        close_conn(peer->fresh);
+        close_conn(peer->conn);
+        free(peer);
     }
     free(c);
     *client = NULL;
@@ -314,7 +421,7 @@ enum err rpc_submit(struct rpc_peer *peer, struct rpc_call *call)
     frame_pack(&frames[count++], call->request);
     if (call->body.len > 0)
         frame_copy(&frames[count++], call->body);
-    if (!send_frames(peer->socket, frames, count))
+    if (!send_frames(peer->conn->socket, frames, count))
         return ERR_BUSY;
     call->submitted = true;
     table_add(client, call);

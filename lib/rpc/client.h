@@ -11,6 +11,7 @@
 #include "lib/base/err.h"
 #include "lib/fiber/loop.h"
 #include "lib/rpc/endpoint.h"
+#include "lib/rpc/keys.h"
 
 struct rpc_client;
 struct rpc_peer;
@@ -19,22 +20,26 @@ struct fiber;
 /* A notice from a peer (call 0). Runs on the loop, outside fibers: must not yield. */
 typedef void rpc_on_notice(uint32_t method, uint32_t partition, struct slice packed, void *arg);
 
-/* `zmq` is the process's context; the client belongs to the loop's thread. */
-struct rpc_client *rpc_client_new(struct loop *loop, void *zmq, rpc_on_notice *on_notice, void *arg);
+/* `zmq` is the process's context, `keys` its keys (NULL: none); the client belongs to the loop's thread. When
+ * keys change, a connection with the new ones is made beside the old; it takes over once it stands, and the
+ * old one is kept for RPC_RETIRE_MS for what still comes over it. */
+struct rpc_client *rpc_client_new(struct loop *loop, void *zmq, struct rpc_keys *keys,
+                                  rpc_on_notice *on_notice, void *arg);
 /* Every call has ended before. */
 void rpc_client_free(struct rpc_client **client);
 /* Calls that have not ended. */
 size_t rpc_client_calls(const struct rpc_client *client);
 
-/* The peer at an endpoint, connected lazily and kept for the client's life. Bounded by RPC_PEERS_MAX: NULL
- * beyond. */
-struct rpc_peer *rpc_client_peer(struct rpc_client *client, const char *endpoint);
+/* The peer at an endpoint, connected lazily and kept for the client's life; `role` is what it must prove to
+ * be, if keys are in use. Bounded by RPC_PEERS_MAX: NULL beyond. */
+struct rpc_peer *rpc_client_peer(struct rpc_client *client, const char *endpoint, enum rpc_role role);
 const char *rpc_peer_endpoint(const struct rpc_peer *peer);
 
 enum {
     RPC_PEERS_MAX = 1024,
     RPC_CALLS_MAX = 20000,
-    RPC_DETAIL_MAX = 512 /* bytes of a detail with its end; longer ones are cut */
+    RPC_RETIRE_MS =
+        60 * 1000, /* longer than a watch goes without renewal (WATCH_RENEW_MS): no notice is missed */
 };
 
 /* One call. Fill the first part, leave the rest zero; rpc_call_fini in every case. */

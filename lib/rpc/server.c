@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -14,13 +15,15 @@
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "lib/rpc/endpoint.h"
+#include "lib/rpc/doors.h"
 #include "lib/rpc/frame.h"
+#include "proto/methods.h"
 
 enum {
     RECEIVE_BATCH = 256, /* messages taken in before replies get their turn */
     DEADLINE_MS_MAX = 10 * 60 * 1000,
     LINGER_MS = 500, /* for the last replies at stop */
+    IDLE_MS = 1000,  /* until it looks for other keys, at the latest */
 };
 
 /* A message on its way out: to a peer, or dropped if that is gone. */
@@ -32,7 +35,7 @@ struct outgoing {
 };
 
 struct rpc_server {
-    void *socket;
+    struct doors doors; /* the network thread's once it runs */
     struct rpc_server_options options;
     char endpoint[RPC_ENDPOINT_MAX];
     pthread_t thread;
@@ -52,13 +55,15 @@ static void send_outgoing(struct rpc_server *server, struct outgoing *o)
     /* ROUTER_MANDATORY: EHOSTUNREACH names a peer that is gone, EAGAIN one whose queue is full; both lose
      * this message and the caller's deadline deals with it. Once the first frame is taken the rest is taken
      * too. */
-    bool sent = zmq_send(server->socket, o->peer.bytes, o->peer.len, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
+    void *socket = doors_socket(&server->doors, o->peer.bytes[0]);
+    bool sent = socket != NULL && o->peer.len > 1 &&
+                zmq_send(socket, o->peer.bytes + 1, o->peer.len - 1u, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
     for (int i = 0; i < 3; i++) {
         if (parts[i] == NULL)
             continue;
         bool last = i == 2 || parts[i + 1] == NULL;
         if (sent)
-            sent = zmq_msg_send(parts[i], server->socket, ZMQ_DONTWAIT | (last ? 0 : ZMQ_SNDMORE)) >= 0;
+            sent = zmq_msg_send(parts[i], socket, ZMQ_DONTWAIT | (last ? 0 : ZMQ_SNDMORE)) >= 0;
         zmq_msg_close(parts[i]);
         if (last)
             break;
@@ -185,35 +190,54 @@ static void skip_rest(void *socket)
 
 /* Receive the frames of one request into `req`. False if the message is malformed (it is consumed all the
  * same). */
-static bool receive_frames(struct rpc_server *server, struct rpc_request *req, zmq_msg_t *identity)
+static bool receive_frames(const struct door *door, struct rpc_request *req, zmq_msg_t *identity)
 {
     zmq_msg_t header;
-    bool ok = zmq_msg_more(identity) && zmq_msg_size(identity) <= RPC_PEER_ID_MAX;
+    bool ok = zmq_msg_more(identity) && zmq_msg_size(identity) < RPC_PEER_ID_MAX;
     zmq_msg_init(&header);
     if (ok)
-        ok = zmq_msg_recv(&header, server->socket, 0) >= 0 && zmq_msg_more(&header);
+        ok = zmq_msg_recv(&header, door->socket, 0) >= 0 && zmq_msg_more(&header);
     if (ok)
-        ok = zmq_msg_recv(&req->request_msg, server->socket, 0) >= 0;
+        ok = zmq_msg_recv(&req->request_msg, door->socket, 0) >= 0;
     if (ok && zmq_msg_more(&req->request_msg))
-        ok = zmq_msg_recv(&req->body_msg, server->socket, 0) >= 0;
+        ok = zmq_msg_recv(&req->body_msg, door->socket, 0) >= 0;
     if (ok) {
-        req->peer.len = (uint8_t)zmq_msg_size(identity);
-        memcpy(req->peer.bytes, zmq_msg_data(identity), req->peer.len);
+        size_t len = zmq_msg_size(identity);
+        req->peer.len = (uint8_t)(len + 1);
+        req->peer.bytes[0] = door->number;
+        memcpy(req->peer.bytes + 1, zmq_msg_data(identity), len);
         req->request = frame_slice(&req->request_msg);
         req->body = frame_slice(&req->body_msg);
+        req->role = rpc_keys_sender(&header);
         ok = take_header(req, &header);
     }
     zmq_msg_close(&header);
-    skip_rest(server->socket);
+    skip_rest(door->socket);
     return ok;
 }
 
+static bool may_call(const struct rpc_server *server, const struct rpc_request *req)
+{
+    return !rpc_keys_present(server->options.keys) ||
+           rpc_role_may_call(req->role, server->options.service, req->method);
+}
+
+static void deny(struct rpc_server *server, struct rpc_request *req)
+{
+    char detail[128];
+    snprintf(detail, sizeof detail, "a key of role %s may not call %s", rpc_role_name(req->role),
+             method_name(req->method));
+    rpc_keys_denied(server->options.keys, server->options.service, req->role, method_name(req->method));
+    struct rpc_reply_info info = { .detail = detail };
+    rpc_reply(&req, ERR_DENIED, &info, NULL, NULL);
+}
+
 /* Take one message in. False if there is none. */
-static bool receive_one(struct rpc_server *server)
+static bool receive_one(struct rpc_server *server, const struct door *door)
 {
     zmq_msg_t identity;
     zmq_msg_init(&identity);
-    if (zmq_msg_recv(&identity, server->socket, ZMQ_DONTWAIT) < 0) {
+    if (zmq_msg_recv(&identity, door->socket, ZMQ_DONTWAIT) < 0) {
         zmq_msg_close(&identity);
         return false;
     }
@@ -221,18 +245,30 @@ static bool receive_one(struct rpc_server *server)
     req->server = server;
     zmq_msg_init(&req->request_msg);
     zmq_msg_init(&req->body_msg);
-    if (!receive_frames(server, req, &identity)) {
+    if (!receive_frames(door, req, &identity)) {
         log_warn("rpc", "malformed request dropped endpoint=%s", server->endpoint);
         zmq_msg_close(&req->request_msg);
         zmq_msg_close(&req->body_msg);
         free(req);
     } else if (atomic_fetch_add(&server->pending, 1) >= server->options.requests_max) {
         rpc_reply(&req, ERR_BUSY, NULL, NULL, NULL);
+    } else if (!may_call(server, req)) {
+        deny(server, req);
     } else {
         server->options.handler(req, server->options.arg);
     }
     zmq_msg_close(&identity);
     return true;
+}
+
+static bool receive_batch(struct rpc_server *server)
+{
+    bool any = false;
+    for (size_t at = 0; at < server->doors.count; at++) {
+        for (int i = 0; i < RECEIVE_BATCH && receive_one(server, &server->doors.list[at]); i++)
+            any = true;
+    }
+    return any;
 }
 
 static bool queue_is_empty(struct rpc_server *server)
@@ -245,18 +281,18 @@ static bool queue_is_empty(struct rpc_server *server)
 
 static void wait_for_work(struct rpc_server *server)
 {
-    zmq_pollitem_t items[] = {
-        { .socket = server->socket, .events = ZMQ_POLLIN },
-        { .fd = server->wake_fd, .events = ZMQ_POLLIN },
-    };
+    zmq_pollitem_t items[1 + DOORS_MAX] = { { .fd = server->wake_fd, .events = ZMQ_POLLIN } };
+    int count = 1;
+    for (size_t i = 0; i < server->doors.count; i++)
+        items[count++] = (zmq_pollitem_t){ .socket = server->doors.list[i].socket, .events = ZMQ_POLLIN };
     atomic_store(&server->sleeping, true);
     /* A reply may have been queued between the last look and the flag: look again before sleeping. */
     if (queue_is_empty(server) && !atomic_load(&server->stopping))
-        zmq_poll(items, 2, 1000);
+        zmq_poll(items, count, IDLE_MS);
     atomic_store(&server->sleeping, false);
-    if (items[1].revents & ZMQ_POLLIN) {
-        uint64_t count;
-        ssize_t n = read(server->wake_fd, &count, sizeof count);
+    if (items[0].revents & ZMQ_POLLIN) {
+        uint64_t value;
+        ssize_t n = read(server->wake_fd, &value, sizeof value);
         (void)n;
     }
 }
@@ -266,10 +302,10 @@ static void *run(void *arg)
     struct rpc_server *server = arg;
     while (!atomic_load(&server->stopping)) {
         bool worked = send_queued(server);
-        for (int i = 0; i < RECEIVE_BATCH && receive_one(server); i++)
-            worked = true;
+        worked |= receive_batch(server);
         if (server->options.turn != NULL)
             server->options.turn(server->options.arg);
+        worked |= doors_refresh(&server->doors);
         if (!worked)
             wait_for_work(server);
     }
@@ -279,26 +315,22 @@ static void *run(void *arg)
 
 /* ---- life */
 
-static enum err bind_socket(struct rpc_server *server)
+static enum err bind_doors(struct rpc_server *server)
 {
-    const char *endpoint = server->options.endpoint;
-    int on = 1;
-    rpc_socket_prepare(server->socket);
-    zmq_setsockopt(server->socket, ZMQ_ROUTER_MANDATORY, &on, sizeof on);
-    int linger = LINGER_MS;
-    zmq_setsockopt(server->socket, ZMQ_LINGER, &linger, sizeof linger);
-    if (zmq_bind(server->socket, endpoint) != 0) {
-        log_error("rpc", "cannot bind %s: %s", endpoint, zmq_strerror(errno));
-        return ERR_IO;
-    }
-    rpc_endpoint_bound(server->socket, server->endpoint);
+    struct doors_options options = { .zmq = server->options.zmq,
+                                     .keys = server->options.keys,
+                                     .service = server->options.service,
+                                     .endpoint = server->options.endpoint,
+                                     .linger_ms = LINGER_MS,
+                                     .mandatory = true };
+    TRY(doors_open(&options, &server->doors));
+    memcpy(server->endpoint, server->doors.endpoint, sizeof server->endpoint);
     return OK;
 }
 
 static void release(struct rpc_server *server)
 {
-    if (server->socket != NULL)
-        zmq_close(server->socket);
+    doors_close(&server->doors);
     if (server->wake_fd >= 0)
         close(server->wake_fd);
     pthread_mutex_destroy(&server->lock);
@@ -307,24 +339,12 @@ static void release(struct rpc_server *server)
 
 enum err rpc_server_start(const struct rpc_server_options *options, struct rpc_server **out)
 {
-    enum err err = rpc_endpoint_check_bind(options->endpoint, false);
-    if (err != OK) {
-        log_error("rpc", "cannot bind %s: %s", options->endpoint,
-                  err == ERR_DENIED ? "without keys only a loopback address may be used" : "not an endpoint");
-        return err;
-    }
     struct rpc_server *server = NEW(struct rpc_server);
     server->options = *options;
     server->queue_tail = &server->queue_head;
     pthread_mutex_init(&server->lock, NULL);
     server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    server->socket = zmq_socket(options->zmq, ZMQ_ROUTER);
-    if (server->wake_fd < 0 || server->socket == NULL) {
-        log_error("rpc", "cannot make a socket: %s", strerror(errno));
-        err = ERR_IO;
-    } else {
-        err = bind_socket(server);
-    }
+    enum err err = server->wake_fd < 0 ? ERR_IO : bind_doors(server);
     if (err == OK && pthread_create(&server->thread, NULL, run, server) != 0)
         err = ERR_IO;
     if (err != OK) {

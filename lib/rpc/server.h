@@ -8,7 +8,9 @@
  *
  * Pressure: beyond `requests_max` unanswered requests the network thread itself answers ERR_BUSY. A request
  * whose deadline has passed when it is taken off a queue need not be worked on: reply ERR_TIMEOUT. A peer
- * that went away: replies to it are dropped. */
+ * that went away: replies to it are dropped.
+ *
+ * With keys a request whose sender's role may not make it (lib/rpc/role.h) is answered ERR_DENIED here. */
 #ifndef LIB_RPC_SERVER_H
 #define LIB_RPC_SERVER_H
 
@@ -16,6 +18,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/rpc/keys.h"
 
 enum { RPC_PEER_ID_MAX = 32 };
 
@@ -32,6 +35,7 @@ struct rpc_request {
     struct rpc_server *server;
     struct rpc_peer_id peer;
     uint64_t call;
+    enum rpc_role role; /* of the sender's key; RPC_ROLE_NONE: no keys are in use */
     uint32_t method;
     uint32_t partition;
     uint64_t map_version;
@@ -59,6 +63,8 @@ typedef void rpc_turn(void *arg);    /* after each turn of the network thread, o
 
 struct rpc_server_options {
     void *zmq;             /* ZeroMQ context */
+    struct rpc_keys *keys; /* NULL: none */
+    enum rpc_service service;
     const char *endpoint;  /* "tcp://127.0.0.1:0": a free port is taken */
     uint32_t requests_max; /* unanswered requests */
     rpc_handler *handler;
@@ -66,7 +72,8 @@ struct rpc_server_options {
     void *arg;
 };
 
-/* Binds (ERR_IO with a line in the log if it cannot) and starts the network thread. */
+/* Binds (ERR_IO with a line in the log if it cannot; ERR_DENIED: not loopback, and no keys) and starts the
+ * network thread. */
 MUST_CHECK enum err rpc_server_start(const struct rpc_server_options *options, struct rpc_server **out);
 /* The endpoint really bound ("tcp://127.0.0.1:23711"). */
 const char *rpc_server_endpoint(const struct rpc_server *server);

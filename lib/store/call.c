@@ -47,7 +47,7 @@ static enum err send_try(struct call *call, const char *hint)
         memcpy(endpoint, hint, RPC_ENDPOINT_MAX);
     else
         TRY(map_primary(call->store, call->partition, endpoint));
-    struct rpc_peer *peer = rpc_client_peer(call->store->rpc, endpoint);
+    struct rpc_peer *peer = rpc_client_peer(call->store->rpc, endpoint, RPC_ROLE_STORAGE_NODE);
     if (peer == NULL)
         return ERR_UNAVAILABLE;
     uint64_t left = time_left(call);

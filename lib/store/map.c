@@ -45,9 +45,9 @@ static void adopt(struct store *store, Tern__Map *map)
 }
 
 /* Ask one program. True if it answered (with a newer map or with "nothing newer"). Yields. */
-static bool ask(struct store *store, const char *endpoint)
+static bool ask(struct store *store, const char *endpoint, enum rpc_role role)
 {
-    struct rpc_peer *peer = rpc_client_peer(store->rpc, endpoint);
+    struct rpc_peer *peer = rpc_client_peer(store->rpc, endpoint, role);
     if (peer == NULL)
         return false;
     Tern__MapRequest request = TERN__MAP_REQUEST__INIT;
@@ -82,7 +82,7 @@ static bool ask_nodes(struct store *store)
         if (strlen(text) >= sizeof endpoint)
             continue;
         strcpy(endpoint, text); /* the map may change while we wait */
-        if (ask(store, endpoint))
+        if (ask(store, endpoint, RPC_ROLE_STORAGE_NODE))
             return true;
     }
     return false;
@@ -94,7 +94,7 @@ static bool ask_anyone(struct store *store)
     size_t first = store->director_at;
     for (size_t i = 0; i < store->director_count && !store->stopping; i++) {
         size_t at = (first + i) % store->director_count;
-        if (!ask(store, store->directors[at]))
+        if (!ask(store, store->directors[at], RPC_ROLE_DIRECTOR))
             continue;
         answered = true;
         store->director_at = at;

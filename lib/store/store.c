@@ -9,6 +9,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/fiber/fiber.h"
+#include "lib/store/keys.h"
 #include "lib/store/message.h"
 #include "lib/store/store_priv.h"
 
@@ -34,7 +35,9 @@ static void on_notice(uint32_t method, uint32_t partition, struct slice packed, 
     }
 }
 
-/* One ZeroMQ context a process, for all loops' stores. It lives as long as the process. */
+/* One ZeroMQ context a process, for all loops' stores, and its keys. They live as long as the process. */
+static struct rpc_keys *shared_keys;
+
 static void *shared_zmq(void)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -48,12 +51,23 @@ static void *shared_zmq(void)
     return zmq;
 }
 
+enum err store_keys_open(const char *folder, enum rpc_role role)
+{
+    assert(shared_keys == NULL);
+    return rpc_keys_open(shared_zmq(), folder, role, &shared_keys);
+}
+
+void store_keys_reload(void)
+{
+    rpc_keys_reload(shared_keys);
+}
+
 struct store *store_new(struct loop *loop, const struct store_options *options)
 {
     assert(options->director_count >= 1 && options->director_count <= STORE_DIRECTORS_MAX);
     struct store *store = NEW(struct store);
     store->loop = loop;
-    store->rpc = rpc_client_new(loop, shared_zmq(), on_notice, store);
+    store->rpc = rpc_client_new(loop, shared_zmq(), shared_keys, on_notice, store);
     store->director_count = options->director_count;
     for (size_t i = 0; i < options->director_count; i++)
         store->directors[i] = xstrdup(options->directors[i]);

@@ -12,19 +12,24 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
-#include "lib/rpc/endpoint.h"
+#include "lib/rpc/doors.h"
 
 enum {
     RECEIVE_BATCH = 128, /* messages read before what is queued gets its turn */
     PAUSE_MS = 2,        /* before a receiver that fell behind is asked again */
     IDLE_MS = 1000,
+    SETTLE_LINGER_MS = 1000, /* for what an old connection still has to write */
 };
 
 struct link_node {
     uint32_t id;
     char endpoint[RPC_ENDPOINT_MAX]; /* wanted; under the lock */
     char connected[RPC_ENDPOINT_MAX];
-    void *socket; /* the thread's */
+    void *socket; /* the thread's, as what follows */
+    struct rpc_watch *watch;
+    void *fresh; /* with other keys; takes over once it stands */
+    struct rpc_watch *fresh_watch;
+    uint64_t keys; /* of socket, or of fresh if there is one */
     atomic_size_t bytes;
 };
 
@@ -36,8 +41,9 @@ struct outgoing {
 
 struct link {
     struct link_options options;
-    void *socket;
-    char endpoint[RPC_ENDPOINT_MAX];
+    struct doors doors;
+    uint64_t keys_generation;
+    bool unsettled; /* a node has a fresh connection */
     pthread_t thread;
     bool started;
     int wake_fd;
@@ -90,6 +96,50 @@ void link_set_node(struct link *link, uint32_t id, const char *endpoint)
     pthread_mutex_unlock(&link->lock);
 }
 
+static void close_socket(void **socket, struct rpc_watch **watch)
+{
+    if (*socket != NULL)
+        zmq_close(*socket);
+    *socket = NULL;
+    rpc_watch_release(watch);
+}
+
+static void *open_socket(struct link *link, struct link_node *node, struct rpc_watch **watch_out)
+{
+    int on = 1, hwm = LINK_MESSAGES_MAX;
+    void *socket = zmq_socket(link->options.zmq, ZMQ_DEALER);
+    if (socket == NULL)
+        return NULL;
+    rpc_socket_prepare(socket);
+    zmq_setsockopt(socket, ZMQ_SNDHWM, &hwm, sizeof hwm);
+    /* Nothing waits for a connection that is not there: it would arrive late and in a burst. */
+    zmq_setsockopt(socket, ZMQ_IMMEDIATE, &on, sizeof on);
+    node->keys = rpc_keys_of_connection(link->options.keys, RPC_ROLE_STORAGE_NODE);
+    rpc_keys_connect(link->options.keys, socket, RPC_ROLE_STORAGE_NODE);
+    *watch_out = rpc_keys_watch(link->options.keys, socket, RPC_SERVICE_COUNT, node->connected);
+    if (zmq_connect(socket, node->connected) != 0) {
+        log_warn("link", "cannot connect to node %u at %s: %s", node->id, node->connected,
+                 zmq_strerror(errno));
+        close_socket(&socket, watch_out);
+    }
+    return socket;
+}
+
+/* A connection with other keys takes over once it stands; the old one writes what it still has. */
+static void settle(struct link_node *node)
+{
+    if (node->fresh == NULL || !rpc_watch_succeeded(node->fresh_watch))
+        return;
+    int linger = SETTLE_LINGER_MS;
+    if (node->socket != NULL)
+        zmq_setsockopt(node->socket, ZMQ_LINGER, &linger, sizeof linger);
+    close_socket(&node->socket, &node->watch);
+    node->socket = node->fresh;
+    node->watch = node->fresh_watch;
+    node->fresh = NULL;
+    node->fresh_watch = NULL;
+}
+
 /* A node that moved gets a new socket; what waited in the old one is lost. */
 static void *socket_of(struct link *link, struct link_node *node)
 {
@@ -99,23 +149,42 @@ static void *socket_of(struct link *link, struct link_node *node)
     pthread_mutex_unlock(&link->lock);
     if (strcmp(endpoint, node->connected) == 0)
         return node->socket;
-    if (node->socket != NULL)
-        zmq_close(node->socket);
+    close_socket(&node->socket, &node->watch);
+    close_socket(&node->fresh, &node->fresh_watch);
     strcpy(node->connected, endpoint);
-    node->socket = endpoint[0] == '\0' ? NULL : zmq_socket(link->options.zmq, ZMQ_DEALER);
-    if (node->socket == NULL)
-        return NULL;
-    int on = 1, hwm = LINK_MESSAGES_MAX;
-    rpc_socket_prepare(node->socket);
-    zmq_setsockopt(node->socket, ZMQ_SNDHWM, &hwm, sizeof hwm);
-    /* Nothing waits for a connection that is not there: it would arrive late and in a burst. */
-    zmq_setsockopt(node->socket, ZMQ_IMMEDIATE, &on, sizeof on);
-    if (zmq_connect(node->socket, endpoint) != 0) {
-        log_warn("link", "cannot connect to node %u at %s: %s", node->id, endpoint, zmq_strerror(errno));
-        zmq_close(node->socket);
-        node->socket = NULL;
-    }
+    if (endpoint[0] != '\0')
+        node->socket = open_socket(link, node, &node->watch);
     return node->socket;
+}
+
+static void renew(struct link *link, struct link_node *node)
+{
+    if (node->connected[0] == '\0' ||
+        node->keys == rpc_keys_of_connection(link->options.keys, RPC_ROLE_STORAGE_NODE))
+        return;
+    close_socket(&node->fresh, &node->fresh_watch);
+    node->fresh = open_socket(link, node, &node->fresh_watch);
+}
+
+/* When keys have changed: the doors and, where it concerns them, the connections. */
+static void follow_keys(struct link *link)
+{
+    uint64_t generation = rpc_keys_generation(link->options.keys);
+    bool changed = generation != link->keys_generation;
+    if (!changed && !link->unsettled)
+        return;
+    link->keys_generation = generation;
+    link->unsettled = false;
+    doors_refresh(&link->doors);
+    pthread_mutex_lock(&link->lock);
+    size_t count = link->node_count; /* they never become fewer */
+    pthread_mutex_unlock(&link->lock);
+    for (size_t i = 0; i < count; i++) {
+        if (changed)
+            renew(link, link->nodes[i]);
+        settle(link->nodes[i]);
+        link->unsettled |= link->nodes[i]->fresh != NULL;
+    }
 }
 
 /* ---- out */
@@ -237,7 +306,7 @@ bool link_send(struct link *link, uint32_t id, struct buf frames[LINK_FRAMES])
 /* ---- in */
 
 /* True if the message had as many frames as it should: the sender's routing id, then ours. */
-static bool receive_frames(struct link *link, zmq_msg_t *id, zmq_msg_t msgs[LINK_FRAMES])
+static bool receive_frames(void *socket, zmq_msg_t *id, zmq_msg_t msgs[LINK_FRAMES])
 {
     int count = 0;
     bool more = zmq_msg_more(id), good = true;
@@ -246,7 +315,7 @@ static bool receive_frames(struct link *link, zmq_msg_t *id, zmq_msg_t msgs[LINK
         zmq_msg_t *msg = count < LINK_FRAMES ? &msgs[count] : &extra;
         if (count >= LINK_FRAMES)
             zmq_msg_init(&extra);
-        good &= zmq_msg_recv(msg, link->socket, 0) >= 0;
+        good &= zmq_msg_recv(msg, socket, 0) >= 0;
         more = good && zmq_msg_more(msg);
         if (count >= LINK_FRAMES)
             zmq_msg_close(&extra);
@@ -255,18 +324,24 @@ static bool receive_frames(struct link *link, zmq_msg_t *id, zmq_msg_t msgs[LINK
     return good && count == LINK_FRAMES;
 }
 
-static bool receive_one(struct link *link)
+/* ZeroMQ lets in nobody else; but for its asking us that, keys would only hide what is said. */
+static bool is_sender_known(const struct link *link, zmq_msg_t *msg)
+{
+    return !rpc_keys_present(link->options.keys) || rpc_keys_sender(msg) == RPC_ROLE_STORAGE_NODE;
+}
+
+static bool receive_one(struct link *link, void *socket)
 {
     zmq_msg_t id, msgs[LINK_FRAMES];
     struct slice frames[LINK_FRAMES];
     zmq_msg_init(&id);
-    if (zmq_msg_recv(&id, link->socket, ZMQ_DONTWAIT) < 0) {
+    if (zmq_msg_recv(&id, socket, ZMQ_DONTWAIT) < 0) {
         zmq_msg_close(&id);
         return false;
     }
     for (int i = 0; i < LINK_FRAMES; i++)
         zmq_msg_init(&msgs[i]);
-    bool good = receive_frames(link, &id, msgs);
+    bool good = receive_frames(socket, &id, msgs) && is_sender_known(link, &msgs[0]);
     for (int i = 0; i < LINK_FRAMES; i++) {
         frames[i] = slice_of(zmq_msg_data(&msgs[i]), zmq_msg_size(&msgs[i]));
         add(&link->stats.received_bytes, frames[i].len);
@@ -289,35 +364,49 @@ static bool may_receive(const struct link *link)
 
 static void wait_for_work(struct link *link, bool reading)
 {
-    zmq_pollitem_t items[] = {
-        { .fd = link->wake_fd, .events = ZMQ_POLLIN },
-        { .socket = link->socket, .events = ZMQ_POLLIN },
-    };
+    zmq_pollitem_t items[1 + DOORS_MAX] = { { .fd = link->wake_fd, .events = ZMQ_POLLIN } };
+    int count = 1;
+    for (size_t i = 0; reading && i < link->doors.count; i++)
+        items[count++] = (zmq_pollitem_t){ .socket = link->doors.list[i].socket, .events = ZMQ_POLLIN };
     atomic_store(&link->sleeping, true);
     pthread_mutex_lock(&link->lock);
     bool empty = link->head == NULL;
     pthread_mutex_unlock(&link->lock);
     if (empty && !atomic_load(&link->stopping))
-        zmq_poll(items, reading ? 2 : 1, reading ? IDLE_MS : PAUSE_MS);
+        zmq_poll(items, count, reading ? IDLE_MS : PAUSE_MS);
     atomic_store(&link->sleeping, false);
     if (items[0].revents & ZMQ_POLLIN) {
-        uint64_t count;
-        ssize_t n = read(link->wake_fd, &count, sizeof count);
+        uint64_t value;
+        ssize_t n = read(link->wake_fd, &value, sizeof value);
         (void)n;
     }
+}
+
+/* *reading_out: whether the receiver keeps up. */
+static bool receive_batch(struct link *link, bool *reading_out)
+{
+    bool any = false;
+    *reading_out = true;
+    for (size_t at = 0; at < link->doors.count; at++) {
+        for (int i = 0; i < RECEIVE_BATCH; i++) {
+            *reading_out = may_receive(link);
+            if (!*reading_out)
+                return any;
+            if (!receive_one(link, link->doors.list[at].socket))
+                break;
+            any = true;
+        }
+    }
+    return any;
 }
 
 static void *run(void *arg)
 {
     struct link *link = arg;
     while (!atomic_load(&link->stopping)) {
-        bool worked = send_queued(link), reading = true;
-        for (int i = 0; i < RECEIVE_BATCH; i++) {
-            reading = may_receive(link);
-            if (!reading || !receive_one(link))
-                break;
-            worked = true;
-        }
+        bool reading, worked = send_queued(link);
+        worked |= receive_batch(link, &reading);
+        follow_keys(link);
         if (!worked)
             wait_for_work(link, reading);
     }
@@ -328,37 +417,28 @@ static void *run(void *arg)
 
 enum err link_bind(const struct link_options *options, struct link **out)
 {
-    enum err err = rpc_endpoint_check_bind(options->endpoint, false);
-    if (err != OK) {
-        log_error("link", "cannot bind %s: %s", options->endpoint,
-                  err == ERR_DENIED ? "without keys only a loopback address may be used" : "not an endpoint");
-        return err;
-    }
     struct link *link = NEW(struct link);
     link->options = *options;
     link->tail = &link->head;
+    link->keys_generation = rpc_keys_generation(options->keys);
     pthread_mutex_init(&link->lock, NULL);
     link->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    link->socket = zmq_socket(options->zmq, ZMQ_ROUTER);
     *out = link;
-    if (link->wake_fd < 0 || link->socket == NULL) {
-        log_error("link", "cannot make a socket: %s", strerror(errno));
+    if (link->wake_fd < 0) {
+        log_error("link", "cannot make an eventfd: %s", strerror(errno));
         return ERR_IO;
     }
-    rpc_socket_prepare(link->socket);
-    int hwm = LINK_MESSAGES_MAX;
-    zmq_setsockopt(link->socket, ZMQ_RCVHWM, &hwm, sizeof hwm);
-    if (zmq_bind(link->socket, options->endpoint) != 0) {
-        log_error("link", "cannot bind %s: %s", options->endpoint, zmq_strerror(errno));
-        return ERR_IO;
-    }
-    rpc_endpoint_bound(link->socket, link->endpoint);
-    return OK;
+    struct doors_options doors = { .zmq = options->zmq,
+                                   .keys = options->keys,
+                                   .service = options->service,
+                                   .endpoint = options->endpoint,
+                                   .receive_hwm = LINK_MESSAGES_MAX };
+    return doors_open(&doors, &link->doors);
 }
 
 const char *link_endpoint(const struct link *link)
 {
-    return link->endpoint;
+    return link->doors.endpoint;
 }
 
 enum err link_start(struct link *link)
@@ -380,11 +460,11 @@ void link_stop(struct link *link)
     if (link->started)
         pthread_join(link->thread, NULL);
     for (size_t i = 0; i < link->node_count; i++) {
-        if (link->nodes[i]->socket != NULL)
-            zmq_close(link->nodes[i]->socket);
+        struct link_node *node = link->nodes[i];
+        close_socket(&node->socket, &node->watch);
+        close_socket(&node->fresh, &node->fresh_watch);
     }
-    if (link->socket != NULL)
-        zmq_close(link->socket);
+    doors_close(&link->doors);
 }
 
 void link_free(struct link **out)

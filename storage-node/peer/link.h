@@ -13,6 +13,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/rpc/keys.h"
 
 enum {
     LINK_FRAMES = 3,
@@ -24,6 +25,8 @@ struct link;
 
 struct link_options {
     void *zmq;
+    struct rpc_keys *keys; /* NULL: none */
+    enum rpc_service service;
     const char *endpoint; /* to bind */
     const char *name;     /* of the thread */
     size_t queue_bytes_max;

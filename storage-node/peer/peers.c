@@ -124,10 +124,13 @@ static void on_beats(void *arg, const struct slice frames[LINK_FRAMES])
 
 /* ---- life */
 
-enum err peers_bind(void *zmq, const char *endpoint, const char *beat_endpoint, struct peers **out)
+enum err peers_bind(void *zmq, struct rpc_keys *keys, const char *endpoint, const char *beat_endpoint,
+                    struct peers **out)
 {
     struct peers *peers = NEW(struct peers);
     struct link_options data = { .zmq = zmq,
+                                 .keys = keys,
+                                 .service = RPC_SERVICE_PEER,
                                  .endpoint = endpoint,
                                  .name = "peers",
                                  .queue_bytes_max = PEER_QUEUE_BYTES_MAX,
@@ -135,6 +138,8 @@ enum err peers_bind(void *zmq, const char *endpoint, const char *beat_endpoint, 
                                  .may_receive = may_receive,
                                  .arg = peers };
     struct link_options beat = { .zmq = zmq,
+                                 .keys = keys,
+                                 .service = RPC_SERVICE_BEAT,
                                  .endpoint = beat_endpoint,
                                  .name = "beats",
                                  .queue_bytes_max = PEER_BEAT_BYTES_MAX,

@@ -9,6 +9,7 @@
 #ifndef STORAGE_NODE_PEER_PEERS_H
 #define STORAGE_NODE_PEER_PEERS_H
 
+#include "lib/rpc/keys.h"
 #include "proto/cluster.pb-c.h"
 #include "storage-node/partition/worker.h"
 
@@ -21,9 +22,10 @@ enum {
 
 struct peers;
 
-/* Binds both sockets; logged if it cannot. The endpoints are borrowed during the call. */
-MUST_CHECK enum err peers_bind(void *zmq, const char *endpoint, const char *beat_endpoint,
-                               struct peers **out);
+/* Binds both sockets, for the storage nodes of the allow-list if there are keys (NULL: none); logged if it
+ * cannot. The endpoints are borrowed during the call. */
+MUST_CHECK enum err peers_bind(void *zmq, struct rpc_keys *keys, const char *endpoint,
+                               const char *beat_endpoint, struct peers **out);
 const char *peers_endpoint(const struct peers *peers);
 const char *peers_beat_endpoint(const struct peers *peers);
 

@@ -176,7 +176,7 @@ static void first_fiber(void *arg)
         fiber_sleep_ms(PAUSE_MS);
         fake_director_node_endpoint(b->director, endpoint, sizeof endpoint);
     }
-    b->peer = rpc_client_peer(b->client, endpoint);
+    b->peer = rpc_client_peer(b->client, endpoint, RPC_ROLE_STORAGE_NODE);
     make_accounts(b);
     loop_stop(b->loop);
 }
@@ -294,7 +294,7 @@ int main(int argc, char **argv)
         buf_add_byte(&b.summary, (uint8_t)rand_u64());
     if (loop_new(&b.loop) != OK)
         return 1;
-    b.client = rpc_client_new(b.loop, zmq, NULL, NULL);
+    b.client = rpc_client_new(b.loop, zmq, NULL, NULL, NULL);
     if (fiber_spawn(b.loop, "first", first_fiber, &b) != OK)
         return 1;
     loop_run(b.loop);

@@ -174,8 +174,8 @@ static int setup(void **state)
     t.zmq = zmq_ctx_new();
     start_server("tcp://127.0.0.1:0");
     assert_int_equal(loop_new(&t.loop), OK);
-    t.client = rpc_client_new(t.loop, t.zmq, on_notice, NULL);
-    t.peer = rpc_client_peer(t.client, rpc_server_endpoint(t.server));
+    t.client = rpc_client_new(t.loop, t.zmq, NULL, on_notice, NULL);
+    t.peer = rpc_client_peer(t.client, rpc_server_endpoint(t.server), RPC_ROLE_STORAGE_NODE);
     assert_non_null(t.peer);
     return 0;
 }
@@ -346,13 +346,13 @@ static void calls_end_at_their_deadline(void **state)
 
 static void dead_peer_fiber(void)
 {
-    struct rpc_peer *nobody = rpc_client_peer(t.client, "tcp://127.0.0.1:1");
+    struct rpc_peer *nobody = rpc_client_peer(t.client, "tcp://127.0.0.1:1", RPC_ROLE_STORAGE_NODE);
     struct rpc_call call = make_call(ECHO, 100, setting());
     assert_non_null(nobody);
     assert_int_equal(rpc_call(nobody, &call), ERR_TIMEOUT);
     rpc_call_fini(&call);
-    assert_null(rpc_client_peer(t.client, "what is this"));
-    assert_ptr_equal(rpc_client_peer(t.client, "tcp://127.0.0.1:1"), nobody);
+    assert_null(rpc_client_peer(t.client, "what is this", RPC_ROLE_STORAGE_NODE));
+    assert_ptr_equal(rpc_client_peer(t.client, "tcp://127.0.0.1:1", RPC_ROLE_STORAGE_NODE), nobody);
     assert_string_equal(rpc_peer_endpoint(nobody), "tcp://127.0.0.1:1");
 }
 
@@ -422,7 +422,7 @@ static void beyond_the_bound_it_is_busy(void **state)
 static void queue_fiber(void)
 {
     /* A peer that takes nothing: its queue fills, then calls are refused without having been sent. */
-    struct rpc_peer *nobody = rpc_client_peer(t.client, "tcp://127.0.0.1:1");
+    struct rpc_peer *nobody = rpc_client_peer(t.client, "tcp://127.0.0.1:1", RPC_ROLE_STORAGE_NODE);
     struct rpc_call *calls = NEW_ARRAY(struct rpc_call, RPC_HWM + 10);
     size_t sent = 0;
     for (; sent < RPC_HWM + 10; sent++) {
@@ -562,7 +562,7 @@ static void nonsense_fiber(void)
     char endpoint[RPC_ENDPOINT_MAX];
     size_t size = sizeof endpoint;
     zmq_getsockopt(router, ZMQ_LAST_ENDPOINT, endpoint, &size);
-    struct rpc_peer *peer = rpc_client_peer(t.client, endpoint);
+    struct rpc_peer *peer = rpc_client_peer(t.client, endpoint, RPC_ROLE_STORAGE_NODE);
     struct rpc_call call = make_call(ECHO, 5000, setting());
     assert_int_equal(rpc_submit(peer, &call), OK);
     uint8_t id[256], bytes[4096];

@@ -160,7 +160,7 @@ static void caller_fiber(void *arg)
         fiber_sleep_ms(STEP_MS);
         fake_director_node_endpoint(f->director, endpoint, sizeof endpoint);
     }
-    f->peer = rpc_client_peer(f->client, endpoint);
+    f->peer = rpc_client_peer(f->client, endpoint, RPC_ROLE_STORAGE_NODE);
     f->body(f);
     loop_stop(f->loop);
 }
@@ -170,7 +170,7 @@ static void with_caller(struct fixture *f, void (*body)(struct fixture *f))
 {
     f->body = body;
     assert_int_equal(loop_new(&f->loop), OK);
-    f->client = rpc_client_new(f->loop, f->zmq, on_notice, f);
+    f->client = rpc_client_new(f->loop, f->zmq, NULL, on_notice, f);
     assert_int_equal(fiber_spawn(f->loop, "caller", caller_fiber, f), OK);
     loop_run(f->loop);
     rpc_client_free(&f->client);
