@@ -38,6 +38,7 @@ const char *rpc_peer_endpoint(const struct rpc_peer *peer);
 enum {
     RPC_PEERS_MAX = 1024,
     RPC_CALLS_MAX = 20000,
+    RPC_DETAIL_MAX = 512, /* bytes of a detail with its end; longer ones are cut */
     RPC_RETIRE_MS =
         60 * 1000, /* longer than a watch goes without renewal (WATCH_RENEW_MS): no notice is missed */
 };

@@ -13,7 +13,7 @@ static enum err ask_one(struct store *store, const char *director, uint32_t meth
                         const ProtobufCMessage *request, const ProtobufCMessageDescriptor *descriptor,
                         ProtobufCMessage **response_out, bool *answered_out, struct buf *detail)
 {
-    struct rpc_peer *peer = rpc_client_peer(store->rpc, director);
+    struct rpc_peer *peer = rpc_client_peer(store->rpc, director, RPC_ROLE_DIRECTOR);
     struct rpc_call call = { .method = method, .deadline_ms = DIRECTOR_TRY_MS, .request = request };
     if (peer == NULL)
         return ERR_UNAVAILABLE;
