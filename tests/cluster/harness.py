@@ -185,6 +185,8 @@ class Cluster:
     """One of each program, or several storage nodes, each with a copy of everything. `storage`, `frontend` and `director`
     override or add configuration keys."""
 
+    host = "127.0.0.1"  # of its front-end's services
+
     def __init__(self, build, partitions=8, storage=None, frontend=None, director=None, storage_folder=None, storages=1):
         self.folder = tempfile.mkdtemp(prefix="tern-cluster-")
         os.chmod(self.folder, 0o700)

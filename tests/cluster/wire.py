@@ -21,7 +21,7 @@ class Connection:
 
     def __init__(self, cluster, service, timeout=TIMEOUT):
         self.cluster = cluster
-        self.socket = socket.create_connection(("127.0.0.1", cluster.ports[service]), timeout)
+        self.socket = socket.create_connection((cluster.host, cluster.ports[service]), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
         if service in ("submissions", "imaps", "pop3s"):

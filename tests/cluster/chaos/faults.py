@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong, a row each: how it is done and undone. A fault is done to a running cluster, lasts, is undone, and then nobody
+helps: programs that have ended are started again, as an init system would, and nothing more."""
+import os
+import signal
+import subprocess
+import time
+
+STOP_SECONDS = 5.0
+CLOCK_OFF = "10 minutes"
+FULL_LEAVES = 1 << 20  # octets left on a full disk
+LIBFAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+
+
+class Context:
+    """What a fault acts on: the programs, chance, and how to wait."""
+
+    def __init__(self, programs, random, say):
+        self.programs, self.random, self.say = programs, random, say
+
+    def any_of(self, role):
+        return self.random.choice(self.programs.role(role))
+
+    def primary(self):
+        return self.any_of("storage")
+
+
+def kill(role, again_after):
+    def fault(c):
+        victim = c.any_of(role)
+        c.say(victim.name)
+        victim.end(signal.SIGKILL)
+        yield again_after
+        victim.start()
+    return fault
+
+
+def stop(role):
+    def fault(c):
+        victim = c.any_of(role)
+        c.say(victim.name)
+        victim.send(signal.SIGSTOP)
+        try:
+            yield STOP_SECONDS
+        finally:
+            victim.send(signal.SIGCONT)
+    return fault
+
+
+def terminate(role):
+    def fault(c):
+        """In order, one after the other: a rolling restart."""
+        for victim in c.programs.role(role):
+            c.say(victim.name)
+            if victim.end(signal.SIGTERM):
+                c.programs.bad("%s did not end within 30 s of SIGTERM" % victim.name)
+            victim.start()
+            c.programs.wait_ready([victim])
+            yield 3.0
+    return fault
+
+
+def two_storages(c):
+    return c.random.sample(c.programs.role("storage"), 2)
+
+
+def cut_link(c):
+    a, b = two_storages(c)
+    c.say("%s - %s" % (a.name, b.name))
+    a.host.stop_sending(b.host)
+    b.host.stop_sending(a.host)
+    yield 12.0
+    a.host.resume_sending(b.host)
+    b.host.resume_sending(a.host)
+
+
+def cut_one_way(c):
+    a, b = two_storages(c)
+    c.say("%s -> %s" % (a.name, b.name))
+    a.host.stop_sending(b.host)
+    yield 12.0
+    a.host.resume_sending(b.host)
+
+
+def isolate(role):
+    def fault(c):
+        victim = c.any_of(role)
+        c.say(victim.name)
+        victim.host.unplug()
+        yield 12.0
+        victim.host.plug()
+    return fault
+
+
+def slow_link(c):
+    """Every link of a storage node to the others and to the front-ends: 40 ms and 3 % loss each way."""
+    victim = c.any_of("storage")
+    others = [p.host for p in c.programs.role("storage") + c.programs.role("frontend") if p is not victim]
+    c.say(victim.name)
+    relay = c.programs.lan.slow([(victim.host, other) for other in others], 0.04, 0.03)
+    yield 15.0
+    c.programs.lan.heal_slow(relay)
+
+
+def full_disk(c):
+    victim = c.any_of("storage")
+    c.say(victim.name)
+    disk = c.programs.disks[victim.name]
+    disk.fill(FULL_LEAVES)
+    yield 12.0
+    disk.empty()
+
+
+def fsync_error(c):
+    """The disk refuses to make things durable; the node must end by itself, at once, having acknowledged nothing of it."""
+    victim = c.any_of("storage")
+    c.say(victim.name)
+    tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=fsync,fdatasync", "-e",
+                               "inject=fsync,fdatasync:error=EIO", "-p", str(victim.pid)], stdin=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 20
+        while victim.is_running() and time.monotonic() < end:
+            yield 0.1
+    finally:
+        tracer.kill()
+        tracer.wait()
+    if victim.is_running():
+        c.programs.bad("%s went on with fsync failing" % victim.name)
+        victim.end()
+    yield 2.0
+    victim.start()
+
+
+def wrong_clock(c):
+    """A node starts with its clock wrong, serves so for a while, and starts again with it right."""
+    victim, sign = c.any_of("storage"), c.random.choice("+-")
+    c.say("%s %s%s" % (victim.name, sign, CLOCK_OFF))
+    victim.end(signal.SIGTERM)
+    victim.start(environment={"LD_PRELOAD": LIBFAKETIME, "FAKETIME": "%s600" % sign, "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
+    yield 15.0
+    victim.end(signal.SIGTERM)
+    victim.start()
+
+
+def all_storages(c):
+    everyone = c.programs.role("storage")
+    for victim in everyone:
+        victim.send(signal.SIGKILL)
+    for victim in everyone:
+        victim.end()
+    yield 1.0
+    for victim in everyone:
+        victim.start()
+
+
+def all_of(role):
+    def fault(c):
+        for victim in c.programs.role(role):
+            victim.end(signal.SIGKILL)
+        yield 10.0
+        for victim in c.programs.role(role):
+            victim.start()
+    return fault
+
+
+class Kind:
+    """A row of the table. `since`: from when a missing service counts, "begin" or "end" (where it cannot be had before)."""
+
+    def __init__(self, name, text, act, since="begin"):
+        self.name, self.text, self.act, self.since = name, text, act, since
+
+
+KINDS = [
+    Kind("kill-storage", "kill -9 of a storage node", kill("storage", 4.0)),
+    Kind("kill-frontend", "kill -9 of a front-end", kill("frontend", 4.0)),
+    Kind("kill-director", "kill -9 of a director", kill("director", 4.0)),
+    Kind("kill-etcd", "kill -9 of an etcd", kill("etcd", 4.0)),
+    Kind("stop-storage", "a storage node hangs for 5 s", stop("storage")),
+    Kind("stop-frontend", "a front-end hangs for 5 s", stop("frontend")),
+    Kind("stop-director", "a director hangs for 5 s", stop("director")),
+    Kind("cut-link", "the link between two storage nodes is cut for 12 s", cut_link),
+    Kind("cut-one-way", "the same, in one direction", cut_one_way),
+    Kind("isolate-storage", "a storage node is alone for 12 s", isolate("storage")),
+    Kind("isolate-frontend", "a front-end is alone for 12 s", isolate("frontend")),
+    Kind("isolate-director", "a director is alone for 12 s", isolate("director")),
+    Kind("slow-link", "a storage node's links are slow (40 ms) and lossy (3 %)", slow_link),
+    Kind("full-disk", "a storage node's disk is full for 12 s", full_disk),
+    Kind("fsync-error", "fsync fails at a storage node", fsync_error),
+    Kind("wrong-clock", "a storage node's clock is 10 minutes off", wrong_clock),
+    Kind("all-storages", "kill -9 of all storage nodes at once", all_storages, since="end"),
+    Kind("all-directors", "all directors are lost for 10 s", all_of("director")),
+    Kind("all-etcds", "all etcds are lost for 10 s", all_of("etcd")),
+    Kind("rolling-storage", "rolling restart of the storage nodes", terminate("storage")),
+    Kind("rolling-frontend", "rolling restart of the front-ends", terminate("frontend")),
+]
