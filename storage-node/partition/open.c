@@ -26,6 +26,8 @@ static enum err load_record(struct partition *p, bool *found_out)
         return OK;
     if (err == OK)
         err = record_decode(value.bytes, &p->record);
+    if (err == ERR_CORRUPT)
+        p->record = (struct partition_record){ 0 };
     kv_value_release(&value);
     return err;
 }
@@ -39,6 +41,8 @@ static enum err load_applied(struct partition *p)
         return OK;
     if (err == OK)
         err = applied_decode(value.bytes, &p->applied);
+    if (err == ERR_CORRUPT)
+        p->applied = (struct partition_applied){ 0 };
     kv_value_release(&value);
     return err;
 }
@@ -159,6 +163,18 @@ enum err partition_load(struct partition *p, uint64_t nonce, struct partition_no
 out:
     free(runs.list);
     return err;
+}
+
+enum err partition_load_damaged(struct partition *p, uint64_t nonce, struct partition_now now)
+{
+    struct replica_event event = { .type = REPLICA_EV_START, .now = now.boot_ns };
+    event.start.record = true;
+    event.start.damaged = true;
+    event.start.dep = p->record.dep;
+    event.start.nonce = nonce;
+    TRY(partition_step(p, &event, now));
+    partition_publish(p);
+    return OK;
 }
 
 enum err partition_entry(struct partition *p, uint64_t index, uint64_t *epoch_out, struct buf *entry_out,

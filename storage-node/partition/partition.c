@@ -32,6 +32,53 @@ enum err partition_step(struct partition *p, const struct replica_event *event, 
     return OK;
 }
 
+/* ---- work of other threads */
+
+void partition_give_work(struct partition *p, struct partition_work *work)
+{
+    work->partition = p;
+    p->works_out++;
+    if (p->host->work != NULL) {
+        p->host->work(p->host->arg, work);
+    } else {
+        work->run(work);
+        partition_worked(p, work);
+    }
+}
+
+void partition_worked(struct partition *p, struct partition_work *work)
+{
+    p->works_out--;
+    work->next = NULL;
+    *p->worked_tail = work;
+    p->worked_tail = &work->next;
+}
+
+static enum err take_work(struct partition *p, struct partition_now now)
+{
+    struct partition_work *work = p->worked_first;
+    p->worked_first = NULL;
+    p->worked_tail = &p->worked_first;
+    while (work != NULL) {
+        struct partition_work *next = work->next;
+        TRY(work->done(work, &now));
+        work = next;
+    }
+    return OK;
+}
+
+/* What came back too late frees itself: all of it was ended. */
+static void end_work(struct partition *p)
+{
+    const struct partition_now never = { 0 };
+    while (p->worked_first != NULL) {
+        struct partition_work *work = p->worked_first;
+        p->worked_first = work->next;
+        enum err err = work->done(work, &never);
+        (void)err;
+    }
+}
+
 /* ---- life */
 
 static struct partition *make(const struct partition_options *options, struct partition_now now)
@@ -48,7 +95,9 @@ static struct partition *make(const struct partition_options *options, struct pa
     p->keep_bytes = options->log_keep_bytes != 0 ? options->log_keep_bytes : LOG_KEEP_BYTES;
     p->copy_chunk_bytes = options->copy_chunk_bytes != 0 ? options->copy_chunk_bytes : COPY_CHUNK_BYTES;
     p->gathered_tail = &p->gathered_first;
+    p->worked_tail = &p->worked_first;
     p->proposal = NEW_ARRAY(struct replica_entry, PROPOSE_COUNT_MAX);
+    p->min_members = options->min_members;
     p->next_tick = REPLICA_NEVER;
     p->next_sweep_ns = now.boot_ns + SWEEP_INTERVAL_MS * ns_per_ms * (p->id % SWEEP_SLOTS + 1) / SWEEP_SLOTS;
     struct replica_cfg cfg = { .self = options->self, .min_members = options->min_members };
@@ -64,7 +113,7 @@ enum err partition_open(const struct partition_options *options, struct partitio
     enum err err = partition_load(p, options->nonce, now);
     if (err == ERR_CORRUPT) {
         partition_stop(p, "its rows cannot be read");
-        err = OK;
+        err = partition_load_damaged(p, options->nonce, now);
     }
     if (err != OK)
         partition_close(&p);
@@ -91,9 +140,9 @@ void partition_close(struct partition **out)
     if (p == NULL)
         return;
     faults_clear_all(p->fault_list, p->id);
-    answer_gathered(p, ERR_UNAVAILABLE);
-    partition_fail(p, 0, ERR_IN_DOUBT);
+    partition_fail_all(p);
     partition_snap_end_all(p);
+    end_work(p);
     log_ring_fini(&p->ring);
     watch_table_fini(&p->watches);
     lock_table_fini(&p->locks);
@@ -106,16 +155,8 @@ void partition_close(struct partition **out)
     *out = NULL;
 }
 
-void partition_stop(struct partition *p, const char *why)
+void partition_fail_all(struct partition *p)
 {
-    p->stopped = true;
-    partition_snap_end_all(p);
-    p->apply_wanted = p->apply_to = p->applied.index;
-    atomic_store(&p->pub->read_until, 0);
-    atomic_store(&p->pub->stopped, true);
-    faults_set(p->fault_list, p->id, FAULT_STOPPED, why);
-    log_fault("partition", "stopped serving: %s partition=%u applied=%llu", why, p->id,
-              (unsigned long long)p->applied.index);
     answer_gathered(p, ERR_UNAVAILABLE);
     partition_fail(p, 0, ERR_IN_DOUBT);
 }
@@ -207,8 +248,6 @@ static void settle_report(struct partition *p)
 enum err partition_conf(struct partition *p, struct partition_now now, const struct replica_conf *conf,
                         uint64_t ask_id)
 {
-    if (p->stopped)
-        return OK;
     struct replica_event event = { .type = REPLICA_EV_CONF, .now = now.boot_ns };
     event.conf.conf = conf;
     event.conf.ask_id = ask_id;
@@ -282,6 +321,7 @@ enum err partition_handover(struct partition *p, struct partition_now now, struc
 
 void partition_set_min_members(struct partition *p, uint8_t min_members)
 {
+    p->min_members = min_members;
     replica_set_min_members(p->replica, min_members);
 }
 
@@ -293,12 +333,12 @@ bool partition_heir(const struct partition *p, struct replica_node *out)
 enum err partition_drop(struct partition *p, struct partition_now now)
 {
     struct replica_event event = { .type = REPLICA_EV_DROP, .now = now.boot_ns };
-    return p->stopped || p->dropped ? OK : partition_step(p, &event, now);
+    return p->dropped ? OK : partition_step(p, &event, now);
 }
 
 bool partition_is_gone(const struct partition *p)
 {
-    return p->dropped && p->jobs_out == 0;
+    return p->dropped && p->jobs_out == 0 && p->works_out == 0;
 }
 
 void partition_written(struct partition *p, struct log_job *job)
@@ -341,20 +381,22 @@ static enum err take_installed_time(struct partition *p)
 
 enum err partition_flush(struct partition *p, struct partition_now now)
 {
-    if (p->stopped)
-        return OK;
-    if (p->installed && p->jobs_out == 0)
+    if (p->installed && p->jobs_out == 0 && !p->stopped)
         TRY(take_installed_time(p));
     /* Proposals first: the log writer starts on them while this thread applies. */
     if (p->gathered_first != NULL)
         TRY(partition_propose(p, now));
     if (p->written_token != 0) {
+        if (p->wipe_token != 0 && p->written_token >= p->wipe_token) {
+            p->wipe_token = 0;
+            partition_healed(p);
+        }
         struct replica_event event = { .type = REPLICA_EV_DURABLE, .now = now.boot_ns };
         event.durable.token = p->written_token;
         p->written_token = 0;
         TRY(partition_step(p, &event, now));
     }
-    return OK;
+    return p->worked_first != NULL ? take_work(p, now) : OK;
 }
 
 static enum err sweep(struct partition *p, struct partition_now now)
@@ -379,22 +421,34 @@ static enum err sweep(struct partition *p, struct partition_now now)
 
 enum err partition_tick(struct partition *p, struct partition_now now)
 {
-    if (p->stopped)
-        return OK;
     if (now.boot_ns >= p->next_tick) {
         struct replica_event event = { .type = REPLICA_EV_TICK, .now = now.boot_ns };
         TRY(partition_step(p, &event, now));
     }
+    if (atomic_load_explicit(&p->pub->damaged, memory_order_relaxed) &&
+        atomic_exchange(&p->pub->damaged, false))
+        partition_damaged(p, "a row could not be read for a client");
+    TRY(partition_heal(p, now));
+    if (p->stopped)
+        return OK;
     if (now.boot_ns >= p->next_sweep_ns)
         TRY(sweep(p, now));
     return OK;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 uint64_t partition_next_tick(const struct partition *p)
 {
-    if (p->stopped)
-        return REPLICA_NEVER;
-    return p->next_tick < p->next_sweep_ns ? p->next_tick : p->next_sweep_ns;
+    uint64_t next = p->next_tick;
+    if (p->worked_first != NULL) /* by a host without threads, after the last flush */
+        return 0;
+    if (p->damage != DAMAGE_NONE)
+        next = earlier(next, p->heal_at_ns);
+    return p->stopped ? next : earlier(next, p->next_sweep_ns);
 }
 
 /* ---- figures */

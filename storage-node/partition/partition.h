@@ -24,7 +24,7 @@
  *
  * Errors returned here are those after which the process must end: ERR_IO, ERR_NO_SPACE, ERR_INTERNAL (the
  * replica core found a broken rule). A state machine that finds a damaged row (ERR_CORRUPT) stops this
- * partition only: it serves nothing and says so (P9). */
+ * partition only: it serves nothing, says so (P9), and leaves if there are other members (R28). */
 #ifndef STORAGE_NODE_PARTITION_PARTITION_H
 #define STORAGE_NODE_PARTITION_PARTITION_H
 
@@ -34,6 +34,7 @@
 #include "storage-node/kv/kv.h"
 #include "storage-node/partition/log_job.h"
 #include "storage-node/partition/request.h"
+#include "storage-node/partition/work.h"
 #include "storage-node/replica/replica.h"
 
 enum {
@@ -74,6 +75,7 @@ struct partition_public {
     _Atomic bool active;      /* primary that may commit */
     _Atomic uint64_t wiped;   /* how often the copy was deleted: a read that spans one saw nothing (R14) */
     _Atomic bool stopped;     /* a damaged row was found: nothing is served */
+    _Atomic bool damaged;     /* set by a reader that found a damaged row; the worker takes it */
 };
 
 /* The seam to the director: performs a REPLICA_ACT_ASK; whatever comes back is handed to partition_conf with
@@ -117,11 +119,14 @@ struct partition_host {
                    struct slice packed);
     void (*ask)(void *arg, const struct partition_ask *ask);
     const struct peer_transport *peers;
+    /* Run it on another thread; comes back through partition_worked. NULL: it is run at once. */
+    void (*work)(void *arg, struct partition_work *work);
 };
 
 /* Figures of all partitions of one worker; read by others with relaxed atomics. */
 struct partition_stats {
     _Atomic uint64_t proposed, applied, rejected, expired, notices;
+    _Atomic uint64_t damaged; /* copies of which a row could not be read */
 };
 
 struct partition_options {
@@ -178,6 +183,8 @@ MUST_CHECK enum err partition_drop(struct partition *p, struct partition_now now
 bool partition_is_gone(const struct partition *p);
 /* A submitted job is on disk. Frees it. */
 void partition_written(struct partition *p, struct log_job *job);
+/* Work has been run. */
+void partition_worked(struct partition *p, struct partition_work *work);
 /* Step the core with what came in since the last call. Cheap if nothing did. */
 MUST_CHECK enum err partition_flush(struct partition *p, struct partition_now now);
 /* EV_TICK if it is time, sweeps, expiry of watches and locks. */
@@ -204,6 +211,9 @@ MUST_CHECK enum err partition_apply(struct apply_round *round, struct partition 
  * ERR_NOT_FOUND if it was cut. */
 MUST_CHECK enum err partition_entry(struct partition *p, uint64_t index, uint64_t *epoch_out,
                                     struct buf *entry_out, struct buf *body_out);
+
+/* It said ERR_CORRUPT: this copy cannot send what it has. */
+void partition_entry_damaged(struct partition *p);
 
 /* An entry as it comes from a peer; the bytes are copied. The size counts as struct replica_entry wants it.
  */

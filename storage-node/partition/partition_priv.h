@@ -10,6 +10,12 @@
 #include "storage-node/partition/partition.h"
 #include "storage-node/partition/watch_priv.h"
 
+enum damage {
+    DAMAGE_NONE,
+    DAMAGE_SOME,  /* a row cannot be read, but all goes on without it */
+    DAMAGE_STOPS, /* nothing goes on: p->stopped */
+};
+
 struct partition {
     uint32_t id;
     struct kv *kv;
@@ -33,6 +39,11 @@ struct partition {
     uint64_t entry_time;              /* newest entry's, applied or not: the next one's is not below it */
     uint64_t applied_time;            /* newest applied entry's: what callers are told */
     bool stopped;                     /* a damaged row (P9) */
+    enum damage damage;
+    uint64_t heal_at_ns;    /* with damage: when to look what can be done */
+    uint64_t next_leave_ns; /* not again before */
+    uint64_t wipe_token;    /* of the job that deletes the copy, which ends the damage; 0: none */
+    uint8_t min_members;
 
     struct log_ring ring;
     struct partition_request *gathered_first, **gathered_tail;
@@ -40,9 +51,11 @@ struct partition {
     struct replica_entry *proposal; /* PROPOSE_COUNT_MAX */
     enum err proposal_refused;      /* by the step under way */
 
-    uint64_t written_token; /* newest token given back and not stepped yet */
-    uint32_t jobs_out;      /* submitted and not back */
-    bool dropped;           /* the job that deletes this copy was submitted */
+    uint64_t written_token;                             /* newest token given back and not stepped yet */
+    uint32_t jobs_out;                                  /* submitted and not back */
+    uint32_t works_out;                                 /* likewise, of work */
+    struct partition_work *worked_first, **worked_tail; /* back, not looked at */
+    bool dropped;                                       /* the job that deletes this copy was submitted */
 
     struct snap_source *sources;      /* copies being sent, one a learner (snapshot.c) */
     struct partition_applied install; /* of the copy being received */
@@ -83,14 +96,20 @@ MUST_CHECK enum err partition_propose_internal(struct partition *p, uint32_t met
 
 /* open.c: reads the rows and steps EV_START. ERR_CORRUPT, ERR_IO. */
 MUST_CHECK enum err partition_load(struct partition *p, uint64_t nonce, struct partition_now now);
+/* After ERR_CORRUPT: a replica that only leaves (R28). */
+MUST_CHECK enum err partition_load_damaged(struct partition *p, uint64_t nonce, struct partition_now now);
 
-/* snapshot.c: copies of the state (R24). */
-/* Send chunk a->snap_send.seq, making the next one if it is new. */
-MUST_CHECK enum err partition_snap_send(struct partition *p, const struct replica_action *a);
+/* snapshot_source.c, snapshot.c: copies of the state (R24). */
+/* Send chunk a->snap_send.seq, as soon as it was read. */
+void partition_snap_send(struct partition *p, const struct replica_action *a);
 void partition_snap_end(struct partition *p, struct replica_node to);
 void partition_snap_end_all(struct partition *p);
 /* Bytes of the copy under way to a learner that it has taken; 0: none is under way. */
 uint64_t partition_snap_sent(const struct partition *p, struct replica_node to);
+/* Where the rows of KV_STATE or KV_BODY begin and end that belong to the state at `index`. Bodies above it
+ * belong to entries that are not applied. */
+void partition_family_range(uint32_t partition, enum kv_family family, uint64_t index, struct buf *lower,
+                            struct buf *upper);
 /* Are a chunk's rows such as this partition may have? */
 bool partition_snap_check(struct partition *p, const struct replica_msg *msg);
 void partition_snap_write(struct partition *p, const struct replica_action *a);
@@ -102,8 +121,20 @@ void partition_submit(struct partition *p, struct log_job *job);
 
 /* Answer proposals above `after`: now, or as soon as the log writer lets go of their bytes. */
 void partition_fail(struct partition *p, uint64_t after, enum err err);
-/* Stop serving: a damaged row was found. Everything waiting is answered. */
+/* Everything waiting is answered: nothing will be proposed or applied. */
+void partition_fail_all(struct partition *p);
+
+/* damage.c */
+/* A row that nothing can go on without cannot be read: stop serving, leave. */
 void partition_stop(struct partition *p, const char *why);
+/* A row cannot be read; leave when others can do without this copy. */
+void partition_damaged(struct partition *p, const char *why);
+/* Do what can be done against the damage now. */
+MUST_CHECK enum err partition_heal(struct partition *p, struct partition_now now);
+/* The damaged copy was deleted. */
+void partition_healed(struct partition *p);
+
+void partition_give_work(struct partition *p, struct partition_work *work);
 /* Answer an entry's request, if one waits; its borrowed body goes with it. */
 void partition_answer_entry(struct partition *p, struct log_entry *e, enum err status, struct buf *response);
 /* Publish role, epoch and primary for the other threads. */

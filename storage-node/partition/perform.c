@@ -132,6 +132,7 @@ static void do_wipe(struct partition *p, const struct replica_action *a)
 {
     struct log_job *job = log_job_new(p, a->wipe.token);
     partition_delete_all(p, job);
+    p->wipe_token = a->wipe.token;
     p->record = (struct partition_record){ .dep = a->wipe.dep };
     p->recorded = false;
     if (a->wipe.keep_record) {
@@ -189,7 +190,7 @@ static void do_report(struct partition *p, enum replica_reason reason)
 {
     struct replica_info info;
     log_error("partition", "%s partition=%u", replica_reason_text(reason), p->id);
-    if (reason == REPLICA_DROPPED) /* asked for */
+    if (reason == REPLICA_DROPPED || reason == REPLICA_LEAVING) /* asked for */
         return;
     replica_info(p->replica, &info);
     p->reported_epoch = info.epoch > 0 ? info.epoch : 1;
@@ -225,7 +226,8 @@ static enum err perform_one(struct partition *p, const struct replica_action *a,
         peers->send(peers->arg, p, &a->send);
         break;
     case REPLICA_ACT_SNAP_SEND:
-        return partition_snap_send(p, a);
+        partition_snap_send(p, a);
+        break;
     case REPLICA_ACT_SNAP_END:
         partition_snap_end(p, a->snap_end.to);
         break;

@@ -55,6 +55,8 @@ void reader_serve(struct kv *kv, struct partition_public *pub, struct partition_
         answer.status =
             machine_read(kv, view, request->partition, request->method, request->request, &response, &body);
     kv_view_free(&view);
+    if (answer.status == ERR_CORRUPT)
+        atomic_store(&pub->damaged, true);
     if (err_class(answer.status) == ERR_CLASS_SYSTEM)
         log_fault("reader", "read failed: %s partition=%u method=%s", err_text(answer.status),
                   request->partition, method_name(request->method));

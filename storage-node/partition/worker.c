@@ -42,6 +42,19 @@ static void host_ask(void *arg, const struct partition_ask *ask)
     w->pool->options.ask(w->pool->options.ask_arg, ask);
 }
 
+static void host_work(void *arg, struct partition_work *work)
+{
+    struct worker *w = arg;
+    w->works_out++;
+    if (w->pool->seam.work != NULL) {
+        w->pool->seam.work(w->pool->seam.arg, work);
+    } else {
+        work->run(work);
+        w->works_out--;
+        partition_worked(work->partition, work);
+    }
+}
+
 /* ---- beats */
 
 static void list_add(struct beat_list *list, const struct beat_part *part)
@@ -223,6 +236,13 @@ static void take_written(struct worker *w, struct log_job *job)
     partition_written(p, job);
 }
 
+static void take_worked(struct worker *w, struct partition_work *work)
+{
+    w->works_out--;
+    worker_touch(w, worker_slot(w, partition_id(work->partition)));
+    partition_worked(work->partition, work);
+}
+
 static void take_message(struct worker *w, struct worker_message *m, struct partition_now now)
 {
     struct slot *slot = worker_slot(w, m->partition);
@@ -307,6 +327,9 @@ static void take_items(struct worker *w, struct inbox_item *item, struct partiti
             break;
         case ITEM_WRITTEN:
             take_written(w, (struct log_job *)item);
+            break;
+        case ITEM_WORKED:
+            take_worked(w, (struct partition_work *)item);
             break;
         case ITEM_CONF:
             take_conf(w, (struct conf_item *)item, now);
@@ -438,7 +461,7 @@ void worker_turn(struct worker *w, struct inbox_item *items, struct partition_no
 static void *run(void *arg)
 {
     struct worker *w = arg;
-    while (!w->stopping || w->jobs_out > 0) {
+    while (!w->stopping || w->jobs_out > 0 || w->works_out > 0) {
         struct inbox_item *items = inbox_wait(&w->inbox, wait_ns(w));
         worker_turn(w, items, read_clocks());
     }
@@ -456,7 +479,7 @@ void worker_init(struct worker_pool *pool, uint32_t i)
     w->touched = NEW_ARRAY(struct partition *, slot_count(w));
     w->round = apply_round_new(pool->options.kv);
     w->transport = (struct peer_transport){ w, transport_send, NULL };
-    w->host = (struct partition_host){ w, host_submit, host_notify, host_ask, &w->transport };
+    w->host = (struct partition_host){ w, host_submit, host_notify, host_ask, &w->transport, host_work };
 }
 
 void worker_start(struct worker_pool *pool, uint32_t i)

@@ -39,6 +39,17 @@ static void submit(void *arg, struct inbox_chain *jobs)
     log_writer_submit(pool->log_writer, jobs);
 }
 
+static void work(void *arg, struct partition_work *work)
+{
+    struct worker_pool *pool = arg;
+    bulk_submit(pool->bulk, work);
+}
+
+static void give_work_back(void *arg, struct partition_work *work)
+{
+    push_to(worker_of(arg, partition_id(work->partition)), &work->item, ITEM_WORKED);
+}
+
 static void fatal(void *arg, const char *what, enum err err)
 {
     log_fatal("worker", "%s: %s; the node stops so that nothing wrong is acknowledged", what, err_text(err));
@@ -48,8 +59,9 @@ struct worker_pool *worker_pool_start(const struct worker_pool_options *options)
 {
     struct worker_pool *pool = xcalloc(1, sizeof *pool + options->workers * sizeof pool->workers[0]);
     pool->options = *options;
-    pool->seam = (struct worker_seam){ pool, submit, fatal };
+    pool->seam = (struct worker_seam){ .arg = pool, .submit = submit, .work = work, .fatal = fatal };
     pool->log_writer = log_writer_start(options->kv, give_back, pool);
+    pool->bulk = bulk_start(give_work_back, pool);
     for (uint32_t i = 0; i < options->workers; i++)
         worker_start(pool, i);
     return pool;
@@ -65,6 +77,7 @@ void worker_pool_stop(struct worker_pool **out)
     for (uint32_t i = 0; i < pool->options.workers; i++)
         pthread_join(pool->workers[i].thread, NULL);
     log_writer_stop(&pool->log_writer);
+    bulk_stop(&pool->bulk);
     for (uint32_t i = 0; i < pool->options.workers; i++)
         worker_free(&pool->workers[i]);
     free(pool);

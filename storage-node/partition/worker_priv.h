@@ -11,6 +11,7 @@
 enum item_kind {
     ITEM_REQUEST,
     ITEM_WRITTEN,
+    ITEM_WORKED,
     ITEM_CONF,
     ITEM_MESSAGE,
     ITEM_BEATS,
@@ -70,6 +71,7 @@ struct worker {
     size_t touched_count;
     struct inbox_chain jobs; /* made in this turn */
     uint64_t jobs_out;       /* at the log writer */
+    uint64_t works_out;      /* at the bulk thread */
     uint64_t next_scan_ns;   /* CLOCK_BOOTTIME: when some partition wants a tick */
     uint64_t last_scan_ns;
     bool stopping;
@@ -91,6 +93,8 @@ struct worker_seam {
     void *arg;
     void (*submit)(void *arg,
                    struct inbox_chain *jobs); /* to the log writer; the chain is empty afterwards */
+    /* To the bulk thread, which pushes it back as ITEM_WORKED; NULL: it is run at once. */
+    void (*work)(void *arg, struct partition_work *work);
     /* The process must end (P9). In the server it does not return. */
     void (*fatal)(void *arg, const char *what, enum err err);
 };
@@ -99,6 +103,7 @@ struct worker_pool {
     struct worker_pool_options options;
     struct worker_seam seam;
     struct log_writer *log_writer; /* NULL in a simulator */
+    struct bulk *bulk;             /* likewise */
     _Atomic size_t message_bytes;
     struct worker workers[];
 };

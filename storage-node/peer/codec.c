@@ -48,7 +48,9 @@ bool peer_gather(struct partition *p, const struct replica_msg *msg, struct peer
         enum err err = partition_entry(p, msg->append.prev_index + 1 + i, &out->epochs[i], &entry, &body);
         size_t bytes = out->entries.len + out->bodies.len + entry.len + body.len;
         if (err != OK || (i > 0 && bytes > msg->append.bytes_max)) {
-            if (err != OK && err != ERR_NOT_FOUND)
+            if (err == ERR_CORRUPT)
+                partition_entry_damaged(p);
+            else if (err != OK && err != ERR_NOT_FOUND)
                 log_error("peer", "an entry cannot be read: %s partition=%u index=%llu", err_text(err),
                           partition_id(p), (unsigned long long)(msg->append.prev_index + 1 + i));
             break;

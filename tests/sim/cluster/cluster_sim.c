@@ -460,7 +460,7 @@ static void init(struct cluster *c, uint64_t seed)
         n->kv = kv_open_mem();
         n->batch = kv_batch_new(n->kv);
         n->transport = (struct peer_transport){ n, on_send, on_beats };
-        n->host = (struct partition_host){ n, on_submit, on_notify, on_ask, &n->transport };
+        n->host = (struct partition_host){ n, on_submit, on_notify, on_ask, &n->transport, NULL };
         boot_node(n);
     }
 }

@@ -111,7 +111,7 @@ static int set_up(void **state)
     f->batch = kv_batch_new(f->kv);
     f->round = apply_round_new(f->kv);
     peers.arg = f;
-    f->host = (struct partition_host){ f, on_submit, on_notify, on_ask, &peers };
+    f->host = (struct partition_host){ f, on_submit, on_notify, on_ask, &peers, NULL };
     f->now = (struct partition_now){ UINT64_C(5000000000), 5000, UINT64_C(1700000000000) };
     open_partition(f);
     *state = f;
@@ -532,7 +532,101 @@ static void test_damaged_row_stops_the_partition(void **state)
     push_alias(f, 1000);
     turn(f);
     assert_int_equal(last_answer(f), ERR_UNAVAILABLE);
-    assert_int_equal(partition_next_tick(f->p), REPLICA_NEVER);
+    f->now.boot_ns += REPLICA_GRANT_NS;
+    assert_int_equal(partition_tick(f->p, f->now), OK);
+    give_conf(f, 2, false, f->last_ask.id); /* the only member: nothing is deleted */
+    turn(f);
+    assert_true(atomic_load(&f->pub.stopped));
+    assert_int_equal(atomic_load(&f->pub.wiped), 0);
+}
+
+/* Put a record that cannot be read in place of the partition's and open it again. */
+static void damage_record(struct fixture *f)
+{
+    struct buf key = { 0 };
+    struct kv_batch *batch = kv_batch_new(f->kv);
+    record_key(PARTITION, &key);
+    kv_batch_put(batch, KV_META, buf_slice(&key), SLICE_LIT("\x07 not a record"));
+    partition_close(&f->p);
+    assert_int_equal(kv_write(f->kv, batch), OK);
+    kv_batch_free(&batch);
+    buf_fini(&key);
+    open_partition(f);
+}
+
+/* The configuration as the other member leads it. */
+static void give_others_conf(struct fixture *f, uint64_t epoch, bool with_self, uint64_t ask_id)
+{
+    struct replica_conf conf = { .epoch = epoch, .since = 2, .primary = other, .member_count = 1 };
+    conf.members[0] = other;
+    if (with_self)
+        conf.members[conf.member_count++] = self;
+    assert_int_equal(partition_conf(f->p, f->now, &conf, ask_id), OK);
+}
+
+static bool has_rows(struct fixture *f)
+{
+    struct buf lower = { 0 }, upper = { 0 };
+    machine_key_range(PARTITION, &lower, &upper);
+    struct kv_iter *it = kv_iter_new(f->kv, NULL, KV_STATE, buf_slice(&lower), buf_slice(&upper));
+    bool found = kv_iter_seek(it, buf_slice(&lower));
+    kv_iter_free(&it);
+    buf_fini(&lower);
+    buf_fini(&upper);
+    return found;
+}
+
+/* R28: a member whose rows cannot be read is evicted, wiped, and may begin again. */
+static void test_damaged_member_leaves(void **state)
+{
+    struct fixture *f = *state;
+    give_conf(f, 1, false, 0);
+    turn(f);
+    push_alias(f, 1000);
+    turn(f);
+    assert_true(has_rows(f));
+    damage_record(f);
+    give_others_conf(f, 2, true, 0);
+    turn(f);
+    assert_int_equal(f->last_ask.type, REPLICA_ASK_READ); /* what it has promised it cannot tell */
+    give_others_conf(f, 2, true, f->last_ask.id);
+    turn(f);
+    assert_int_equal(f->last_ask.type, REPLICA_ASK_EVICT);
+    assert_true(has_rows(f));
+    give_others_conf(f, 3, false, f->last_ask.id);
+    turn(f);
+    assert_false(has_rows(f));
+    assert_false(atomic_load(&f->pub.stopped));
+    assert_int_equal(faults_count(f->faults), 0);
+    assert_int_equal(info_of(f).last, 0);
+    assert_int_equal(info_of(f).dep, 3);
+    assert_int_equal(f->last_ask.type, REPLICA_ASK_ADD_LEARNER);
+}
+
+/* A row that one reader missed: all goes on until another can have the seat. */
+static void test_some_damage_leaves_in_order(void **state)
+{
+    struct fixture *f = *state;
+    give_conf(f, 1, false, 0);
+    turn(f);
+    push_alias(f, 1000);
+    turn(f);
+    atomic_store(&f->pub.damaged, true);
+    f->now.boot_ns += (uint64_t)SWEEP_INTERVAL_MS * 1000000;
+    assert_int_equal(partition_tick(f->p, f->now), OK);
+    assert_int_equal(faults_count(f->faults), 1);
+    push_alias(f, 1000);
+    turn(f);
+    assert_int_equal(last_answer(f), OK); /* the last copy goes on */
+    f->now.boot_ns += REPLICA_GRANT_NS;
+    give_others_conf(f, 2, true, 0);
+    f->now.boot_ns += REPLICA_LEASE_NS;
+    assert_int_equal(partition_tick(f->p, f->now), OK);
+    assert_int_equal(f->last_ask.type, REPLICA_ASK_EVICT);
+    give_others_conf(f, 3, false, f->last_ask.id);
+    turn(f);
+    assert_false(has_rows(f));
+    assert_int_equal(faults_count(f->faults), 0);
 }
 
 /* R27: a store older than this disk is told to a person until it has gone on above what the disk knows. */
@@ -725,6 +819,8 @@ int main(void)
         TEST(test_backup_applies_what_it_is_sent),
         TEST(test_unreadable_entry_of_a_peer_is_refused),
         TEST(test_damaged_row_stops_the_partition),
+        TEST(test_damaged_member_leaves),
+        TEST(test_some_damage_leaves_in_order),
         TEST(test_restored_store_is_a_fault),
         TEST(test_damage_met_while_applying),
         TEST(test_reads_need_a_lease),

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading a lot, on another thread than the partition's: copies for learners and checks of what is on disk
+ * must not delay beats, entries or reads. A partition gives a piece of work to partition_host.work; it is run
+ * once, anywhere, and comes back through partition_worked. */
+#ifndef STORAGE_NODE_PARTITION_WORK_H
+#define STORAGE_NODE_PARTITION_WORK_H
+
+#include "lib/base/err.h"
+#include "storage-node/partition/inbox.h"
+
+struct partition;
+struct partition_now;
+
+struct partition_work {
+    struct inbox_item item; /* first */
+    struct partition *partition;
+    /* Any thread: touches nothing of the partition but what it was lent; takes some ten milliseconds. */
+    void (*run)(struct partition_work *work);
+    /* The partition's thread, in the turn after it came back; the work is its maker's again. */
+    enum err (*done)(struct partition_work *work, const struct partition_now *now);
+    struct partition_work *next; /* the partition's */
+};
+
+/* The thread that runs the work of a node, in the order in which it came. */
+struct bulk;
+
+/* `give_back` is called on the bulk thread, once a piece of work. */
+struct bulk *bulk_start(void (*give_back)(void *arg, struct partition_work *work), void *arg);
+/* What was submitted before is run. No effect on NULL. */
+void bulk_stop(struct bulk **bulk);
+/* Any thread. */
+void bulk_submit(struct bulk *bulk, struct partition_work *work);
+
+#endif
