@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One account does STORE, COPY, MOVE and EXPUNGE on a mailbox of very many messages; another one of the same partition, and so of
+the same worker, must not notice. TERN_LARGE_MESSAGES says how many: the default fits a build with sanitizers on a busy machine;
+TERN_LARGE_NODES how many copies. Prints what was measured (pytest -s)."""
+import multiprocessing
+import os
+import re
+import time
+
+import pytest
+
+import conftest
+import harness
+import wire
+
+MESSAGES = int(os.environ.get("TERN_LARGE_MESSAGES", "20000"))
+NODES = int(os.environ.get("TERN_LARGE_NODES", "1"))
+BATCH = 500  # of the first MULTIAPPEND
+PAUSE_MAX = 1.0  # seconds that another user may wait for anything: the read lease
+COMMAND_MAX = 3600
+
+MESSAGE = b"From: a@elsewhere.test\r\nTo: b@example.test\r\nSubject: one of many\r\n\r\nA few words.\r\n"
+
+
+@pytest.fixture(scope="module")
+def large_cluster(build):
+    yield from conftest.run_cluster(build, partitions=1, storages=NODES)
+
+
+def watch_latency(cluster, user, samples, stop):
+    """The other user, in a process of its own: (when, what, seconds) of every command."""
+    with wire.Imap(cluster, user, select="INBOX") as imap:
+        for _ in range(10):
+            imap.append("INBOX", MESSAGE)
+        imap.command("NOOP")
+        found = []
+        while not stop.is_set():
+            for what, call in (("NOOP", lambda: imap.command("NOOP")), ("FETCH", lambda: imap.command("FETCH 1:10 (FLAGS ENVELOPE)")),
+                               ("APPEND", lambda: imap.append("INBOX", MESSAGE)), ("STORE", lambda: imap.command("STORE 1 +FLAGS (x)"))):
+                begin = time.monotonic()
+                call()
+                found.append((begin, what, time.monotonic() - begin))
+            time.sleep(0.02)
+        samples.put(found)
+
+
+class Session(wire.Imap):
+    """Answers of a million lines: read to the tagged line, and only their number and the interesting ones are kept."""
+
+    def large(self, command):
+        tag = self.next_tag()
+        self.socket.settimeout(COMMAND_MAX)
+        self.buffer += b"\r\n"
+        self.send(tag + b" " + command.encode() + b"\r\n")
+        begin = time.monotonic()
+        answer = self.until(b"\r\n" + tag + b" ")
+        status = self.line()
+        assert status.startswith(b"OK"), status
+        return time.monotonic() - begin, answer, status.decode()
+
+
+def fill(session, count):
+    """A first MULTIAPPEND, then the mailbox is copied onto itself until it is full."""
+    session.append("INBOX", MESSAGE)
+    tag = session.next_tag()
+    session.send(tag + b" APPEND INBOX" + b"".join(b" {%d+}\r\n" % len(MESSAGE) + MESSAGE for _ in range(BATCH - 1)) + b"\r\n")
+    session.finish(tag)
+    have = BATCH
+    while have < count:
+        more = min(have, count - have)
+        _, answer, status = session.large("COPY 1:%d INBOX" % more)
+        have += more
+        assert re.search(r"\[COPYUID \d+ \S+ \d+:\d+\]", status), status[:200]
+        assert int(re.findall(rb"\* (\d+) EXISTS", answer)[-1]) == have
+
+
+def test_others_see_no_pause(large_cluster):
+    cluster = large_cluster
+    user, other = cluster.add_user(), cluster.add_user()
+    samples, stop = multiprocessing.Queue(), multiprocessing.Event()
+    spans = []
+
+    with Session(cluster, user, select="INBOX", timeout=COMMAND_MAX) as session:
+        session.command("CREATE Copy")
+        session.command("CREATE Moved")
+        begin = time.monotonic()
+        fill(session, MESSAGES)
+        print("\nfilled with %d in %.1f s" % (MESSAGES, time.monotonic() - begin))
+        watcher = multiprocessing.Process(target=watch_latency, args=(cluster, other, samples, stop))
+        watcher.start()
+        try:
+            time.sleep(2)
+            spans.append(("nothing", begin, time.monotonic()))
+            for command in ("COPY 1:* Copy", "MOVE 1:* Moved", "SELECT Moved", "STORE 1:* +FLAGS (\\Deleted)", "SEARCH UNSEEN", "EXPUNGE"):
+                begin = time.monotonic()
+                seconds, answer, status = session.large(command)
+                spans.append((command, begin, time.monotonic()))
+                print("%-28s %7.1f s, answer %d bytes, %s" % (command, seconds, len(answer), status[:60]))
+                if command.startswith("MOVE"):
+                    # One moment: all there, none here, although the source is being swept.
+                    assert session.exists("INBOX") == 0
+                    assert session.exists("Moved") == MESSAGES
+                    assert answer.count(b" EXPUNGE") == MESSAGES
+            assert session.exists("Moved") == 0
+            assert session.exists("Copy") == MESSAGES
+        finally:
+            stop.set()
+            found = samples.get(timeout=60)
+            watcher.join(60)
+
+    worst_of_all = 0.0
+    for command, first, last in spans:
+        for what in ("NOOP", "FETCH", "APPEND", "STORE"):
+            times = sorted(seconds for at, kind, seconds in found if kind == what and first <= at <= last)
+            if times:
+                worst_of_all = max(worst_of_all, times[-1])
+                print("%-28s other's %-6s n=%5d p50 %6.1f ms p99 %6.1f ms worst %6.1f ms" % (
+                    command, what, len(times), times[len(times) // 2] * 1e3, times[len(times) * 99 // 100] * 1e3, times[-1] * 1e3))
+    assert len(found) > 50
+    assert worst_of_all < PAUSE_MAX
