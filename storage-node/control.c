@@ -29,7 +29,10 @@ struct control {
     struct store_identity identity;
     struct worker_pool *workers; /* NULL until the director has named us */
     uint64_t pushed_epoch[PARTITION_COUNT_MAX];
+    uint8_t pushed_min_members;
     _Atomic bool closed; /* nobody will run what is posted */
+    _Atomic bool leaving, refused;
+    bool hello_now;
     _Atomic uint32_t asks;
     _Atomic uint64_t answered_mono_ms; /* 0: never */
 };
@@ -38,7 +41,8 @@ struct control {
 
 static enum err call_director_at(struct control *c, size_t director, struct rpc_call *call)
 {
-    struct rpc_peer *peer = rpc_client_peer(c->client, c->options.directors->items[director], RPC_ROLE_DIRECTOR);
+    struct rpc_peer *peer =
+        rpc_client_peer(c->client, c->options.directors->items[director], RPC_ROLE_DIRECTOR);
     call->deadline_ms = CONTROL_CALL_MS;
     call->map_version = map_holder_version(c->options.map);
     enum err err = peer == NULL ? ERR_LIMIT : rpc_call(peer, call);
@@ -114,7 +118,9 @@ static bool nodes_of(const Tern__Map *map, const uint32_t *ids, size_t count, st
 
 static bool conf_of(const Tern__Map *map, const Tern__PartitionConf *from, struct replica_conf *out)
 {
-    *out = (struct replica_conf){ .epoch = from->epoch, .since = from->since, .handover = from->handover };
+    *out = (struct replica_conf){
+        .epoch = from->epoch, .since = from->since, .recovered = from->recovered, .handover = from->handover
+    };
     return from->partition < PARTITION_COUNT_MAX && node_of(map, from->primary, &out->primary) &&
            nodes_of(map, from->members, from->n_members, out->members, &out->member_count) &&
            nodes_of(map, from->learners, from->n_learners, out->learners, &out->learner_count);
@@ -132,6 +138,9 @@ static void push_confs(struct control *c)
         return;
     const Tern__Map *map = map_ref_map(ref);
     c->options.on_map(c->options.arg, map);
+    if (c->pushed_min_members != min_members(map)) /* it goes with the configurations: all once more */
+        memset(c->pushed_epoch, 0, sizeof c->pushed_epoch);
+    c->pushed_min_members = min_members(map);
     for (size_t i = 0; i < map->n_partitions; i++) {
         struct replica_conf conf;
         const Tern__PartitionConf *from = map->partitions[i];
@@ -207,6 +216,11 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
         request.map_version = map_ref_map(ref)->version;
         request.not_active = c->options.not_active(c->options.arg, map_ref_map(ref));
     }
+    if (ref != NULL && c->workers != NULL) {
+        request.spare = ARENA_ARRAY(&arena, uint32_t, map_ref_map(ref)->n_partitions + 1);
+        request.n_spare = c->options.spare(c->options.arg, map_ref_map(ref), request.spare);
+    }
+    request.leaving = atomic_load(&c->leaving);
     map_ref_release(&ref);
     if (statvfs(c->options.data, &disk) == 0) {
         request.disk_total = (uint64_t)disk.f_blocks * disk.f_frsize;
@@ -221,13 +235,35 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
     return err;
 }
 
+/* R20, R22: only the leading director wishes, and may be any of those that are told of this node. */
+static void take_wishes(struct control *c, const Tern__NodeHelloResponse *response)
+{
+    for (size_t i = 0; i < response->n_wishes && c->workers != NULL; i++) {
+        const Tern__Wish *from = response->wishes[i];
+        struct worker_wish wish = { .kind = from->kind == TERN__WISH_KIND__WISH_EVICT ? WORKER_WISH_EVICT
+                                                                                      : WORKER_WISH_HANDOVER,
+                                    .partition = from->partition,
+                                    .epoch = from->epoch,
+                                    .node = from->node };
+        worker_pool_wish(c->workers, &wish);
+    }
+}
+
+static void take_refusal(struct control *c, const struct rpc_call *call)
+{
+    if (call->status != ERR_DENIED)
+        log_warn("control", "the director refuses this node: %s %s", err_text(call->status), call->detail);
+    else if (!atomic_exchange(&c->refused, true)) /* for ever: told once, and by /readyz */
+        log_error("control", "the director refuses this node: %s", call->detail);
+}
+
 static enum err say_hello(struct control *c)
 {
     struct rpc_call call;
     enum err err = call_hello(c, SIZE_MAX, &call);
     if (err == OK && call.status != OK) {
         err = call.status;
-        log_warn("control", "the director refuses this node: %s %s", err_text(err), call.detail);
+        take_refusal(c, &call);
     }
     if (err == OK) {
         Tern__NodeHelloResponse *response =
@@ -235,6 +271,8 @@ static enum err say_hello(struct control *c)
         if (response != NULL && response->node_id != 0) {
             take_identity(c, response->node_id);
             c->map_stale = c->map_stale || response->map_version > map_holder_version(c->options.map);
+            atomic_store(&c->refused, false);
+            take_wishes(c, response);
         }
         if (response != NULL)
             tern__node_hello_response__free_unpacked(response, NULL);
@@ -250,6 +288,16 @@ struct side_hello {
     size_t director;
 };
 
+static void take_side_answer(struct control *c, const struct rpc_call *call)
+{
+    Tern__NodeHelloResponse *response =
+        tern__node_hello_response__unpack(NULL, call->response.len, call->response.data);
+    if (response == NULL)
+        return;
+    take_wishes(c, response);
+    tern__node_hello_response__free_unpacked(response, NULL);
+}
+
 static void side_hello_fiber(void *arg)
 {
     struct side_hello *side = arg;
@@ -258,7 +306,8 @@ static void side_hello_fiber(void *arg)
         if (side->director != c->director && c->identity.node_id != 0) {
             struct rpc_call call;
             enum err err = call_hello(c, side->director, &call);
-            (void)err; /* one that is not there hears of us when it is */
+            if (err == OK && call.status == OK) /* one that is not there hears of us when it is */
+                take_side_answer(c, &call);
             rpc_call_fini(&call);
         }
         if (!c->stopping) {
@@ -290,7 +339,8 @@ static void hello_fiber(void *arg)
     struct control *c = arg;
     uint64_t next_hello = 0;
     while (!c->stopping) {
-        if (loop_now_ms() >= next_hello) {
+        if (loop_now_ms() >= next_hello || c->hello_now) {
+            c->hello_now = false;
             next_hello = loop_now_ms() + HELLO_INTERVAL_MS;
             if (c->workers != NULL)
                 hello_refresh(c->options.hello, c->workers);
@@ -300,7 +350,7 @@ static void hello_fiber(void *arg)
         }
         if (c->map_stale && c->workers != NULL && !c->stopping && fetch_map(c) == OK)
             continue;
-        if (!c->stopping && (!c->map_stale || loop_now_ms() < next_hello)) {
+        if (!c->stopping && !c->hello_now && (!c->map_stale || loop_now_ms() < next_hello)) {
             enum err err = cond_wait(&c->poke, next_hello);
             (void)err; /* a timeout is the next hello */
         }
@@ -409,9 +459,30 @@ static void start_ask(void *arg)
     free(job);
 }
 
+static void say_hello_now(void *arg)
+{
+    struct control *c = arg;
+    c->hello_now = true;
+    cond_broadcast(&c->poke);
+    cond_broadcast(&c->ended);
+}
+
+void control_leave(struct control *c)
+{
+    if (!atomic_exchange(&c->leaving, true) && !atomic_load(&c->closed))
+        loop_post(c->loop, say_hello_now, c);
+}
+
+bool control_is_refused(const struct control *c)
+{
+    return atomic_load(&c->refused);
+}
+
 void control_ask(void *arg, const struct partition_ask *ask)
 {
     struct control *c = arg;
+    if (ask->type == REPLICA_ASK_ADD_LEARNER && atomic_load(&c->leaving))
+        return; /* it has just been let go */
     if (atomic_fetch_add(&c->asks, 1) >= CONTROL_ASKS_MAX || atomic_load(&c->closed)) {
         atomic_fetch_sub(&c->asks, 1);
         return;

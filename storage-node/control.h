@@ -38,6 +38,9 @@ struct control_options {
     /* On the control thread: partitions that the map makes this node primary of and that it does not serve.
      */
     uint32_t (*not_active)(void *arg, const Tern__Map *map);
+    /* On the control thread: partitions of which this node has a whole copy without being a member, into
+     * `out`, which has room for all of the map. How many. */
+    size_t (*spare)(void *arg, const Tern__Map *map, uint32_t *out);
     /* On the control thread, every hello: free bytes of the disk. */
     void (*on_disk)(void *arg, uint64_t free_bytes);
     void *arg;
@@ -51,6 +54,11 @@ void control_stop(struct control *control);
 void control_free(struct control **control);
 /* Any thread: for worker_pool_options.ask, arg is the control. */
 void control_ask(void *control, const struct partition_ask *ask);
+/* Any thread. Tell the directors at once that this node is being stopped, and take back no copy that others
+ * count without from now on. */
+void control_leave(struct control *control);
+/* The director refuses this node for ever: it was removed. Any thread. */
+bool control_is_refused(const struct control *control);
 /* Milliseconds since a director last answered; UINT64_MAX: never. Any thread. */
 uint64_t control_silence_ms(const struct control *control);
 

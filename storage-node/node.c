@@ -18,6 +18,7 @@
 #include "storage-node/control.h"
 #include "storage-node/figures.h"
 #include "storage-node/kv/kv.h"
+#include "storage-node/leave.h"
 #include "storage-node/partition/reader.h"
 #include "storage-node/peer/peers.h"
 #include "storage-node/rpc/dispatch.h"
@@ -83,6 +84,8 @@ static void not_ready(struct buf *reasons, void *arg)
     struct node *n = arg;
     if (n->control == NULL || atomic_load(&n->workers) == NULL)
         buf_add_str(reasons, "no director has accepted this node yet\n");
+    if (n->control != NULL && control_is_refused(n->control))
+        buf_add_str(reasons, "this node was removed from the cluster, see the log\n");
     if (map_holder_version(n->map) == 0)
         buf_add_str(reasons, "no map yet\n");
     if (atomic_load(&n->workers) != NULL)
@@ -174,6 +177,19 @@ static uint32_t not_active(void *arg, const Tern__Map *map)
     return count;
 }
 
+static size_t spare(void *arg, const Tern__Map *map, uint32_t *out)
+{
+    struct node *n = arg;
+    size_t count = 0;
+    for (size_t i = 0; i < map->n_partitions; i++) {
+        const struct partition_public *pub = directory_find(n->directory, map->partitions[i]->partition);
+        uint32_t role = pub == NULL ? REPLICA_PRIMARY : atomic_load(&pub->role);
+        if (role != REPLICA_PRIMARY && role != REPLICA_MEMBER && atomic_load(&pub->applied) > 0)
+            out[count++] = map->partitions[i]->partition;
+    }
+    return count;
+}
+
 static void on_disk(void *arg, uint64_t free_bytes)
 {
     struct node *n = arg;
@@ -213,6 +229,7 @@ static enum err start_control(struct node *n)
         .on_identity = on_identity,
         .on_map = on_map,
         .not_active = not_active,
+        .spare = spare,
         .on_disk = on_disk,
         .arg = n,
     };
@@ -258,6 +275,20 @@ void node_reload(struct node *n)
 
 /* ---- end */
 
+/* Users of this node's primaries go on elsewhere before it ends. */
+static void hand_over(struct node *n)
+{
+    struct worker_pool *workers = atomic_load(&n->workers);
+    if (workers == NULL || n->config->handover_timeout_ms == 0)
+        return;
+    struct leave_options options = { .workers = workers,
+                                     .control = n->control,
+                                     .map = n->map,
+                                     .node_id = n->identity.node_id,
+                                     .timeout_ms = n->config->handover_timeout_ms };
+    leave_cluster(&options);
+}
+
 static void wait_for_answers(struct node *n)
 {
     uint64_t deadline = clock_mono_ms() + n->config->common.drain_timeout_ms;
@@ -270,6 +301,8 @@ void node_stop(struct node **out)
     struct node *n = *out;
     if (n == NULL)
         return;
+    if (n->control != NULL)
+        hand_over(n);
     http_stop(&n->http);
     dispatch_drain(n->dispatch);
     if (n->server != NULL)

@@ -62,13 +62,14 @@ static uint32_t count_seats(struct worker *w, size_t slots, uint32_t *handing_ou
     *handing_out = 0;
     for (size_t i = 0; open > 0 && i < slots; i++) {
         struct replica_info info;
+        struct replica_node heir;
         if (w->slots[i].p == NULL)
             continue;
         open--;
         partition_info(w->slots[i].p, &info);
         *handing_out += info.handing;
-        seats += info.handing || (info.role == REPLICA_PRIMARY && info.member_count > 1 &&
-                                  w->slots[i].handed < WORKER_HANDOVERS_MAX);
+        seats += info.handing ||
+                 (w->slots[i].handed < WORKER_HANDOVERS_MAX && partition_heir(w->slots[i].p, &heir));
     }
     return seats;
 }
