@@ -183,11 +183,12 @@ def conf_text(values):
 
 class Cluster:
     """One of each program, or several storage nodes, each with a copy of everything. `storage`, `frontend` and `director`
-    override or add configuration keys."""
+    override or add configuration keys. With `keys` they know each other by CURVE keys in the folder "keys"."""
 
     host = "127.0.0.1"  # of its front-end's services
 
-    def __init__(self, build, partitions=8, storage=None, frontend=None, director=None, storage_folder=None, storages=1):
+    def __init__(self, build, partitions=8, storage=None, frontend=None, director=None, storage_folder=None, storages=1,
+                 keys=True):
         self.folder = tempfile.mkdtemp(prefix="tern-cluster-")
         os.chmod(self.folder, 0o700)
         self.build = os.path.abspath(build)
@@ -200,6 +201,11 @@ class Cluster:
         endpoint = "tcp://127.0.0.1:%d" % free_port()
         self.ternctl = [self.program("ternctl"), "--director", endpoint]
         common = {"user": "", "log_level": os.environ.get("TERN_LOG_LEVEL", "info")}
+        self.keys = self.path("keys") if keys else ""
+        if keys:
+            self.run(self.program("ternctl"), "keys", "generate", self.keys)
+            common["keys"] = self.keys
+            self.ternctl += ["--keys", self.keys]
         self.director = self._process("director", dict(common, **dict(dict(
             data=self.path("director"), listen=endpoint, partitions=partitions, copies=storages, initial_nodes=storages),
             **(director or {}))))
@@ -243,11 +249,15 @@ class Cluster:
 
     def ctl(self, *args, stdin=None, check=True):
         """Run ternctl. Its output, or with check=False the finished process."""
-        done = subprocess.run(self.ternctl + list(args), input=stdin, capture_output=True, text=True, timeout=60,
-                              env=sanitizer_environment())
+        return self.run(*self.ternctl, *args, stdin=stdin, check=check)
+
+    def run(self, *command, stdin=None, check=True):
+        """Likewise another program, with what ternctl must know in its environment."""
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60,
+                              env=dict(sanitizer_environment(), TERN_KEYS=self.keys))
         if not check:
             return done
-        assert done.returncode == 0, "ternctl %s: %s%s" % (" ".join(args), done.stdout, done.stderr)
+        assert done.returncode == 0, "%s: %s%s" % (" ".join(command), done.stdout, done.stderr)
         return done.stdout
 
     def ctl_json(self, *args):
