@@ -40,10 +40,13 @@ static void on_conf_decided(struct director *d, struct change *change, enum err 
         answer(d, request, ERR_UNAVAILABLE, "the coordination store does not answer", NULL);
 }
 
-/* A node that comes back: its copy is wanted unless there are enough without it (ERR_LIMIT: it may be
+/* A node that comes back (or is just going): its copy is wanted unless there are enough without it (ERR_LIMIT: it may be
  * deleted) or will be once the learners have caught up (ERR_CONFLICT: it asks again). */
-static enum err judge_return(const struct director *d, const struct conf *conf)
+static enum err judge_return(const struct director *d, const struct conf *conf, uint32_t asker)
 {
+    const struct map_node *node = map_find_node(&d->map, asker);
+    if (node == NULL || node->leaving)
+        return ERR_CONFLICT;
     if (conf->member_count >= d->map.copies)
         return ERR_LIMIT;
     return conf->member_count + conf->learner_count >= d->map.copies ? ERR_CONFLICT : OK;
@@ -64,7 +67,7 @@ static void ask_store(struct director *d, struct rpc_request *request, uint32_t 
         judged = conf_change(current, asked, map_find_node(&d->map, asked->subject) != NULL, &next);
     if (judged == OK && asked->change == TERN__CONF_CHANGE__CONF_ADD_LEARNER &&
         asked->asker == asked->subject)
-        judged = judge_return(d, current);
+        judged = judge_return(d, current, asked->asker);
     change->answer = judged == ERR_EXISTS ? OK : judged;
     if (judged == OK) {
         Tern__PartitionConf proto;
