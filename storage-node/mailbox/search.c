@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SEARCH: a page of matching UIDs. Flags, dates and sizes come from the message's row; headers from the
- * summary where it has them; only what is left reads bodies. */
+/* SEARCH: a page of matching UIDs. What segments know (\Seen, sets of UIDs) is taken from them first. Flags,
+ * dates and sizes come from the message's row; headers from the summary where it has them; only what is left
+ * reads bodies. */
 #include "lib/mail/search.h"
 
 #include "lib/base/clock.h"
 #include "lib/mail/row.h"
 #include "storage-node/mailbox/method.h"
 #include "storage-node/mailbox/row_walk.h"
+#include "storage-node/mailbox/search_segments.h"
 #include "storage-node/mailbox/search_source.h"
 
 enum {
@@ -20,6 +22,7 @@ struct search {
     const Tern__SearchRequest *request;
     struct search_node *tree;
     bool wants_sent; /* some key asks for the Date: field */
+    bool exact;      /* the candidates are what is sought */
     struct row_walk messages, summaries;
     struct search_text text;
     uint64_t deadline_ms;
@@ -74,6 +77,8 @@ static enum err find_candidates(struct search *s, const struct mailbox_row *mail
     }
     if (err == OK)
         err = state_uids_among(&s->r->state, s->request->account, mailbox, &view, out);
+    if (err == OK)
+        err = search_segments(&s->r->state, s->request->account, mailbox, s->tree, out, &s->exact);
     uidset_fini(&view);
     uidset_fini(&narrowed);
     return err;
@@ -138,7 +143,9 @@ static enum err run(struct search *s, const struct mailbox_row *mailbox, Tern__S
 {
     struct uidset uids = { 0 };
     enum err err = find_candidates(s, mailbox, &uids);
-    if (err == OK && !uidset_is_empty(&uids)) {
+    if (err == OK && s->exact)
+        uidset_copy(&uids, &s->found);
+    else if (err == OK && !uidset_is_empty(&uids)) {
         const struct state *state = &s->r->state;
         uint32_t first = uidset_min(&uids), last = uidset_max(&uids);
         row_walk_begin(&s->messages, state, s->request->account, KEY_MESSAGE, mailbox->id, first, last);

@@ -182,11 +182,66 @@ static void test_rubbish_program(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
+/* ---- segments and rows give the same answer */
+
+static struct search_node *random_tree(struct box *b, unsigned *seed, unsigned depth)
+{
+    static const enum search_op leaves[] = { SEARCH_ALL,  SEARCH_NONE, SEARCH_UIDS,  SEARCH_FLAG,
+                                             SEARCH_FLAG, SEARCH_UIDS, SEARCH_LARGER };
+    static const enum search_op inner[] = { SEARCH_AND, SEARCH_OR, SEARCH_NOT };
+    if (depth == 0 || rand_r(seed) % 4 == 0) {
+        struct search_node *n = search_node_new(&b->f->arena, leaves[(unsigned)rand_r(seed) % 7]);
+        uint32_t first = 1 + (uint32_t)rand_r(seed) % 60;
+        n->number = n->op == SEARCH_LARGER  ? (unsigned)rand_r(seed) % 10
+                    : rand_r(seed) % 4 == 0 ? MAIL_FLAGGED
+                                            : MAIL_SEEN;
+        if (n->op == SEARCH_UIDS) {
+            struct uidset set = { 0 };
+            uidset_add_range(&set, first, first + (uint32_t)rand_r(seed) % 20);
+            n->uids = uidset_in_arena(&set, &b->f->arena);
+            uidset_fini(&set);
+        }
+        return n;
+    }
+    struct search_node *n = search_node_new(&b->f->arena, inner[(unsigned)rand_r(seed) % 3]);
+    unsigned children = n->op == SEARCH_NOT ? 1 : 2 + (unsigned)rand_r(seed) % 2;
+    for (unsigned i = 0; i < children; i++)
+        search_node_add(n, random_tree(b, seed, depth - 1));
+    return n;
+}
+
+static void test_segments_and_rows_agree(void **state)
+{
+    struct fixture *f = *state;
+    struct box b = { f, create_account(f, "a@example.test", 0), 0 };
+    unsigned seed = 5, found = 0;
+    b.id = open_mailbox(f, b.account, "INBOX")->id;
+    for (unsigned i = 0; i < 80; i++)
+        append_text(f, b.account, b.id, &"ten octets"[rand_r(&seed) % 10], (unsigned)rand_r(&seed) % 8);
+    expunge(f, b.account, b.id, "7:9,20,44:50", false);
+    for (unsigned i = 0; i < 2000; i++) {
+        arena_clear(&f->arena);
+        struct search_node *tree = random_tree(&b, &seed, 3);
+        /* The key in front is never true and makes rows be read. */
+        struct search_node *by_rows = search_node_new(&f->arena, SEARCH_OR);
+        search_node_add(by_rows, number(&b, SEARCH_LARGER, 1000000));
+        struct search_node *copy = search_node_new(&f->arena, tree->op);
+        *copy = *tree;
+        copy->next = NULL;
+        search_node_add(by_rows, copy);
+        const char *view = i % 2 == 0 ? NULL : "3:60,70";
+        const char *expected = search_view(&b, by_rows, view);
+        assert_string_equal(search_view(&b, tree, view), expected);
+        found += *expected != '\0';
+    }
+    assert_true(found > 500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_keys),     TEST(test_view_and_sets),   TEST(test_object_id_and_modseq),
-        TEST(test_keywords), TEST(test_rubbish_program),
+        TEST(test_keywords), TEST(test_rubbish_program), TEST(test_segments_and_rows_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
