@@ -1,34 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can go wrong, a row each: how it is done and undone. A fault is done to a running cluster, lasts, is undone, and then nobody
 helps: programs that have ended are started again, as an init system would, and nothing more."""
+import json
 import os
 import signal
 import subprocess
 import time
 
 STOP_SECONDS = 5.0
-CLOCK_OFF = "10 minutes"
-FULL_LEAVES = 1 << 20  # octets left on a full disk
+CLOCK_OFF = "600"  # seconds
+NEARLY_FULL = 64 << 20  # octets left, fewer than disk_reserve
 LIBFAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 class Context:
-    """What a fault acts on: the programs, chance, and how to wait."""
+    """What a fault acts on: the programs, chance, and how to say who was chosen."""
 
     def __init__(self, programs, random, say):
         self.programs, self.random, self.say = programs, random, say
 
     def any_of(self, role):
-        return self.random.choice(self.programs.role(role))
+        """A program. Of the storage nodes, one that leads partitions, if the directors say who does."""
+        programs = self.programs.role(role)
+        if role == "storage":
+            leading = self.leading()
+            programs = [p for p in programs if p.name in leading] or programs
+        victim = self.random.choice(programs)
+        self.say(victim.name)
+        return victim
 
-    def primary(self):
-        return self.any_of("storage")
+    def leading(self):
+        try:
+            nodes, partitions = (json.loads(self.programs.ctl(noun, "list", "--json").stdout) for noun in ("node", "partition"))
+            names = {node["id"]: node["name"] for node in nodes}
+            return {names[partition["primary"]] for partition in partitions if partition["primary"] in names}
+        except ValueError:
+            return set()
+
+    def two_storages(self):
+        return self.random.sample(self.programs.role("storage"), 2)
 
 
 def kill(role, again_after):
     def fault(c):
         victim = c.any_of(role)
-        c.say(victim.name)
         victim.end(signal.SIGKILL)
         yield again_after
         victim.start()
@@ -38,7 +53,6 @@ def kill(role, again_after):
 def stop(role):
     def fault(c):
         victim = c.any_of(role)
-        c.say(victim.name)
         victim.send(signal.SIGSTOP)
         try:
             yield STOP_SECONDS
@@ -60,12 +74,8 @@ def terminate(role):
     return fault
 
 
-def two_storages(c):
-    return c.random.sample(c.programs.role("storage"), 2)
-
-
 def cut_link(c):
-    a, b = two_storages(c)
+    a, b = c.two_storages()
     c.say("%s - %s" % (a.name, b.name))
     a.host.stop_sending(b.host)
     b.host.stop_sending(a.host)
@@ -75,7 +85,7 @@ def cut_link(c):
 
 
 def cut_one_way(c):
-    a, b = two_storages(c)
+    a, b = c.two_storages()
     c.say("%s -> %s" % (a.name, b.name))
     a.host.stop_sending(b.host)
     yield 12.0
@@ -85,7 +95,6 @@ def cut_one_way(c):
 def isolate(role):
     def fault(c):
         victim = c.any_of(role)
-        c.say(victim.name)
         victim.host.unplug()
         yield 12.0
         victim.host.plug()
@@ -96,25 +105,23 @@ def slow_link(c):
     """Every link of a storage node to the others and to the front-ends: 40 ms and 3 % loss each way."""
     victim = c.any_of("storage")
     others = [p.host for p in c.programs.role("storage") + c.programs.role("frontend") if p is not victim]
-    c.say(victim.name)
     relay = c.programs.lan.slow([(victim.host, other) for other in others], 0.04, 0.03)
     yield 15.0
     c.programs.lan.heal_slow(relay)
 
 
-def full_disk(c):
-    victim = c.any_of("storage")
-    c.say(victim.name)
-    disk = c.programs.disks[victim.name]
-    disk.fill(FULL_LEAVES)
-    yield 12.0
-    disk.empty()
+def fill_disk(leave):
+    def fault(c):
+        disk = c.programs.disks[c.any_of("storage").name]
+        disk.fill(leave)
+        yield 12.0
+        disk.empty()
+    return fault
 
 
 def fsync_error(c):
     """The disk refuses to make things durable; the node must end by itself, at once, having acknowledged nothing of it."""
     victim = c.any_of("storage")
-    c.say(victim.name)
     tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=fsync,fdatasync", "-e",
                                "inject=fsync,fdatasync:error=EIO", "-p", str(victim.pid)], stdin=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL)
@@ -135,9 +142,9 @@ def fsync_error(c):
 def wrong_clock(c):
     """A node starts with its clock wrong, serves so for a while, and starts again with it right."""
     victim, sign = c.any_of("storage"), c.random.choice("+-")
-    c.say("%s %s%s" % (victim.name, sign, CLOCK_OFF))
+    c.say(sign + CLOCK_OFF)
     victim.end(signal.SIGTERM)
-    victim.start(environment={"LD_PRELOAD": LIBFAKETIME, "FAKETIME": "%s600" % sign, "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
+    victim.start(environment={"LD_PRELOAD": LIBFAKETIME, "FAKETIME": sign + CLOCK_OFF, "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
     yield 15.0
     victim.end(signal.SIGTERM)
     victim.start()
@@ -152,6 +159,15 @@ def all_storages(c):
     yield 1.0
     for victim in everyone:
         victim.start()
+
+
+def in_turn(c):
+    """Each storage node dies before the one that died before it has caught up."""
+    for victim in c.programs.role("storage"):
+        victim.end(signal.SIGKILL)
+        yield 2.0
+        victim.start()
+        yield 1.0
 
 
 def all_of(role):
@@ -185,10 +201,12 @@ KINDS = [
     Kind("isolate-frontend", "a front-end is alone for 12 s", isolate("frontend")),
     Kind("isolate-director", "a director is alone for 12 s", isolate("director")),
     Kind("slow-link", "a storage node's links are slow (40 ms) and lossy (3 %)", slow_link),
-    Kind("full-disk", "a storage node's disk is full for 12 s", full_disk),
+    Kind("low-disk", "a storage node's disk is nearly full for 12 s", fill_disk(NEARLY_FULL)),
+    Kind("full-disk", "a storage node's disk is full to the last byte for 12 s", fill_disk(0)),
     Kind("fsync-error", "fsync fails at a storage node", fsync_error),
     Kind("wrong-clock", "a storage node's clock is 10 minutes off", wrong_clock),
     Kind("all-storages", "kill -9 of all storage nodes at once", all_storages, since="end"),
+    Kind("in-turn", "kill -9 of each storage node, 3 s after the last", in_turn, since="end"),
     Kind("all-directors", "all directors are lost for 10 s", all_of("director")),
     Kind("all-etcds", "all etcds are lost for 10 s", all_of("etcd")),
     Kind("rolling-storage", "rolling restart of the storage nodes", terminate("storage")),

@@ -24,9 +24,11 @@ def make(conf, balancer, log):
     made += [clients.Looker(balancer, log, "look%d" % n, 3 * pace, mail) for n in (1, 2)]
     made += [clients.Idler(balancer, log, "idle%d" % n, account) for n, account in enumerate(mail[:2])]
     made += [clients.PopClient(balancer, log, "pop%d" % n, 1, account) for n, account in enumerate(pop)]
-    for account in conf["probes"]:
+    for number, account in enumerate(conf["probes"]):
         register = probes.Register()
         made += [probes.Probe(balancer, log, account, register, kind) for kind in ("write", "read")]
+        if number % 2 == 0:
+            made.append(probes.Sender(balancer, log, account, None, "send"))
     return made
 
 

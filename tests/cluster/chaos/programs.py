@@ -24,11 +24,12 @@ class Program:
     def __init__(self, host, role, command, folder):
         self.host, self.name, self.role, self.command = host, host.name, role, command
         self.log_path = os.path.join(folder, self.name + ".log")
-        self.child = None
-        self.exits = []  # (time, exit status, whether the runner wanted it)
+        self.child, self.started = None, 0.0
+        self.is_wanted = False  # to be started again if it ends by itself
 
     def start(self, prefix=(), environment=None):
         assert not self.is_running(), self.name + " runs already"
+        self.is_wanted, self.started = True, time.monotonic()
         with open(self.log_path, "ab") as log:
             self.child = subprocess.Popen(self.host.prefix() + list(prefix) + self.command, stdin=subprocess.DEVNULL, stdout=log,
                                           stderr=log, start_new_session=True,
@@ -47,6 +48,7 @@ class Program:
 
     def end(self, number=signal.SIGKILL, timeout=30.0):
         """Signal it and wait for its end; SIGKILL for what does not end in time. Whether it had to be killed."""
+        self.is_wanted = False
         if not self.is_running():
             return False
         self.send(number)
@@ -92,9 +94,16 @@ class Disk:
 
     def fill(self, leave):
         """All but `leave` bytes is taken."""
-        state = os.statvfs(self.folder)
         with open(self.filler, "wb") as out:
-            os.posix_fallocate(out.fileno(), 0, max(1, state.f_bavail * state.f_frsize - leave))
+            for piece in (1 << 28, 1 << 20, 1 << 12):
+                while True:
+                    state = os.statvfs(self.folder)
+                    if state.f_bavail * state.f_frsize < leave + piece:
+                        break
+                    try:
+                        os.posix_fallocate(out.fileno(), os.fstat(out.fileno()).st_size, piece)
+                    except OSError:  # what is said to be free is not always to be had
+                        break
 
     def empty(self):
         if os.path.exists(self.filler):

@@ -8,7 +8,7 @@ ACKNOWLEDGED = ("deliver", "append", "flag", "copy", "move", "expunge", "quit")
 class Row:
     def __init__(self, kind):
         self.kind, self.count, self.acknowledged, self.lost, self.doubled = kind, 0, 0, 0, 0
-        self.reads, self.writes, self.healed = [], [], []
+        self.reads, self.writes, self.sends, self.healed = [], [], [], []
 
 
 def longest_gap(gaps, event, op):
@@ -16,6 +16,11 @@ def longest_gap(gaps, event, op):
     since = event.ended if event.kind.since == "end" else event.begun
     return max([g["t1"] - max(g["t0"], since) for g in gaps
                 if g["op"] == op and g["t1"] > since and g["t0"] < event.healed] + [0.0])
+
+
+def both(times):
+    """Median and longest."""
+    return "%.1f s, %.1f s" % (statistics.median(times), max(times))
 
 
 class Report:
@@ -30,6 +35,7 @@ class Report:
             row.healed.append(event.healed - event.ended)
             row.reads.append(longest_gap(gaps, event, "read"))
             row.writes.append(longest_gap(gaps, event, "write"))
+            row.sends.append(longest_gap(gaps, event, "send"))
         for e in history:
             if e["k"] in ACKNOWLEDGED and e.get("ok"):
                 self.total.acknowledged += 1
@@ -67,18 +73,18 @@ class Report:
 
     def table(self):
         """Markdown."""
-        lines = ["| fault | times | acknowledged | lost | doubled | reads: median, longest | writes: median, longest | healed after |",
-                 "|---|---|---|---|---|---|---|---|"]
+        lines = ["| fault | times | acknowledged | lost | doubled | no reads: median, longest | no changes | no mail in | healed |",
+                 "|---|---|---|---|---|---|---|---|---|"]
         for name in sorted(self.rows, key=lambda n: [r.name for r in self.run.kinds].index(n)):
             row = self.rows[name]
-            lines.append("| %s | %d | %d | %d | %d | %.2f s, %.2f s | %.2f s, %.2f s | %.1f s |" % (
-                row.kind.text + (" (service counted from their start)" if row.kind.since == "end" else ""), row.count,
-                row.acknowledged, row.lost, row.doubled, statistics.median(row.reads), max(row.reads), statistics.median(row.writes),
-                max(row.writes), max(row.healed)))
-        lines.append("| **in all, peace included** | %d | %d | %d | %d | | | |" % (
+            lines.append("| %s | %d | %d | %d | %d | %s | %s | %s | %.1f s |" % (
+                row.kind.text + (" (without service: from their start)" if row.kind.since == "end" else ""), row.count,
+                row.acknowledged, row.lost, row.doubled, *[both(times) for times in (row.reads, row.writes, row.sends)],
+                max(row.healed)))
+        lines.append("| **in all, peace included** | %d | %d | %d | %d | | | | |" % (
             len(self.run.events), self.total.acknowledged, self.total.lost, self.total.doubled))
         return "\n".join(lines)
 
     def gaps_over(self, seconds):
         """Faults whose users waited longer."""
-        return [name for name, row in self.rows.items() if max(row.reads + row.writes) > seconds]
+        return [name for name, row in self.rows.items() if max(row.reads + row.writes + row.sends) > seconds]

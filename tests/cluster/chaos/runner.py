@@ -16,6 +16,7 @@ from .programs import Programs
 
 HEAL_MAX = 60.0      # seconds from the end of a fault until everybody is served and every copy is there
 ARRIVE_MAX = 60.0    # seconds until what was acknowledged last must be in the mailbox, queues included
+RESTART_DELAY = 1.0  # seconds between two starts of what ends by itself
 BETWEEN = 3.0        # seconds of peace between faults
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -81,17 +82,23 @@ class Run:
         for kind, accounts in self.accounts.items():
             for account in accounts:
                 self.ctl("user", "add", account, "--password-stdin", stdin=harness.PASSWORD + "\n")
-                if kind == "probe":
-                    harness.wait_for(lambda a=account: self.first_mail(front, a), what="mail for " + account)
+        log = history.History(self.history_path)
+        for account in self.accounts["probe"]:
+            harness.wait_for(lambda a=account: self.first_mail(front, log, a), what="mail for " + account)
+        log.close()
         self.load = Load({"frontends": [f.host for f in self.fronts()], "history": self.history_path, "tag": "", "pace": self.pace,
                           "mail": self.accounts["mail"], "pop": self.accounts["pop"], "probes": self.accounts["probe"]})
         harness.wait_for(lambda: self.load.is_served(0), what="the probes")
 
-    def first_mail(self, front, account):
+    def first_mail(self, front, log, account):
+        """The message that the account's probes use; right after the start a try may fail."""
+        begun, identity = time.monotonic(), "first.%f" % time.monotonic()
         try:
-            wire.deliver(front, account, history.message("first"))
+            wire.deliver(front, account, history.message(identity))
+            log.add("deliver", begun, id=identity, to=[account], ok=True)
             return True
         except (OSError, AssertionError):
+            log.add("deliver", begun, id=identity, to=[account], ok=False)
             return False
 
     def fronts(self):
@@ -125,12 +132,13 @@ class Run:
     def wait(self, seconds):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
+            self.revive()
             time.sleep(min(0.1, seconds))
 
     def revive(self):
         """As an init system: what has ended by itself is started again."""
         for program in self.programs.by_name.values():
-            if not program.is_running():
+            if program.is_wanted and not program.is_running() and time.monotonic() > program.started + RESTART_DELAY:
                 self.say("%s had ended by itself, status %s" % (program.name, program.child.returncode))
                 program.start()
         return True
@@ -155,7 +163,7 @@ class Run:
         end = time.monotonic() + ARRIVE_MAX
         while True:  # mail in queues may still be under way
             fronts = self.fronts()
-            mail = {a: check.Final(fronts[0], a) for a in self.accounts["mail"]}
+            mail = {a: check.Final(fronts[0], a) for a in self.accounts["mail"] + self.accounts["probe"]}
             pop = {a: check.Final(fronts[0], a) for a in self.accounts["pop"]}
             wrong = check.judge(events, mail, pop)
             if not any("lost" in text for _, _, text in wrong) or time.monotonic() > end:
