@@ -75,6 +75,13 @@ enum ctl_exit keys_list(struct ctl *ctl);
 enum ctl_exit keys_rotate(struct ctl *ctl);
 enum ctl_exit partition_list(struct ctl *ctl);
 enum ctl_exit partition_show(struct ctl *ctl);
+enum ctl_exit queue_list(struct ctl *ctl);
+enum ctl_exit queue_show(struct ctl *ctl);
+enum ctl_exit queue_retry(struct ctl *ctl);
+enum ctl_exit queue_hold(struct ctl *ctl);
+enum ctl_exit queue_release(struct ctl *ctl);
+enum ctl_exit queue_delete(struct ctl *ctl);
+enum ctl_exit queue_stats(struct ctl *ctl);
 
 /* ---- shared by the handlers (common.c) */
 

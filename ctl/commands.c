@@ -28,5 +28,13 @@ const struct command commands[] = {
     { "keys", "list", "DIR", 1, 1, CTL_OFFLINE | CTL_JSON, keys_list, "list the public keys in a folder" },
     { "keys", "rotate", "DIR", 1, 1, CTL_OFFLINE, keys_rotate,
       "make the next step of an exchange of keys, and say the one after" },
+    { "queue", "list", "", 0, 0, CTL_JSON, queue_list, "list mail that waits for delivery" },
+    { "queue", "show", "ID", 1, 1, CTL_JSON, queue_show, "show one message of it" },
+    { "queue", "retry", "ID...", 1, CTL_ARGUMENTS_MAX, 0, queue_retry,
+      "try now, whoever failed or was held too" },
+    { "queue", "hold", "ID...", 1, CTL_ARGUMENTS_MAX, 0, queue_hold, "try no more until it is released" },
+    { "queue", "release", "ID...", 1, CTL_ARGUMENTS_MAX, 0, queue_release, "end a hold" },
+    { "queue", "delete", "ID...", 1, CTL_ARGUMENTS_MAX, 0, queue_delete, "drop it; nobody is told" },
+    { "queue", "stats", "", 0, 0, CTL_JSON, queue_stats, "show how much waits" },
     { .noun = NULL },
 };

@@ -14,6 +14,7 @@
 
 #include "frontend/common/context.h"
 #include "frontend/listeners.h"
+#include "frontend/queue/queue.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -50,6 +51,7 @@ static struct lane *lanes;
 static size_t lane_count;
 static struct tls_server *tls;
 static struct listeners *listeners;
+static struct queue *queue; /* runs on the first lane */
 static atomic_bool draining;
 static sem_t drain_wanted;
 
@@ -123,6 +125,16 @@ static void make_lane(struct lane *lane)
     check_ready(lane);
 }
 
+static void start_queue(void)
+{
+    struct buf holder = { 0 };
+    buf_addf(&holder, "%s %d", config.hostname, (int)getpid());
+    queue = queue_start(lanes[0].context.loop, lanes[0].context.store, buf_cstr(&holder));
+    buf_fini(&holder);
+    for (size_t i = 0; i < lane_count; i++)
+        lanes[i].context.queue = queue;
+}
+
 static void start_lanes(void)
 {
     lane_count = config.threads > 0 ? (size_t)config.threads : (size_t)sysconf(_SC_NPROCESSORS_ONLN);
@@ -132,6 +144,7 @@ static void start_lanes(void)
         make_lane(&lanes[i]);
         loops[i] = lanes[i].context.loop;
     }
+    start_queue();
     listeners_start(listeners, loops, lane_count);
     free(loops);
     for (size_t i = 0; i < lane_count; i++) {
@@ -174,12 +187,16 @@ static void mark_draining(void *arg)
 {
     struct lane *lane = arg;
     lane->context.draining = true;
+    if (lane == &lanes[0])
+        queue_drain(queue);
 }
 
 static void close_lane_fiber(void *arg)
 {
     struct lane *lane = arg;
     timer_stop(&lane->ready_timer);
+    if (lane == &lanes[0])
+        queue_stop(&queue);
     auth_free(&lane->context.auth);
     store_free(&lane->context.store);
     loop_stop(lane->context.loop);

@@ -21,10 +21,13 @@ struct settings {
     size_t trusted_net_count;
 };
 
+struct queue;
+
 struct context {
     struct loop *loop;
     struct store *store;
     struct auth *auth;
+    struct queue *queue; /* of the process, on whatever loop */
     struct tls_server *tls; /* NULL: no STARTTLS */
     const struct settings *settings;
     bool draining; /* new commands are answered with BYE / 421 */

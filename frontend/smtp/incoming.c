@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "frontend/queue/queue.h"
 #include "frontend/smtp/missing.h"
 #include "frontend/smtp/trace.h"
 #include "lib/base/alloc.h"
@@ -47,6 +48,16 @@ static uint32_t *home_partitions(const struct smtp_session *s, size_t *count_out
     return partitions;
 }
 
+/* A fail-over is over by then; where there is none, the queue takes the message. */
+static uint32_t home_wait_ms(const struct smtp_session *s, const uint32_t *partitions, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (queue_home_is_away(s->context->queue, partitions[i]))
+            return QUEUE_HOME_WAIT_AWAY_MS;
+    }
+    return QUEUE_HOME_WAIT_MS;
+}
+
 /* Into the upload and the summary. */
 static void add(struct incoming *in, struct slice text)
 {
@@ -63,6 +74,8 @@ struct incoming *incoming_new(struct smtp_session *s)
     size_t count;
     uint32_t *partitions = home_partitions(s, &count);
     in->upload = upload_new(s->context->store, partitions, count);
+    upload_limit_wait(in->upload, home_wait_ms(s, partitions, count));
+    upload_want_spare(in->upload);
     free(partitions);
     in->summary = summary_builder_new(SUMMARY_STORED_MAX);
     in->id = delivery_id_new();
@@ -203,42 +216,105 @@ static bool has_target(const struct delivery_target *targets, size_t count, uint
     return false;
 }
 
-/* One target an account, however many recipients reach it. */
-static struct delivery_target *make_targets(struct smtp_session *s, size_t *count_out)
+/* Whom the message is for: one target an account, however many recipients reach it. */
+struct crowd {
+    struct delivery_target *targets;
+    struct slice *paths; /* of the first recipient that reaches each */
+    size_t count;
+    size_t queued; /* of them, in the end */
+};
+
+static struct crowd make_crowd(struct smtp_session *s)
 {
-    size_t count = 0, most = 0;
+    size_t most = 0;
     for (size_t i = 0; i < s->recipient_count; i++)
         most += s->recipients[i].account_count;
-    struct delivery_target *targets = ARENA_ARRAY(&s->mail_arena, struct delivery_target, most);
+    struct crowd c = { .targets = ARENA_ARRAY(&s->mail_arena, struct delivery_target, most),
+                       .paths = ARENA_ARRAY(&s->mail_arena, struct slice, most) };
     for (size_t i = 0; i < s->recipient_count; i++) {
         for (size_t j = 0; j < s->recipients[i].account_count; j++) {
             struct account_ref ref = s->recipients[i].accounts[j].ref;
-            if (!has_target(targets, count, ref.id))
-                targets[count++].account = ref;
+            if (has_target(c.targets, c.count, ref.id))
+                continue;
+            c.paths[c.count] = s->recipients[i].path;
+            c.targets[c.count++].account = ref;
         }
     }
-    *count_out = count;
-    return targets;
+    return c;
+}
+
+/* Deliver to those whose partitions are not known to be away: nobody should wait for what will not happen. Of
+ * a larger message the partitions have been asked already. */
+static void deliver(struct incoming *in, struct smtp_session *s, struct crowd *c)
+{
+    struct delivery_target *near = ARENA_ARRAY(&s->mail_arena, struct delivery_target, c->count);
+    size_t *numbers = ARENA_ARRAY(&s->mail_arena, size_t, c->count), count = 0;
+    bool may_skip = upload_is_inline(in->upload);
+    for (size_t i = 0; i < c->count; i++) {
+        c->targets[i].status = ERR_UNAVAILABLE;
+        if (may_skip && queue_home_is_away(s->context->queue, c->targets[i].account.home))
+            continue;
+        numbers[count] = i;
+        near[count++] = c->targets[i];
+    }
+    if (count > 0)
+        store_deliver(s->context->store, in->upload, in->id, near, count);
+    for (size_t i = 0; i < count; i++)
+        c->targets[numbers[i]] = near[i];
+}
+
+/* Not the recipient's fault: it may have the message later, or has it already and we were not told. */
+static bool can_wait(enum err err)
+{
+    return err != OK && err_class(err) != ERR_CLASS_CALLER;
+}
+
+/* Those whose partitions did not take the message get it from the queue, under the same delivery id. */
+static void queue_rest(struct incoming *in, struct smtp_session *s, struct crowd *c)
+{
+    struct queue_put_recipient *rest = ARENA_ARRAY(&s->mail_arena, struct queue_put_recipient, c->count);
+    struct queue_put put = { .delivery = in->id,
+                             .sender = s->mail.path,
+                             .smtputf8 = s->mail.smtputf8,
+                             .recipients = rest,
+                             .delay_ms = QUEUE_FIRST_DELAY_MS };
+    for (size_t i = 0; i < c->count; i++) {
+        if (can_wait(c->targets[i].status))
+            rest[put.recipient_count++] = (struct queue_put_recipient){ c->paths[i], c->targets[i].account };
+    }
+    if (put.recipient_count == 0)
+        return;
+    enum err err = queue_put(s->context->queue, s->context->store, in->upload, &put);
+    if (err != OK) {
+        log_warn("smtp", "not queued id=%s recipients=%zu: %s", in->name, put.recipient_count, err_name(err));
+        return;
+    }
+    c->queued = put.recipient_count;
+    for (size_t i = 0; i < c->count; i++) {
+        if (can_wait(c->targets[i].status))
+            c->targets[i].status = OK;
+    }
 }
 
 /* One reply speaks for all recipients: anything but success everywhere makes the sender try again, and the
  * log says for whom. */
-static void reply_result(struct incoming *in, struct smtp_session *s, const struct delivery_target *targets,
-                         size_t count)
+static void reply_result(struct incoming *in, struct smtp_session *s, const struct crowd *c)
 {
     enum err worst = OK;
-    for (size_t i = 0; i < count; i++) {
-        if (targets[i].status == OK)
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->targets[i].status == OK)
             continue;
-        worst = targets[i].status;
+        worst = c->targets[i].status;
         log_warn("smtp", "not delivered id=%s account=%llu: %s", in->name,
-                 (unsigned long long)targets[i].account.id, err_name(targets[i].status));
+                 (unsigned long long)c->targets[i].account.id, err_name(c->targets[i].status));
     }
-    log_info("smtp", "message id=%s from=<%.*s> recipients=%zu size=%llu status=%s", in->name,
-             SLICE_FMT(s->mail.path), count, (unsigned long long)in->size,
-             worst == OK ? "delivered" : err_name(worst));
+    log_info("smtp", "message id=%s from=<%.*s> recipients=%zu queued=%zu size=%llu status=%s", in->name,
+             SLICE_FMT(s->mail.path), c->count, c->queued, (unsigned long long)in->size,
+             worst != OK     ? err_name(worst)
+             : c->queued > 0 ? "queued"
+                             : "delivered");
     if (worst == OK)
-        smtp_reply(s, 250, "2.0.0", "delivered, id %s", in->name);
+        smtp_reply(s, 250, "2.0.0", "%s, id %s", c->queued > 0 ? "queued" : "delivered", in->name);
     else if (err_class(worst) == ERR_CLASS_SYSTEM)
         smtp_reply_err(s, worst, "delivery");
     else
@@ -253,13 +329,13 @@ void incoming_finish(struct incoming *in, struct smtp_session *s)
     if (refuse(in, s))
         return;
     struct buf summary = { 0 };
-    size_t count;
-    struct delivery_target *targets = make_targets(s, &count);
+    struct crowd crowd = make_crowd(s);
     if (s->mail.smtputf8)
         summary_builder_international(in->summary);
     summary_builder_finish(in->summary, &summary);
     upload_finish(in->upload, buf_slice(&summary));
-    store_deliver(s->context->store, in->upload, in->id, targets, count);
-    reply_result(in, s, targets, count);
+    deliver(in, s, &crowd);
+    queue_rest(in, s, &crowd);
+    reply_result(in, s, &crowd);
     buf_fini(&summary);
 }

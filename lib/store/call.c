@@ -93,7 +93,7 @@ void call_begin(struct store *store, struct call *call)
     assert(known);
     call->store = store;
     call->is_write = known && kind == METHOD_WRITE;
-    call->deadline_ms = loop_deadline_ms(STORE_DEADLINE_MS);
+    call->deadline_ms = loop_deadline_ms(call->timeout_ms != 0 ? call->timeout_ms : STORE_DEADLINE_MS);
     if (call->is_write)
         make_request_id(call);
     call->begun = true;

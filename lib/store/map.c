@@ -178,6 +178,27 @@ static const Tern__NodeInfo *find_node(const Tern__Map *map, uint32_t id)
     return NULL;
 }
 
+uint32_t store_partition_count(const struct store *store)
+{
+    return store->map == NULL ? 0 : (uint32_t)store->map->n_partitions;
+}
+
+bool store_partition_primary(const struct store *store, uint32_t partition, uint32_t *node_out,
+                             uint64_t *epoch_out)
+{
+    if (partition >= store_partition_count(store))
+        return false;
+    const Tern__PartitionConf *conf = store->map->partitions[partition];
+    *node_out = conf->primary;
+    *epoch_out = conf->epoch;
+    return find_node(store->map, conf->primary) != NULL;
+}
+
+enum err store_wait_map(struct store *store, uint64_t deadline_ms)
+{
+    return store->stopping ? ERR_TIMEOUT : map_wait_change(store, deadline_ms);
+}
+
 enum err map_primary(const struct store *store, uint32_t partition, char out[static RPC_ENDPOINT_MAX])
 {
     const Tern__Map *map = store->map;

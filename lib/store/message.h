@@ -24,10 +24,18 @@ struct upload;
 /* Takes the partitions where the message will be needed, for a delivery once for each target there (copied).
  * Does not yield. */
 struct upload *upload_new(struct store *store, const uint32_t *partitions, size_t count);
+/* Try each partition no longer than `wait_ms` when the first bytes go there (with a delivery, if the message
+ * travels with it); what has begun to arrive is given the usual time. */
+void upload_limit_wait(struct upload *u, uint32_t wait_ms);
+/* If a partition does not take the first chunk of a larger message, send it all to some healthy one too, from
+ * where store_queue_put can take it. */
+void upload_want_spare(struct upload *u);
 /* Add bytes. An error for one partition of several is remembered and told at deliver; this fails only if no
  * partition is left. Yields. */
 MUST_CHECK enum err upload_write(struct upload *u, struct slice bytes);
 uint64_t upload_size(const struct upload *u);
+/* Whether all of it is still in memory, to travel with whatever command uses it. */
+bool upload_is_inline(const struct upload *u);
 /* The message is complete, and this is its summary (lib/mail/summary.h; copied). Does not yield. */
 void upload_finish(struct upload *u, struct slice summary);
 /* Bring all of a finished upload to its partitions and give its memory back: for those who hold several at

@@ -18,10 +18,16 @@ struct upload_part {
     struct call call;
 };
 
+enum { UPLOAD_SPARE_USERS = 200 }; /* targets that one spare copy is for */
+
 struct upload {
     struct store *store;
-    struct upload_part *parts;
+    struct upload_part *parts; /* the spare ones last */
     size_t part_count;
+    size_t spare_count;
+    size_t target_count;
+    uint32_t wait_ms; /* 0: the usual */
+    bool want_spare;
     struct buf pending; /* at most BODY_CHUNK_MAX */
     uint64_t sent;      /* bytes that are at the partitions already */
     struct buf summary;
@@ -40,8 +46,8 @@ void store_progress_tell(const struct store_progress *progress, uint64_t done, u
 
 /* The nth copy (from 0) at a partition; NULL if it was not asked for. */
 struct upload_part *upload_part_find(struct upload *u, uint32_t partition, size_t nth);
-/* Whether the whole message can travel beside one command. */
-bool upload_is_inline(const struct upload *u);
+/* The nth spare copy; NULL if there is none. */
+struct upload_part *upload_spare_find(struct upload *u, size_t nth);
 /* Fill in how the command names this message; `part` is the copy it will use. */
 void upload_describe(const struct upload *u, const struct upload_part *part, bool inline_body,
                      Tern__NewMessage *out);

@@ -53,6 +53,14 @@ bool store_domain_is_local(const struct store *store, struct slice domain);
 MUST_CHECK enum err store_partition_of(const struct store *store, struct slice address,
                                        uint32_t *partition_out);
 
+/* Partitions there are; 0 before the first map. Does not yield. */
+uint32_t store_partition_count(const struct store *store);
+/* Which node is a partition's primary, and since which epoch; false if the map names none. Does not yield. */
+bool store_partition_primary(const struct store *store, uint32_t partition, uint32_t *node_out,
+                             uint64_t *epoch_out);
+/* Wait until the map changes. ERR_TIMEOUT. Yields. */
+MUST_CHECK enum err store_wait_map(struct store *store, uint64_t deadline_ms);
+
 /* Names one account and where it lives. Plain value. */
 struct account_ref {
     uint64_t id;

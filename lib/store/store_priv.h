@@ -57,6 +57,7 @@ struct call {
     uint32_t partition;
     const ProtobufCMessage *request; /* valid until call_end */
     struct slice body;               /* valid until call_end */
+    uint32_t timeout_ms;             /* how long to go on trying; 0: STORE_DEADLINE_MS */
 
     /* private */
     struct store *store;

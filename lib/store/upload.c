@@ -6,6 +6,8 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/rand.h"
+#include "lib/store/place_priv.h"
+#include "lib/store/queue.h"
 
 /* The copy at a partition that has room for one more target. */
 static struct upload_part *part_with_room(struct upload *u, uint32_t partition)
@@ -24,6 +26,7 @@ struct upload *upload_new(struct store *store, const uint32_t *partitions, size_
 {
     struct upload *u = NEW(struct upload);
     u->store = store;
+    u->target_count = count;
     u->parts = NEW_ARRAY(struct upload_part, count);
     for (size_t i = 0; i < count; i++)
         part_with_room(u, partitions[i])->users++;
@@ -39,42 +42,107 @@ struct upload_part *upload_part_find(struct upload *u, uint32_t partition, size_
     return NULL;
 }
 
-/* Send the first `len` pending bytes as one chunk to every partition that is still in it. Yields. */
-static enum err send_chunk(struct upload *u, size_t len, bool last)
+struct upload_part *upload_spare_find(struct upload *u, size_t nth)
 {
-    Tern__UploadChunkRequest request = TERN__UPLOAD_CHUNK_REQUEST__INIT;
-    request.offset = u->sent;
-    request.last = last;
+    return nth < u->spare_count ? &u->parts[u->part_count - u->spare_count + nth] : NULL;
+}
+
+/* The first `len` pending bytes, as a chunk. */
+static void begin_chunk(struct upload *u, struct upload_part *part, size_t len, bool last)
+{
+    tern__upload_chunk_request__init(&part->request);
+    part->request.upload_id = (ProtobufCBinaryData){ sizeof part->id, part->id };
+    part->request.offset = u->sent;
+    part->request.last = last;
     if (last)
-        request.summary = pb_bytes(buf_slice(&u->summary));
-    for (size_t i = 0; i < u->part_count; i++) {
-        struct upload_part *part = &u->parts[i];
-        if (part->err != OK)
-            continue;
-        part->request = request;
-        part->request.upload_id = (ProtobufCBinaryData){ sizeof part->id, part->id };
-        part->call = (struct call){ .method = METHOD_UPLOAD_CHUNK,
-                                    .partition = part->partition,
-                                    .request = &part->request.base };
-        part->call.body = slice_of(u->pending.data, len);
-        call_begin(u->store, &part->call);
-        part->calling = true;
+        part->request.summary = pb_bytes(buf_slice(&u->summary));
+    part->call = (struct call){ .method = METHOD_UPLOAD_CHUNK,
+                                .partition = part->partition,
+                                .request = &part->request.base,
+                                .timeout_ms = u->sent == 0 ? u->wait_ms : 0 };
+    part->call.body = slice_of(u->pending.data, len);
+    call_begin(u->store, &part->call);
+    part->calling = true;
+}
+
+static void end_chunk(struct upload_part *part)
+{
+    if (!part->calling)
+        return;
+    part->err = call_end(&part->call);
+    call_fini(&part->call);
+    part->calling = false;
+}
+
+/* Send a chunk to the parts from `first` on that are still in it: OK if any is left, else the first failure.
+ * Yields. */
+static enum err send_to_parts(struct upload *u, size_t first, size_t len, bool last)
+{
+    for (size_t i = first; i < u->part_count; i++) {
+        if (u->parts[i].err == OK)
+            begin_chunk(u, &u->parts[i], len, last);
     }
     enum err first_err = OK;
     size_t alive = 0;
-    for (size_t i = 0; i < u->part_count; i++) {
+    for (size_t i = first; i < u->part_count; i++) {
         struct upload_part *part = &u->parts[i];
-        if (part->calling) {
-            part->err = call_end(&part->call);
-            call_fini(&part->call);
-            part->calling = false;
-        }
+        end_chunk(part);
         if (part->err == OK)
             alive++;
         else if (first_err == OK)
             first_err = part->err;
     }
     return alive > 0 ? OK : first_err;
+}
+
+/* ---- the spare copy */
+
+static void add_spare_parts(struct upload *u, uint32_t partition)
+{
+    u->spare_count = (u->target_count + UPLOAD_SPARE_USERS - 1) / UPLOAD_SPARE_USERS;
+    u->parts = xrealloc(u->parts, (u->part_count + u->spare_count) * sizeof *u->parts);
+    for (size_t i = 0; i < u->spare_count; i++) {
+        struct upload_part *part = &u->parts[u->part_count++];
+        *part = (struct upload_part){ .partition = partition, .users = UPLOAD_SPARE_USERS };
+        rand_bytes(part->id, sizeof part->id);
+    }
+}
+
+/* The first chunk, to the first healthy partition that takes it. Yields. */
+static enum err send_spare(struct upload *u, struct place *place, size_t len, bool last)
+{
+    enum err err = ERR_UNAVAILABLE;
+    uint32_t partition;
+    for (int i = 0; i < STORE_QUEUE_PUT_TRIES && place_choose(place, &partition) == OK; i++) {
+        size_t first = u->part_count;
+        add_spare_parts(u, partition);
+        err = send_to_parts(u, first, len, last);
+        if (err == OK)
+            return OK;
+        u->part_count = first;
+        u->spare_count = 0;
+        place_avoid(place, partition);
+    }
+    return err;
+}
+
+/* Send the first `len` pending bytes as one chunk to every partition that is still in it. Yields. */
+static enum err send_chunk(struct upload *u, size_t len, bool last)
+{
+    enum err err = send_to_parts(u, 0, len, last);
+    if (!u->want_spare || u->sent > 0)
+        return err;
+    struct place place;
+    bool wanted = false;
+    place_init(&place, u->store);
+    for (size_t i = 0; i < u->part_count; i++) {
+        if (u->parts[i].err != OK) {
+            place_avoid(&place, u->parts[i].partition);
+            wanted = true;
+        }
+    }
+    enum err spare_err = wanted ? send_spare(u, &place, len, last) : OK;
+    return err == OK ? OK : spare_err;
 }
 
 enum err upload_write(struct upload *u, struct slice bytes)
@@ -93,6 +161,16 @@ enum err upload_write(struct upload *u, struct slice bytes)
         bytes = slice_sub(bytes, take, bytes.len);
     }
     return OK;
+}
+
+void upload_limit_wait(struct upload *u, uint32_t wait_ms)
+{
+    u->wait_ms = wait_ms;
+}
+
+void upload_want_spare(struct upload *u)
+{
+    u->want_spare = true;
 }
 
 uint64_t upload_size(const struct upload *u)

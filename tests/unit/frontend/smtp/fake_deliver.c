@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "frontend/queue/queue.h"
 #include "lib/base/alloc.h"
 #include "lib/fiber/fiber.h"
 #include "lib/store/message.h"
@@ -27,6 +28,17 @@ enum err upload_write(struct upload *u, struct slice bytes)
     fiber_yield();
     buf_add_slice(&u->bytes, bytes);
     return fake_deliver.write_err;
+}
+
+void upload_limit_wait(struct upload *u, uint32_t wait_ms)
+{
+    (void)u;
+    fake_deliver.wait_ms = wait_ms;
+}
+
+void upload_want_spare(struct upload *u)
+{
+    (void)u;
 }
 
 uint64_t upload_size(const struct upload *u)
@@ -67,7 +79,35 @@ void store_deliver(struct store *store, struct upload *upload, struct delivery_i
     buf_clear(&fake_deliver.message);
     buf_add_slice(&fake_deliver.message, buf_slice(&upload->bytes));
     for (size_t i = 0; i < count; i++)
-        targets[i].status = fake_deliver.status;
+        targets[i].status = i < fake_deliver.failing_from ? OK : fake_deliver.status;
+}
+
+bool upload_is_inline(const struct upload *u)
+{
+    (void)u;
+    return !fake_deliver.large;
+}
+
+bool queue_home_is_away(const struct queue *q, uint32_t partition)
+{
+    (void)q;
+    (void)partition;
+    return fake_deliver.home_away;
+}
+
+enum err queue_put(struct queue *q, struct store *store, struct upload *upload, const struct queue_put *put)
+{
+    (void)q;
+    (void)store;
+    (void)upload;
+    fiber_yield();
+    fake_deliver.queued++;
+    fake_deliver.queued_recipients = put->recipient_count;
+    fake_deliver.queued_id = put->delivery.bytes[0];
+    buf_clear(&fake_deliver.queued_paths);
+    for (size_t i = 0; i < put->recipient_count; i++)
+        buf_addf(&fake_deliver.queued_paths, "%.*s ", SLICE_FMT(put->recipients[i].path));
+    return fake_deliver.queue_err;
 }
 
 enum err store_address_resolve(struct store *store, struct slice address, struct arena *arena,

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "frontend/common/context.h"
+#include "frontend/queue/queue.h"
 #include "frontend/smtp/missing.h"
 #include "frontend/smtp/smtp.h"
 #include "lib/base/alloc.h"
@@ -216,6 +217,7 @@ static void failures(void)
     };
     begin(false);
     SAY("EHLO client.test\r\n");
+    fake_deliver.queue_err = ERR_UNAVAILABLE; /* no partition takes it */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         fake_deliver.status = rows[i].status;
         SAY("MAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\nx: y\r\n\r\n.\r\n");
@@ -234,6 +236,53 @@ static void failures(void)
     expect("451 4.3.0");
     assert_int_equal(fake_deliver.count, before);
     end();
+}
+
+static void queued(void)
+{
+    static const enum err statuses[] = { ERR_UNAVAILABLE, ERR_IN_DOUBT, ERR_BUSY, ERR_NO_SPACE };
+    unsigned before = fake_deliver.queued, delivered = fake_deliver.count;
+    fake_deliver.queue_err = OK;
+    begin(false);
+    SAY("EHLO client.test\r\n");
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        fake_deliver.status = statuses[i];
+        fake_deliver.home_away = i > 0;
+        fake_deliver.large = i == 1; /* but for a message that went there before */
+        SAY("MAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\nx: y\r\n\r\n.\r\n");
+        expect("354");
+        expect("250 2.0.0 queued");
+        assert_int_equal(fake_deliver.wait_ms, i > 0 ? QUEUE_HOME_WAIT_AWAY_MS : QUEUE_HOME_WAIT_MS);
+        assert_int_equal(fake_deliver.count, delivered + (i > 1 ? 2 : i + 1)); /* who is away is not asked */
+        assert_int_equal(fake_deliver.queued, before + 1 + i);
+        assert_int_equal(fake_deliver.queued_id, 1); /* the delivery's */
+        assert_string_equal(buf_cstr(&fake_deliver.queued_paths), "alice@example.test ");
+    }
+    /* Some have it, some are queued. */
+    fake_deliver.home_away = false;
+    fake_deliver.failing_from = 1;
+    SAY("MAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nx: "
+        "y\r\n\r\n.\r\n");
+    expect("354");
+    expect("250 2.0.0 queued");
+    assert_string_equal(buf_cstr(&fake_deliver.queued_paths), "bob@example.test ");
+    /* What a recipient's own state refuses is not queued. */
+    before = fake_deliver.queued;
+    fake_deliver.status = ERR_NOT_FOUND;
+    SAY("MAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nx: "
+        "y\r\n\r\n.\r\n");
+    expect("354");
+    expect("451 4.3.0");
+    assert_int_equal(fake_deliver.queued, before);
+    fake_deliver.status = OK;
+    fake_deliver.failing_from = 0;
+    end();
+}
+
+static void what_has_no_home_now_is_queued(void **state)
+{
+    (void)state;
+    run_fiber(context.loop, queued);
 }
 
 static void failed_deliveries_are_temporary(void **state)
@@ -350,6 +399,7 @@ static int teardown(void **state)
     loop_free(&context.loop);
     buf_fini(&said);
     buf_fini(&fake_deliver.message);
+    buf_fini(&fake_deliver.queued_paths);
     return 0;
 }
 
@@ -357,9 +407,13 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(mail_from_others_is_not_changed), TEST(submissions_are_completed),
-        TEST(failed_deliveries_are_temporary), TEST(what_is_too_large_is_read_and_refused),
-        TEST(nothing_half_is_delivered),       cmocka_unit_test(missing_fields),
+        TEST(mail_from_others_is_not_changed),
+        TEST(submissions_are_completed),
+        TEST(what_has_no_home_now_is_queued),
+        TEST(failed_deliveries_are_temporary),
+        TEST(what_is_too_large_is_read_and_refused),
+        TEST(nothing_half_is_delivered),
+        cmocka_unit_test(missing_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside frontend/queue.
+ *
+ * Fibers of the runner: one starts a worker for each partition whose queue is due (runner.c); a worker
+ * leases, attempts and reports until nothing is due (worker.c, attempt.c); one asks every partition in turn
+ * how its queue is, so that nothing a dead front-end left is forgotten (scan.c); one asks partitions that did
+ * not answer until they do, and then has everything tried at once (homes.c). */
+#ifndef FRONTEND_QUEUE_QUEUE_PRIV_H
+#define FRONTEND_QUEUE_QUEUE_PRIV_H
+
+#include <stdatomic.h>
+
+#include "frontend/queue/queue.h"
+#include "lib/fiber/cond.h"
+
+enum {
+    QUEUE_WORKERS_MAX = 8,          /* partitions worked on at once */
+    QUEUE_BATCH = 16,               /* items of one lease */
+    QUEUE_LEASE_MS = 30 * 1000,     /* another front-end takes over after this */
+    QUEUE_LEASE_RESERVE_MS = 8000,  /* with less of a lease left nothing is begun */
+    QUEUE_DELIVER_WAIT_MS = 3000,   /* for a recipient's partition */
+    QUEUE_SCAN_MS = 30 * 1000,      /* one look at all partitions ... */
+    QUEUE_SCAN_FIRST_MS = 2000,     /* ... and the first one after the start */
+    QUEUE_WATCH_MS = 3000,          /* between looks at partitions that hold items */
+    QUEUE_PROBE_MS = 500,           /* between looks at partitions that are away */
+    QUEUE_PROBE_MAX_MS = 60 * 1000, /* the same, of one that answers and takes no mail all the same */
+    QUEUE_TROUBLE_MS = 2000,        /* until a queue that could not be read is looked at again */
+    QUEUE_BACKOFF_FIRST_MS = 1000,  /* until the next attempt; doubled with each */
+    QUEUE_BACKOFF_MAX_MS = 60 * 1000,
+};
+
+/* What the runner knows of one partition. */
+struct queue_slot {
+    /* as a queue */
+    uint64_t next_ms; /* when it is due next, in its own time, as it last said; 0: never */
+    uint64_t wake_ms; /* when to look at it; DEADLINE_NEVER */
+    bool busy;        /* a worker is at it */
+    bool woken;       /* somebody knows of something since the worker began */
+    bool early;       /* try what is not due yet too */
+    struct queue_status status;
+    /* as a home of recipients */
+    atomic_bool away;
+    unsigned failures; /* since it last took mail */
+    uint64_t probe_ms; /* when to look whether it is back */
+};
+
+struct queue {
+    struct loop *loop;
+    struct store *store;
+    char *holder;
+    _Atomic(struct queue_slot *) slots; /* NULL before the first map; then fixed */
+    uint32_t slot_count;
+    struct cond changed;       /* a slot is due earlier than it was, or a worker has ended */
+    struct cond homes_changed; /* a home is away */
+    unsigned fibers, workers;
+    atomic_bool stopping;
+};
+
+/* Fibers. */
+void queue_scan_fiber(void *arg);
+void queue_watch_fiber(void *arg);
+void queue_homes_fiber(void *arg);
+/* Start one and count it; false if that cannot be done now. */
+bool queue_spawn(struct queue *q, const char *name, void (*fn)(void *arg), void *arg);
+/* The last thing a counted fiber does. */
+void queue_fiber_ends(struct queue *q);
+/* Sleep, but wake up soon when the runner stops. Yields. */
+void queue_sleep(struct queue *q, uint64_t ms);
+
+/* Look at this queue now. */
+void queue_wake(struct queue *q, uint32_t partition);
+/* Its partition has said when it is due. */
+void queue_schedule(struct queue *q, uint32_t partition, uint64_t now_ms, uint64_t next_ms);
+/* Lease, attempt and report until nothing of a partition's queue is due. Yields. */
+void queue_work(struct queue *q, uint32_t partition);
+
+/* A partition took mail, or did not. On the runner's loop. */
+void queue_home_served(struct queue *q, uint32_t partition);
+void queue_home_failed(struct queue *q, uint32_t partition);
+
+/* One attempt at an item: fills outcomes, errors and delay of the report. ERR_NOT_FOUND: the item is gone.
+ * Results live in the arena. Yields. */
+MUST_CHECK enum err queue_attempt(struct queue *q, const struct queue_item *item, struct arena *arena,
+                                  struct queue_report *out);
+
+/* ---- figures.c */
+void queue_figures_register(void);
+void queue_count_put(enum err err);
+void queue_count_outcome(enum queue_outcome outcome);
+/* After a look at all partitions. */
+void queue_figures_set(const struct queue *q);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Putting mail into the queue of a healthy partition. */
+#include "lib/base/log.h"
+#include "lib/base/rand.h"
+#include "lib/store/message_priv.h"
+#include "lib/store/place_priv.h"
+#include "lib/store/queue.h"
+#include "proto/queue.pb-c.h"
+
+_Static_assert((int)UPLOAD_SPARE_USERS == (int)QUEUE_RECIPIENTS_MAX,
+               "a spare copy must last for the items that are made of it");
+
+/* One item: as many recipients as fit. */
+struct putting {
+    struct store *store;
+    struct upload *upload;
+    Tern__QueuePutRequest request;
+    uint8_t item_id[16];
+};
+
+static void describe(struct putting *p, const struct queue_put *put, size_t first, size_t count,
+                     struct arena *arena)
+{
+    Tern__QueuePutRequest *request = &p->request;
+    struct delivery_id id = delivery_id_new(); /* a time and chance, as item ids are */
+    tern__queue_put_request__init(request);
+    memcpy(p->item_id, id.bytes, sizeof p->item_id);
+    request->item_id = (ProtobufCBinaryData){ sizeof p->item_id, p->item_id };
+    request->delivery_id =
+        (ProtobufCBinaryData){ sizeof put->delivery.bytes, (uint8_t *)put->delivery.bytes };
+    request->sender = arena_strdup(arena, put->sender);
+    request->smtputf8 = put->smtputf8;
+    request->size = upload_size(p->upload);
+    request->delay_ms = put->delay_ms;
+    request->n_recipients = count;
+    request->recipients = ARENA_ARRAY(arena, Tern__QueueNewRecipient *, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct queue_put_recipient *from = &put->recipients[first + i];
+        Tern__QueueNewRecipient *to = ARENA_NEW(arena, Tern__QueueNewRecipient);
+        tern__queue_new_recipient__init(to);
+        to->path = arena_strdup(arena, from->path);
+        to->account = from->account.id;
+        to->home = from->account.home;
+        request->recipients[i] = to;
+    }
+}
+
+static enum err ask(struct putting *p, uint32_t partition, struct slice body)
+{
+    struct call call = { .method = METHOD_QUEUE_PUT,
+                         .partition = partition,
+                         .request = &p->request.base,
+                         .body = body,
+                         .timeout_ms = STORE_QUEUE_PUT_WAIT_MS };
+    enum err err = call_run(p->store, &call);
+    call_fini(&call);
+    if (err != OK)
+        log_info("store", "queue of partition=%u does not take a message: %s", partition, err_name(err));
+    return err;
+}
+
+/* One healthy partition after the other. */
+static enum err put_anywhere(struct putting *p, struct place *place, uint32_t *partition_out)
+{
+    bool in_doubt = false;
+    enum err err = ERR_UNAVAILABLE;
+    for (int i = 0; i < STORE_QUEUE_PUT_TRIES; i++) {
+        if (place_choose(place, partition_out) != OK)
+            break;
+        err = ask(p, *partition_out, buf_slice(&p->upload->pending));
+        if (err == OK || err == ERR_INVALID)
+            return err;
+        in_doubt = in_doubt || err == ERR_IN_DOUBT;
+        place_avoid(place, *partition_out);
+    }
+    return in_doubt ? ERR_IN_DOUBT : err;
+}
+
+/* The bytes are at one partition only. */
+static enum err put_spare(struct putting *p, size_t nth, uint32_t *partition_out)
+{
+    const struct upload_part *part = upload_spare_find(p->upload, nth);
+    if (part == NULL || part->err != OK)
+        return ERR_UNAVAILABLE;
+    p->request.upload_id = (ProtobufCBinaryData){ sizeof part->id, (uint8_t *)part->id };
+    *partition_out = part->partition;
+    return ask(p, part->partition, SLICE_NULL);
+}
+
+static enum err check(const struct queue_put *put)
+{
+    if (put->recipient_count == 0)
+        return ERR_INVALID;
+    if (put->sender.len > STORE_QUEUE_PATH_MAX)
+        return ERR_TOO_BIG;
+    for (size_t i = 0; i < put->recipient_count; i++) {
+        if (put->recipients[i].path.len > STORE_QUEUE_PATH_MAX)
+            return ERR_TOO_BIG;
+    }
+    return OK;
+}
+
+enum err store_queue_put(struct store *store, struct upload *upload, const struct queue_put *put,
+                         uint32_t *partition_out)
+{
+    TRY(check(put));
+    if (!upload_is_inline(upload))
+        TRY(upload_complete(upload));
+    struct place place;
+    place_init(&place, store);
+    for (size_t i = 0; i < put->recipient_count; i++)
+        place_avoid(&place, put->recipients[i].account.home);
+    struct arena arena = { 0 };
+    struct putting p = { .store = store, .upload = upload };
+    enum err err = OK;
+    for (size_t first = 0, nth = 0; err == OK && first < put->recipient_count; nth++) {
+        size_t count = put->recipient_count - first;
+        if (count > QUEUE_RECIPIENTS_MAX)
+            count = QUEUE_RECIPIENTS_MAX;
+        describe(&p, put, first, count, &arena);
+        err = upload_is_inline(upload) ? put_anywhere(&p, &place, partition_out)
+                                       : put_spare(&p, nth, partition_out);
+        first += count;
+    }
+    arena_fini(&arena);
+    return err;
+}

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The queue between a recipient whose partition is away and the day it is back (P1, P2). One copy of each partition, so that a
+partition is truly away while its node is: mail for it gets its 250 quickly, and arrives exactly once when the node is back,
+whoever dies meanwhile."""
+import signal
+import time
+
+import pytest
+
+import conftest
+import harness
+import wire
+from harness import wait_for
+from test_failover import primary_of
+from test_promises import numbered, subjects
+
+ACCEPT_MAX = 15.0  # seconds for a 250 to DATA while the home is away; sanitizers and a loaded machine included
+BACK_MAX = 30.0  # seconds from the return of a node to the arrival of what was queued
+
+
+@pytest.fixture(scope="module")
+def single(build):
+    """Three nodes, one copy of everything."""
+    yield from conftest.run_cluster(build, storages=3, partitions=16, director={"copies": 1, "min_members": 1})
+
+
+def user_on(cluster, wanted, not_on=False):
+    """A new account whose partition is (or is not) at a node."""
+    while True:
+        user = cluster.add_user()
+        if (primary_of(cluster, user) is wanted) != not_on:
+            return user
+
+
+def queue_stats(cluster):
+    return cluster.ctl_json("queue", "stats")
+
+
+def found(cluster, user):
+    try:
+        return sorted(subjects(cluster, user))
+    except wire.ImapError:  # mail came between two commands: look again
+        return []
+
+
+class Open:
+    """An SMTP transaction past RCPT, waiting for its DATA."""
+
+    def __init__(self, cluster, recipients):
+        self.smtp = wire.Smtp(cluster, timeout=60)
+        self.smtp.envelope(recipients)
+
+    def data(self, message):
+        """The reply, and how long it took."""
+        with self.smtp:
+            begin = time.monotonic()
+            answer = self.smtp.data(message)
+            return answer, time.monotonic() - begin
+
+
+def accept(transaction, message):
+    answer, seconds = transaction.data(message)
+    assert answer.startswith("250"), answer
+    assert seconds < ACCEPT_MAX, "%.1f s: %s" % (seconds, answer)
+    return seconds
+
+
+def arrives_once(cluster, user, wanted):
+    """All of it is there, and a little later nothing more."""
+    wait_for(lambda: found(cluster, user) == sorted(wanted), BACK_MAX, "arrival of %s" % wanted)
+    wait_for(lambda: queue_stats(cluster)["items"] == 0, BACK_MAX, "an empty queue")
+    assert sorted(subjects(cluster, user)) == sorted(wanted)
+
+
+def test_waits_for_its_home(single):
+    cluster, victim = single, single.storages[1]
+    user, other = user_on(cluster, victim), user_on(cluster, victim, not_on=True)
+    small, both, large = Open(cluster, [user]), Open(cluster, [user, other]), Open(cluster, [user])
+    victim.kill()
+    times = [accept(small, numbered("small")), accept(both, numbered("both")), accept(large, numbered("large", 700000))]
+    print("250 after " + " ".join("%.2f s" % t for t in times))
+    assert subjects(cluster, other) == ["both"]
+    assert queue_stats(cluster)["items"] == 3
+    begin = time.monotonic()
+    victim.start()
+    arrives_once(cluster, user, ["small", "both", "large"])
+    print("delivered %.2f s after the start of the node began" % (time.monotonic() - begin))
+    assert subjects(cluster, other) == ["both"]
+    with wire.Imap(cluster, user, select="INBOX") as imap:
+        bodies = [row["BODY[]"] for row in imap.fetch("1:*", "(BODY.PEEK[])").values()]
+    assert any(b.endswith(numbered("large", 700000)) for b in bodies)
+
+
+def test_frontend_dies_with_a_lease(single):
+    """Whoever takes over delivers what the dead one had leased, and what it had delivered and not reported is not doubled."""
+    cluster, victim = single, single.storages[2]
+    user = user_on(cluster, victim)
+    wanted = ["kill%d" % i for i in range(30)]
+    transactions = [Open(cluster, [user]) for _ in wanted]
+    victim.kill()
+    for name, transaction in zip(wanted, transactions):
+        accept(transaction, numbered(name))
+    victim.start(wait_ready=False)
+    wait_for(lambda: 0 < queue_stats(cluster)["items"] < len(wanted) or "delivered item=" in cluster.frontend.log(), BACK_MAX,
+             "some are delivered", interval=0.001)
+    cluster.frontend.kill()
+    victim.wait_ready()
+    cluster.frontend.start()
+    wait_for(lambda: len(found(cluster, user)) >= len(wanted), 90, "all arrive")
+    wait_for(lambda: queue_stats(cluster)["items"] == 0, 90, "an empty queue")
+    assert sorted(subjects(cluster, user)) == sorted(wanted)
+
+
+def test_answer_that_never_came(single):
+    """The node has the message on disk and its answer is lost: queued under the same delivery id, it does not come twice."""
+    cluster, victim = single, single.storages[0]
+    user = user_on(cluster, victim)
+    transactions = [Open(cluster, [user]) for _ in range(6)]
+    wanted = []
+    # Stopped in the middle: some deliveries are in the log, some not; nobody was told.
+    for i, transaction in enumerate(transactions):
+        name = "doubt%d" % i
+        message = numbered(name)
+        answer = transaction.smtp.command("DATA")
+        assert answer.startswith("354"), answer
+        transaction.smtp.send(message + b".\r\n")
+        wanted.append(name)
+    time.sleep(0.002)
+    victim.signal(signal.SIGSTOP)
+    replies = [t.smtp.reply() for t in transactions]
+    victim.kill()
+    victim.start()
+    assert all(r.startswith("250") for r in replies), replies
+    print([r.split(",")[0] for r in replies])
+    arrives_once(cluster, user, wanted)
+
+
+def test_nobody_takes_it(build):
+    """With every partition away the sender is told to keep it."""
+    cluster = harness.Cluster(build, storages=1, partitions=4)
+    try:
+        cluster.start()
+        user = cluster.add_user()
+        small, large = Open(cluster, [user]), Open(cluster, [user])
+        cluster.storage.kill()
+        for transaction, name, size in ((small, "small", 2000), (large, "large", 600000)):
+            answer, seconds = transaction.data(numbered(name, size))
+            assert answer.startswith("451"), answer
+            assert seconds < 40
+        cluster.storage.start()
+        time.sleep(2)
+        names = subjects(cluster, user)  # a 451 claims nothing: a request that was on its way may have arrived, once
+        assert len(names) == len(set(names)), names
+    finally:
+        problems = cluster.stop()
+    assert not problems, problems
+
+
+def test_deleted_account_fails_visibly(single):
+    """What can never be delivered stays where a person sees it."""
+    cluster, victim = single, single.storages[1]
+    user = user_on(cluster, victim)
+    transaction = Open(cluster, [user])
+    victim.kill()
+    accept(transaction, numbered("orphan"))
+    [item] = cluster.ctl_json("queue", "list")
+    cluster.ctl("queue", "hold", item["id"])
+    victim.start()
+    cluster.ctl("user", "delete", user)
+    assert cluster.ctl_json("queue", "show", item["id"])["held"]
+    cluster.ctl("queue", "release", item["id"])
+    wait_for(lambda: queue_stats(cluster)["failed"] == 1, BACK_MAX, "the item has failed")
+    shown = cluster.ctl_json("queue", "show", item["id"])
+    assert shown["recipients"][0]["state"] == "failed" and "account" in shown["recipients"][0]["error"], shown
+    assert "failed" in cluster.ctl("queue", "list")
+    cluster.ctl("queue", "retry", item["id"])
+    wait_for(lambda: queue_stats(cluster)["failed"] == 1, BACK_MAX, "the item has failed again")
+    cluster.ctl("queue", "delete", item["id"])
+    assert cluster.ctl_json("queue", "list") == []
+    assert cluster.ctl("queue", "show", item["id"], check=False).returncode == 1
