@@ -35,9 +35,10 @@ struct rpc_peer {
     struct rpc_client *client;
     struct rpc_peer *next;
     enum rpc_role role;
-    struct conn *conn;    /* what is sent goes here */
-    struct conn *fresh;   /* with other keys; takes over once it stands */
-    struct conn *retired; /* what still comes over them is taken */
+    struct conn *conn;      /* what is sent goes here */
+    struct conn *fresh;     /* with other keys; takes over once it stands */
+    uint64_t retry_mono_ms; /* of a connection that was refused; 0: it was not */
+    struct conn *retired;   /* what still comes over them is taken */
     char endpoint[RPC_ENDPOINT_MAX];
 };
 
@@ -176,6 +177,7 @@ static bool drain_conn(struct rpc_peer *peer, struct conn *conn)
 }
 
 static void follow_keys(struct rpc_client *client);
+static void try_anew(struct rpc_peer *peer);
 
 /* Runs at the end of every turn, because ZMQ_FD only hints at changes since the last look (and a send may
  * swallow the hint). */
@@ -185,6 +187,8 @@ static bool drain(void *arg)
     bool more = false;
     for (struct rpc_peer *peer = client->peers; peer != NULL; peer = peer->next) {
         more |= drain_conn(peer, peer->conn);
+        if (rpc_watch_refused(peer->conn->watch))
+            try_anew(peer);
         for (struct conn *conn = peer->retired; conn != NULL; conn = conn->next)
             more |= drain_conn(peer, conn);
     }
@@ -271,6 +275,23 @@ static void renew(struct rpc_peer *peer)
     close_retired(peer, UINT64_MAX); /* theirs were dropped, or will be in a moment */
     close_conn(peer->fresh);
     peer->fresh = keys == peer->conn->keys ? NULL : open_conn(peer);
+}
+
+/* ZeroMQ gives up on a peer without keys if we have some, and the other way round; it may be started again
+ * with what fits. Calls that were under way end by their deadlines. */
+static void try_anew(struct rpc_peer *peer)
+{
+    uint64_t now = clock_mono_ms();
+    if (peer->retry_mono_ms == 0)
+        peer->retry_mono_ms = now + RPC_KEYS_RETRY_MS;
+    if (now < peer->retry_mono_ms)
+        return;
+    peer->retry_mono_ms = 0;
+    struct conn *conn = open_conn(peer);
+    if (conn == NULL)
+        return;
+    close_conn(peer->conn);
+    peer->conn = conn;
 }
 
 static void settle(struct rpc_peer *peer, uint64_t now)

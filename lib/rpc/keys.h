@@ -21,7 +21,10 @@
 #include "lib/base/err.h"
 #include "lib/rpc/keyfile.h"
 
-enum { RPC_KEYS_LOG_MS = 5000 }; /* of one kind of refusal at one socket, one line in so long */
+enum {
+    RPC_KEYS_LOG_MS = 5000,   /* of one kind of refusal at one socket, one line in so long */
+    RPC_KEYS_RETRY_MS = 1000, /* after which a connection that was refused is tried anew */
+};
 
 struct rpc_keys;
 
@@ -67,6 +70,9 @@ struct rpc_watch *rpc_keys_watch(struct rpc_keys *keys, void *socket, enum rpc_s
                                  const char *name);
 /* Has a handshake succeeded? True for NULL. Any thread. */
 bool rpc_watch_succeeded(const struct rpc_watch *watch);
+/* Was it refused in a way after which ZeroMQ may not try again by itself (one end has keys and the other
+ * none)? The socket is of no use any more. False for NULL. Any thread. */
+bool rpc_watch_refused(const struct rpc_watch *watch);
 void rpc_watch_release(struct rpc_watch **watch);
 
 #endif

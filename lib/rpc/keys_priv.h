@@ -66,7 +66,7 @@ void zap_answer(struct rpc_keys *keys);
 struct rpc_watch {
     struct rpc_watch *next;
     atomic_int references; /* the thread's and the caller's */
-    atomic_bool succeeded;
+    atomic_bool succeeded, refused;
     void *events; /* PAIR socket; the thread's */
     enum rpc_service service;
     char name[RPC_ENDPOINT_MAX];

@@ -86,6 +86,11 @@ bool rpc_watch_succeeded(const struct rpc_watch *watch)
     return watch == NULL || atomic_load(&watch->succeeded);
 }
 
+bool rpc_watch_refused(const struct rpc_watch *watch)
+{
+    return watch != NULL && atomic_load_explicit(&watch->refused, memory_order_relaxed);
+}
+
 void rpc_watch_release(struct rpc_watch **out)
 {
     struct rpc_watch *watch = *out;
@@ -187,6 +192,8 @@ static void on_client_event(struct rpc_keys *keys, struct rpc_watch *watch, uint
         atomic_store(&watch->succeeded, true);
         return;
     }
+    if (event != ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+        atomic_store(&watch->refused, true);
     metric_count(metrics_counter("tern_handshakes_failed_total",
                                  "Connections to other programs that failed in the handshake", NULL),
                  1);

@@ -11,6 +11,7 @@
 #include <zmq.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/rpc/doors.h"
 
@@ -29,7 +30,8 @@ struct link_node {
     struct rpc_watch *watch;
     void *fresh; /* with other keys; takes over once it stands */
     struct rpc_watch *fresh_watch;
-    uint64_t keys; /* of socket, or of fresh if there is one */
+    uint64_t retry_mono_ms; /* if the connection is refused */
+    uint64_t keys;          /* of socket, or of fresh if there is one */
     atomic_size_t bytes;
 };
 
@@ -147,8 +149,11 @@ static void *socket_of(struct link *link, struct link_node *node)
     pthread_mutex_lock(&link->lock);
     strcpy(endpoint, node->endpoint);
     pthread_mutex_unlock(&link->lock);
-    if (strcmp(endpoint, node->connected) == 0)
+    uint64_t now = clock_mono_ms();
+    bool refused = rpc_watch_refused(node->watch) && now >= node->retry_mono_ms;
+    if (strcmp(endpoint, node->connected) == 0 && !refused)
         return node->socket;
+    node->retry_mono_ms = now + RPC_KEYS_RETRY_MS;
     close_socket(&node->socket, &node->watch);
     close_socket(&node->fresh, &node->fresh_watch);
     strcpy(node->connected, endpoint);

@@ -82,17 +82,23 @@ static void handle(struct rpc_request *req, void *arg)
     rpc_reply(&req, OK, NULL, &response, NULL);
 }
 
-static void start_server(enum rpc_service service, enum rpc_role role, const char *folder)
+static void start_server_at(enum rpc_service service, enum rpc_role role, const char *folder,
+                            const char *endpoint)
 {
     t.zmq = zmq_ctx_new();
     assert_int_equal(rpc_keys_open(t.zmq, folder, role, &t.keys), OK);
     struct rpc_server_options options = { .zmq = t.zmq,
                                           .keys = t.keys,
                                           .service = service,
-                                          .endpoint = "tcp://127.0.0.1:0",
+                                          .endpoint = endpoint,
                                           .requests_max = 100,
                                           .handler = handle };
     assert_int_equal(rpc_server_start(&options, &t.server), OK);
+}
+
+static void start_server(enum rpc_service service, enum rpc_role role, const char *folder)
+{
+    start_server_at(service, role, folder, "tcp://127.0.0.1:0");
 }
 
 static void stop_server(void)
@@ -138,7 +144,7 @@ static struct {
     struct client *client;
     uint32_t method, wait_ms;
     enum err err, status;
-    char detail[128];
+    char detail[RPC_DETAIL_MAX];
 } ask;
 
 static void ask_fiber(void)
@@ -411,6 +417,24 @@ static void bad_files(void **state)
     buf_fini(&errors);
 }
 
+/* The server was started without keys by mistake, and then with: the same client gets through. */
+static void comes_back(void **state)
+{
+    char endpoint[RPC_ENDPOINT_MAX];
+    (void)state;
+    start_server(RPC_SERVICE_STORAGE, RPC_ROLE_STORAGE_NODE, "");
+    strcpy(endpoint, rpc_server_endpoint(t.server));
+    struct client c = open_client(RPC_ROLE_FRONTEND, t.folder, RPC_ROLE_STORAGE_NODE);
+    assert_int_equal(call_method(&c, METHOD_FETCH, SILENCE_MS), ERR_TIMEOUT);
+    stop_server();
+    start_server_at(RPC_SERVICE_STORAGE, RPC_ROLE_STORAGE_NODE, t.folder, endpoint);
+    uint64_t until = clock_mono_ms() + WAIT_MS;
+    while (call_method(&c, METHOD_FETCH, SILENCE_MS) != OK)
+        assert_true(clock_mono_ms() < until);
+    close_client(&c);
+    stop_server();
+}
+
 /* A reload that cannot be used changes nothing. */
 static void bad_reload(void **state)
 {
@@ -439,6 +463,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(wrong_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(server_without_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(rotation, setup, teardown),
+        cmocka_unit_test_setup_teardown(comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_files, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_reload, setup, teardown),
     };
