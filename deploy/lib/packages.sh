@@ -7,7 +7,7 @@ PACKAGES_BUILD="build-essential cmake ninja-build pkg-config protobuf-compiler p
     libcurl4-openssl-dev libjansson-dev"
 # What deploy/local.sh itself uses: certificates, the demonstration mail, processes by pid.
 PACKAGES_RUN="openssl curl procps python3"
-PACKAGES_TEST="git libcmocka-dev clang-format python3-pytest spin strace swaks libnet-ssleay-perl isync offlineimap3 fetchmail msmtp mutt tmux
+PACKAGES_TEST="git libcmocka-dev faketime iproute2 e2fsprogs clang-format python3-pytest spin strace swaks libnet-ssleay-perl isync offlineimap3 fetchmail msmtp mutt tmux
     libpython3.11-testsuite golang-github-jhillyerd-enmime-dev"
 # The coordination store of several directors: deploy/local.sh --coordination etcd, and tests.
 PACKAGES_ETCD="etcd-server etcd-client"

@@ -228,6 +228,7 @@ class Idler(Client):
 
     def connect(self, where):
         imap = front.Imap(where, self.account, select="INBOX")
+        imap.is_ending = lambda: self.stopping
         told = number(rb"UIDNEXT (\d+)", b" ".join(imap.selected))
         if self.uidnext is None:
             self.uidnext = told

@@ -122,6 +122,7 @@ def fill_disk(leave):
 def fsync_error(c):
     """The disk refuses to make things durable; the node must end by itself, at once, having acknowledged nothing of it."""
     victim = c.any_of("storage")
+    victim.is_wanted = False  # until it has ended
     tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=fsync,fdatasync", "-e",
                                "inject=fsync,fdatasync:error=EIO", "-p", str(victim.pid)], stdin=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL)

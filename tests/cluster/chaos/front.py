@@ -57,7 +57,10 @@ class Balancer(threading.Thread):
 
 
 class Patient:
-    """Mixed into wire's connections: a wait ends when the balancer has taken the front-end out, or after ANSWER_TIMEOUT."""
+    """Mixed into wire's connections: a wait ends when the balancer has taken the front-end out, or after ANSWER_TIMEOUT,
+    or when the owner ends."""
+
+    is_ending = staticmethod(lambda: False)
 
     def fill(self):
         end = time.monotonic() + ANSWER_TIMEOUT
@@ -68,7 +71,7 @@ class Patient:
             except socket.timeout:
                 if not self.cluster.is_up:
                     raise EOFError("the front-end is gone")
-                if time.monotonic() > end:
+                if time.monotonic() > end or self.is_ending():
                     raise EOFError("no answer within %.0f s" % ANSWER_TIMEOUT)
 
     def send(self, data):

@@ -2,15 +2,14 @@
 """Hosts: network namespaces on one bridge, whose links can be cut in one direction or both, and made slow and lossy.
 
 Everything hangs on processes in the runner's own namespaces (network, mounts, processes), so nothing is left when it ends, however
-it ends. Addresses are of 127.77.0.0/24, routed as any other network: to the programs they are loopback addresses, on which they
-speak without keys; between the namespaces they are hosts on a wire."""
+it ends."""
 import os
 import signal
 import subprocess
 import sys
 import time
 
-NETWORK = "127.77.0."
+NETWORK = "10.77.0."
 RUNNER = NETWORK + "254"
 SLOW = os.path.join(os.path.dirname(os.path.abspath(__file__)), "slow.py")
 
@@ -20,18 +19,6 @@ def run(*command):
     if done.returncode != 0:
         raise RuntimeError("%s: %s" % (" ".join(command), done.stderr.strip()))
     return done.stdout
-
-
-def write_file(path, text):
-    with open(path, "w") as out:
-        out.write(text)
-
-
-def ordinary_loopback(inside):
-    """127.0.0.0/8 is a network like any other here, but for 127.0.0.1."""
-    inside("sh", "-c", "ip link set lo up; ip addr del 127.0.0.1/8 dev lo; ip addr add 127.0.0.1/32 dev lo; "
-           "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet; echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter; "
-           "echo 0 > /proc/sys/net/ipv4/conf/default/rp_filter")
 
 
 class Host:
@@ -45,7 +32,8 @@ class Host:
             time.sleep(0.002)
         run("ip", "link", "add", "port" + str(number), "type", "veth", "peer", "name", "eth0", "netns", str(self.keeper.pid))
         run("ip", "link", "set", "port" + str(number), "master", "lan", "up")
-        ordinary_loopback(self.inside)
+        self.inside("ip", "link", "set", "lo", "up")
+        self.inside("sh", "-c", "echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter; echo 0 > /proc/sys/net/ipv4/conf/default/rp_filter")
         self.inside("ip", "addr", "add", self.address + "/24", "dev", "eth0")
         self.inside("ip", "link", "set", "eth0", "up")
 
@@ -74,7 +62,7 @@ class Lan:
     """The bridge and its hosts. Only in namespaces of the caller's own."""
 
     def __init__(self, names):
-        ordinary_loopback(run)
+        run("ip", "link", "set", "lo", "up")
         run("ip", "link", "add", "lan", "type", "bridge")
         run("ip", "addr", "add", RUNNER + "/24", "dev", "lan")
         run("ip", "link", "set", "lan", "up")

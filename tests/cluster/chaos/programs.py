@@ -124,13 +124,15 @@ class Programs:
         self.disks, self.by_name = {}, {}
         self.authority = harness.Authority(folder)
         self.authority.issue(self.path("tls.crt"), self.path("tls.key"))
+        self.keys = self.path("keys")
+        lan.run(self.program("ternctl"), "keys", "generate", self.keys)
         self.directors = [h for n, h in self.lan.hosts.items() if n.startswith("director")]
         self.etcds = [h for n, h in self.lan.hosts.items() if n.startswith("etcd")]
         self.endpoints = ["tcp://%s:%d" % (h.address, RPC_PORT) for h in self.directors]
         for name, host in self.lan.hosts.items():
             role = name.rsplit("-", 1)[0]
             self.by_name[name] = Program(host, role, getattr(self, "make_" + role)(host), folder)
-        self.ternctl = [self.program("ternctl")] + [word for e in self.endpoints for word in ("--director", e)]
+        self.ternctl = [self.program("ternctl"), "--keys", self.keys] + [word for e in self.endpoints for word in ("--director", e)]
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -142,9 +144,10 @@ class Programs:
         return [p for p in self.by_name.values() if p.role == role]
 
     def configure(self, host, program, conf):
-        conf = dict({"user": "", "log_level": os.environ.get("TERN_LOG_LEVEL", "info"), "drain_timeout": "5s",
+        conf = dict({"user": "", "keys": self.keys, "log_level": os.environ.get("TERN_LOG_LEVEL", "info"), "drain_timeout": "5s",
                      "http_listen": "%s:%d" % (host.address, HTTP_PORT)}, **conf)
-        lan.write_file(self.path(host.name + ".conf"), harness.conf_text(conf))
+        with open(self.path(host.name + ".conf"), "w") as out:
+            out.write(harness.conf_text(conf))
         return [self.program(program), "--config", self.path(host.name + ".conf")]
 
     def make_storage(self, host):
@@ -170,7 +173,7 @@ class Programs:
 
     def make_frontend(self, host):
         return self.configure(host, "tern-frontend", {
-            "hostname": harness.HOSTNAME, "threads": 1, "directors": self.endpoints, "allow_plaintext_auth": True,
+            "hostname": harness.HOSTNAME, "trusted_nets": [lan.NETWORK + "0/24"], "threads": 1, "directors": self.endpoints, "allow_plaintext_auth": True,
             "listen": {service: ["%s:%d" % (host.address, port)] for service, port in PORTS.items()},
             "tls": {"certificate": self.path("tls.crt"), "key": self.path("tls.key")}})
 
