@@ -21,6 +21,7 @@ struct node_config {
     uint64_t wal_size_max;
     uint64_t disk_reserve;
     uint64_t handover_timeout_ms;
+    uint64_t copy_rate;
 };
 
 extern const struct config_table node_config_table;

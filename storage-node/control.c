@@ -131,6 +131,19 @@ static uint8_t min_members(const Tern__Map *map)
     return map->min_members >= 1 && map->min_members <= REPLICA_NODES_MAX ? (uint8_t)map->min_members : 1;
 }
 
+/* While this node is being stopped it asks to be let go, and goes on acknowledging in the old epoch until it
+ * ends: had it heard before the primary, the primary would wait for it in vain. */
+static bool lets_us_go(const struct control *c, const Tern__PartitionConf *conf)
+{
+    if (!atomic_load(&c->leaving))
+        return false;
+    for (size_t i = 0; i < conf->n_members; i++) {
+        if (conf->members[i] == c->identity.node_id)
+            return false;
+    }
+    return true;
+}
+
 static void push_confs(struct control *c)
 {
     struct map_ref *ref = map_holder_get(c->options.map);
@@ -144,7 +157,8 @@ static void push_confs(struct control *c)
     for (size_t i = 0; i < map->n_partitions; i++) {
         struct replica_conf conf;
         const Tern__PartitionConf *from = map->partitions[i];
-        if (!conf_of(map, from, &conf) || conf.epoch <= c->pushed_epoch[from->partition])
+        if (!conf_of(map, from, &conf) || conf.epoch <= c->pushed_epoch[from->partition] ||
+            lets_us_go(c, from))
             continue;
         c->pushed_epoch[from->partition] = conf.epoch;
         worker_pool_conf(c->workers, from->partition, &conf, 0, min_members(map));
@@ -401,7 +415,9 @@ static void take_ask_answer(struct control *c, const struct partition_ask *ask, 
     struct map_ref *ref = map_holder_get(c->options.map);
     struct replica_conf conf;
     if (response != NULL && response->conf != NULL && ref != NULL) {
-        if (conf_of(map_ref_map(ref), response->conf, &conf)) {
+        if (lets_us_go(c, response->conf)) {
+            log_debug("control", "partition=%u goes on without this node", ask->partition);
+        } else if (conf_of(map_ref_map(ref), response->conf, &conf)) {
             worker_pool_conf(c->workers, ask->partition, &conf, ask->id, min_members(map_ref_map(ref)));
         } else {
             c->map_stale = true; /* it names a node that we have not heard of */

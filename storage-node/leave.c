@@ -35,7 +35,7 @@ static bool may_go(const struct leaving *l, const Tern__Map *map, const Tern__Pa
 /* Ask to be let go of every partition that can do without; how many still count on this node. */
 static size_t step_out(struct leaving *l, const Tern__Map *map)
 {
-    size_t left = 0;
+    size_t left = 0, asked = 0;
     uint64_t now = clock_mono_ms();
     if (now >= l->asked_ms + LEAVE_ASK_MS) {
         memset(l->asked_epoch, 0, PARTITION_COUNT_MAX * sizeof *l->asked_epoch);
@@ -46,8 +46,10 @@ static size_t step_out(struct leaving *l, const Tern__Map *map)
         if (!may_go(l, map, conf))
             continue;
         left++;
-        if (l->asked_epoch[conf->partition] == conf->epoch)
+        asked += l->asked_epoch[conf->partition] == conf->epoch;
+        if (l->asked_epoch[conf->partition] == conf->epoch || asked >= LEAVE_ASKS_MAX)
             continue;
+        asked++;
         l->asked_epoch[conf->partition] = conf->epoch;
         struct partition_ask ask = { .partition = conf->partition,
                                      .type = REPLICA_ASK_EVICT,

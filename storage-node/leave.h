@@ -10,6 +10,7 @@
 enum {
     LEAVE_POLL_MS = 5,
     LEAVE_SILENCE_MS = 2500, /* without an answer of a director: nothing is tried */
+    LEAVE_ASKS_MAX = 32,     /* at once: the shorter is the wait of each primary for the answer */
     LEAVE_ASK_MS = 500,      /* until a request that nothing came of is made again */
 };
 

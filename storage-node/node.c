@@ -140,6 +140,7 @@ static struct worker_pool *on_identity(void *arg, uint32_t node_id)
         .directory = n->directory,
         .self = { .store = cursor_be64(&store), .id = node_id },
         .workers = (uint32_t)n->config->workers,
+        .copy_rate = n->config->copy_rate,
         .notify = dispatch_notify,
         .notify_arg = n->server,
         .ask = control_ask,

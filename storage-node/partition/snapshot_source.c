@@ -155,6 +155,7 @@ static void run(struct partition_work *work)
 {
     struct snap_source *s = (struct snap_source *)work;
     s->err = fill_chunk(s);
+    work->paced_bytes = s->ahead.len;
 }
 
 /* ---- sending */

@@ -5,6 +5,8 @@
 #ifndef STORAGE_NODE_PARTITION_WORK_H
 #define STORAGE_NODE_PARTITION_WORK_H
 
+#include <stddef.h>
+
 #include "lib/base/err.h"
 #include "storage-node/partition/inbox.h"
 
@@ -19,14 +21,17 @@ struct partition_work {
     /* The partition's thread, in the turn after it came back; the work is its maker's again. */
     enum err (*done)(struct partition_work *work, const struct partition_now *now);
     struct partition_work *next; /* the partition's */
+    size_t paced_bytes;          /* set by `run`: what it read to be sent to another node */
 };
 
 /* The thread that runs the work of a node, in the order in which it came. */
 struct bulk;
 
-/* `give_back` is called on the bulk thread, once a piece of work. */
-struct bulk *bulk_start(void (*give_back)(void *arg, struct partition_work *work), void *arg);
-/* What was submitted before is run. No effect on NULL. */
+/* `give_back` is called on the bulk thread, once a piece of work; paced_bytes come back at no more than
+ * bytes_per_s (0: as fast as they are read), so that copies leave room on the disk and the link. */
+struct bulk *bulk_start(void (*give_back)(void *arg, struct partition_work *work), void *arg,
+                        uint64_t bytes_per_s);
+/* What was submitted before is run, at any pace. No effect on NULL. */
 void bulk_stop(struct bulk **bulk);
 /* Any thread. */
 void bulk_submit(struct bulk *bulk, struct partition_work *work);

@@ -22,7 +22,8 @@ struct worker_pool_options {
     struct kv *kv;
     struct directory *directory;
     struct replica_node self;
-    uint32_t workers; /* 1..WORKERS_MAX */
+    uint32_t workers;   /* 1..WORKERS_MAX */
+    uint64_t copy_rate; /* bytes a second that copies for other nodes may take together; 0: any */
     /* Called on worker threads. */
     void (*notify)(void *arg, const struct partition_peer *peer, uint32_t method, uint32_t partition,
                    struct slice packed);
