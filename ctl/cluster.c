@@ -1,86 +1,119 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "ctl/command.h"
+#include "ctl/status.h"
+#include "lib/fiber/fiber.h"
 
-/* What an operator wants to know first, counted from the map. */
-struct health {
-    size_t nodes_alive;
-    size_t without_primary; /* partitions whose primary's node is not heard of */
-    size_t below_copies;    /* partitions with fewer living members than wanted */
-    bool good;
-};
+enum { WATCH_INTERVAL_MS = 1000 };
 
-static bool is_alive(const struct cluster *cluster, uint32_t id)
+#define CURSOR_HOME  "\x1b[H"
+#define CLEAR_SCREEN "\x1b[2J"
+#define CLEAR_LINE   "\x1b[K" /* to its end */
+#define CLEAR_BELOW  "\x1b[J"
+
+static enum ctl_exit fail(struct ctl *ctl, enum err err)
 {
-    const struct cluster_node *node = ctl_find_node(cluster, id);
-    return node != NULL && ctl_node_is_alive(node);
+    if (err != ERR_UNAVAILABLE)
+        return ctl_fail(ctl, err, "cluster status");
+    return ctl_refuse(CTL_FAILED, "cluster status",
+                      arena_printf(&ctl->arena, "no director answers at %s", ctl->directors),
+                      "Is the director running there? Name it with --director ENDPOINT or TERN_DIRECTORS.");
 }
 
-static struct health judge(const struct cluster *cluster)
+static void show(struct ctl *ctl, const struct status *s, struct buf *text)
 {
-    struct health h = { 0 };
-    for (size_t i = 0; i < cluster->node_count; i++)
-        h.nodes_alive += ctl_node_is_alive(&cluster->nodes[i]);
-    for (size_t i = 0; i < cluster->placed_count; i++) {
-        const struct cluster_partition *p = &cluster->partitions[i];
-        size_t living = 0;
-        for (size_t k = 0; k < p->member_count; k++)
-            living += is_alive(cluster, p->members[k]);
-        h.without_primary += !is_alive(cluster, p->primary);
-        h.below_copies += living < cluster->copies;
+    if (ctl->given & CTL_JSON) {
+        struct json json = { 0 };
+        status_json(s, &json);
+        buf_add_slice(text, buf_slice(&json.out));
+        buf_add_byte(text, '\n');
+        buf_fini(&json.out);
+    } else {
+        status_text(s, text);
     }
-    h.good = cluster->placed_count > 0 && h.without_primary == 0 && h.below_copies == 0;
-    return h;
 }
 
-static void print_json(const struct cluster *c, const struct health *h)
+/* ---- watching */
+
+static size_t screen_lines(void)
 {
-    struct json json = { 0 };
-    json_open(&json, NULL, '{');
-    json_bool(&json, "healthy", h->good);
-    json_hex(&json, "cluster_id", c->cluster_id);
-    json_number(&json, "map_version", c->version);
-    json_number(&json, "partitions", c->partition_count);
-    json_number(&json, "partitions_placed", c->placed_count);
-    json_number(&json, "partitions_without_primary", h->without_primary);
-    json_number(&json, "partitions_below_copies", h->below_copies);
-    json_number(&json, "copies", c->copies);
-    json_number(&json, "min_members", c->min_members);
-    json_number(&json, "nodes", c->node_count);
-    json_number(&json, "nodes_alive", h->nodes_alive);
-    json_number(&json, "domains", c->domain_count);
-    json_text(&json, "problem", c->problem);
-    json_close(&json, '}');
-    ctl_print_json(&json);
+    struct winsize size;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 1 ? size.ws_row - 1u : SIZE_MAX;
+}
+
+/* In place, and no more than the screen has: what is drawn over stands still. */
+static void draw(struct slice text)
+{
+    size_t lines = screen_lines();
+    fputs(CURSOR_HOME, stdout);
+    while (text.len > 0 && lines-- > 0) {
+        size_t end = 0;
+        while (end < text.len && text.data[end] != '\n')
+            end++;
+        printf("%.*s" CLEAR_LINE "\n", (int)end, (const char *)text.data);
+        text = slice_sub(text, end + 1, text.len);
+    }
+    fputs(CLEAR_BELOW, stdout);
+}
+
+static void add_moment(struct buf *out)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+    char text[32] = "";
+    if (gmtime_r(&now, &tm) != NULL)
+        strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &tm);
+    buf_addf(out, "%s\n", text);
+}
+
+/* Until somebody ends it (^C). A terminal shows the newest; anything else gets one after the other. */
+static enum ctl_exit watch(struct ctl *ctl)
+{
+    bool in_place = isatty(STDOUT_FILENO) && !(ctl->given & CTL_JSON);
+    struct buf text = { 0 };
+    struct arena arena = { 0 };
+    if (in_place)
+        fputs(CLEAR_SCREEN, stdout);
+    while (!ferror(stdout)) {
+        struct status status;
+        buf_clear(&text);
+        enum err err = store_status_read(ctl->store, false, &arena, &status);
+        if (!(ctl->given & CTL_JSON))
+            add_moment(&text);
+        if (err == OK)
+            show(ctl, &status, &text);
+        else if (in_place)
+            buf_addf(&text, "No director answers at %s.\n", ctl->directors);
+        else
+            fail(ctl, err);
+        if (in_place)
+            draw(buf_slice(&text));
+        else if (err == OK)
+            printf("%s%s", buf_cstr(&text), ctl->given & CTL_JSON ? "" : "\n");
+        fflush(stdout);
+        arena_clear(&arena);
+        fiber_sleep_ms(WATCH_INTERVAL_MS);
+    }
+    arena_fini(&arena);
+    buf_fini(&text);
+    return CTL_FAILED;
 }
 
 enum ctl_exit cluster_status(struct ctl *ctl)
 {
-    struct cluster c;
-    enum err err = store_cluster_read(ctl->store, &ctl->arena, &c);
-    if (err == ERR_UNAVAILABLE)
-        return ctl_refuse(
-            CTL_FAILED, "cluster status",
-            arena_printf(&ctl->arena, "no director answers at %s", ctl->directors),
-            "Is the director running there? Name it with --director ENDPOINT or TERN_DIRECTORS.");
+    struct status status;
+    struct buf text = { 0 };
+    if (ctl->given & CTL_WATCH)
+        return watch(ctl);
+    enum err err = store_status_read(ctl->store, false, &ctl->arena, &status);
     if (err != OK)
-        return ctl_fail(ctl, err, "cluster status");
-    struct health h = judge(&c);
-    if (ctl->given & CTL_JSON) {
-        print_json(&c, &h);
-        return CTL_OK;
-    }
-    struct buf rows = { 0 };
-    buf_addf(&rows, "state\t%s\n", h.good ? "healthy" : "not healthy");
-    if (c.problem.len > 0)
-        buf_addf(&rows, "problem\t%.*s\n", SLICE_FMT(c.problem));
-    buf_addf(&rows, "map version\t%llu\n", (unsigned long long)c.version);
-    buf_addf(&rows, "storage nodes\t%zu, %zu here\n", c.node_count, h.nodes_alive);
-    buf_addf(&rows, "partitions\t%u, %zu placed\n", c.partition_count, c.placed_count);
-    buf_addf(&rows, "without a primary\t%zu\n", h.without_primary);
-    buf_addf(&rows, "below %u copies\t%zu\n", c.copies, h.below_copies);
-    buf_addf(&rows, "domains\t%zu\n", c.domain_count);
-    ctl_print_table(&rows);
+        return fail(ctl, err);
+    show(ctl, &status, &text);
+    fwrite(text.data, 1, text.len, stdout);
+    buf_fini(&text);
     return CTL_OK;
 }

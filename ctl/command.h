@@ -12,7 +12,6 @@
 enum {
     CTL_ARGUMENTS_MAX = 1024,
     CTL_PASSWORD_MAX = 1024,
-    CTL_NODE_ALIVE_MS = 10 * 1000, /* a node heard of so lately counts as there */
 };
 
 /* A bit among a command's options: it needs no cluster, and gets no store. */
@@ -25,6 +24,12 @@ enum ctl_option {
     CTL_PASSWORD_HASH = 1 << 2,  /* --password-hash HASH */
     CTL_QUOTA = 1 << 3,          /* --quota SIZE */
     CTL_FORCE = 1 << 4,          /* --force */
+    CTL_WATCH = 1 << 16,         /* --watch */
+    CTL_WAIT = 1 << 17,          /* --wait */
+    CTL_UNDO = 1 << 18,          /* --undo */
+    CTL_LOST = 1 << 19,          /* --lost */
+    CTL_FROM = 1 << 20,          /* --from NODE */
+    CTL_ACCEPT_LOSS = 1 << 21,   /* --accept-loss */
 };
 
 struct ctl {
@@ -35,6 +40,7 @@ struct ctl {
     unsigned given; /* enum ctl_option bits */
     const char *password_hash;
     const char *quota;
+    const char *from;      /* --from */
     const char *directors; /* as asked, for messages */
     uint64_t deadline_ms;
 };
@@ -73,8 +79,11 @@ enum ctl_exit node_list(struct ctl *ctl);
 enum ctl_exit keys_generate(struct ctl *ctl);
 enum ctl_exit keys_list(struct ctl *ctl);
 enum ctl_exit keys_rotate(struct ctl *ctl);
+enum ctl_exit node_drain(struct ctl *ctl);
+enum ctl_exit node_remove(struct ctl *ctl);
 enum ctl_exit partition_list(struct ctl *ctl);
 enum ctl_exit partition_show(struct ctl *ctl);
+enum ctl_exit partition_recover(struct ctl *ctl);
 enum ctl_exit queue_list(struct ctl *ctl);
 enum ctl_exit queue_show(struct ctl *ctl);
 enum ctl_exit queue_retry(struct ctl *ctl);
@@ -87,6 +96,9 @@ enum ctl_exit queue_stats(struct ctl *ctl);
 
 /* "ternctl: WHAT: text of err" and what to do next on stderr. CTL_FAILED. */
 enum ctl_exit ctl_fail(const struct ctl *ctl, enum err err, const char *what);
+/* The same with what a director said about it, if it said something. */
+enum ctl_exit ctl_fail_detail(const struct ctl *ctl, enum err err, const char *what,
+                              const struct buf *detail);
 /* The same with a reason and a next step of one's own. */
 enum ctl_exit ctl_refuse(enum ctl_exit status, const char *what, const char *reason, const char *next);
 
@@ -113,9 +125,9 @@ enum ctl_exit ctl_print_addresses(struct ctl *ctl, const char *heading, ctl_add_
 const char *ctl_time(struct ctl *ctl, uint64_t ms);
 /* "12 MiB" in the arena. */
 const char *ctl_size(struct ctl *ctl, uint64_t bytes);
-/* Is a node there, by when it was last heard of? */
-bool ctl_node_is_alive(const struct cluster_node *node);
-const struct cluster_node *ctl_find_node(const struct cluster *cluster, uint32_t id);
+/* The node that an operator names, by number or by name; NULL and told if there is none, or several. */
+struct status;
+const struct status_node *ctl_find_node(const struct status *s, const char *text);
 
 /* Print and free a JSON document, or a table of text: rows of tab-separated cells become aligned columns. */
 void ctl_print_json(struct json *json);

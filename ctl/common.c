@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "ctl/command.h"
+#include "ctl/status.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/config_value.h"
@@ -44,6 +45,36 @@ enum ctl_exit ctl_fail(const struct ctl *ctl, enum err err, const char *what)
     return ctl_refuse(CTL_FAILED, what, err_text(err), NULL);
 }
 
+enum ctl_exit ctl_fail_detail(const struct ctl *ctl, enum err err, const char *what, const struct buf *detail)
+{
+    if (detail->len == 0)
+        return ctl_fail(ctl, err, what);
+    fprintf(stderr, "ternctl: %s: %.*s\n", what, SLICE_FMT(buf_slice(detail)));
+    return CTL_FAILED;
+}
+
+const struct status_node *ctl_find_node(const struct status *s, const char *text)
+{
+    const struct status_node *found = NULL;
+    uint64_t id;
+    if (slice_parse_u64(slice_str(text), UINT32_MAX, &id) &&
+        (found = status_find_node(s, (uint32_t)id)) != NULL)
+        return found;
+    for (size_t i = 0; i < s->node_count; i++) {
+        if (!slice_eq(s->nodes[i].name, slice_str(text)))
+            continue;
+        if (found != NULL) {
+            ctl_refuse(CTL_FAILED, text, "several nodes have that name",
+                       "Name it by its number: ternctl node list");
+            return NULL;
+        }
+        found = &s->nodes[i];
+    }
+    if (found == NULL)
+        ctl_refuse(CTL_FAILED, text, "there is no such node", "See: ternctl node list");
+    return found;
+}
+
 bool ctl_wait_ready(struct ctl *ctl)
 {
     const char *reason = NULL;
@@ -52,9 +83,10 @@ bool ctl_wait_ready(struct ctl *ctl)
     (void)store_is_ready(ctl->store, &reason);
     fprintf(stderr, "ternctl: %s (asked %s)\n", reason != NULL ? reason : "the cluster is not ready",
             ctl->directors);
-    fprintf(stderr, "Is the director running there? Name it with --director ENDPOINT or TERN_DIRECTORS.\n"
-                    "Does the cluster use keys? Name their folder with --keys DIR or TERN_KEYS; --verbose says why a "
-                    "connection fails.\n");
+    fprintf(stderr,
+            "Is the director running there? Name it with --director ENDPOINT or TERN_DIRECTORS.\n"
+            "Does the cluster use keys? Name their folder with --keys DIR or TERN_KEYS; --verbose says why a "
+            "connection fails.\n");
     return false;
 }
 
@@ -157,27 +189,11 @@ const char *ctl_time(struct ctl *ctl, uint64_t ms)
 
 const char *ctl_size(struct ctl *ctl, uint64_t bytes)
 {
-    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
-    double value = (double)bytes;
-    size_t unit = 0;
-    for (; value >= 1024 && unit + 1 < sizeof units / sizeof units[0]; unit++)
-        value /= 1024;
-    return arena_printf(&ctl->arena, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
-}
-
-bool ctl_node_is_alive(const struct cluster_node *node)
-{
-    uint64_t now = clock_real_ms();
-    return node->seen_ms != 0 && now < node->seen_ms + CTL_NODE_ALIVE_MS;
-}
-
-const struct cluster_node *ctl_find_node(const struct cluster *cluster, uint32_t id)
-{
-    for (size_t i = 0; i < cluster->node_count; i++) {
-        if (cluster->nodes[i].id == id)
-            return &cluster->nodes[i];
-    }
-    return NULL;
+    struct buf text = { 0 };
+    status_size(bytes, &text);
+    const char *size = arena_strdup(&ctl->arena, buf_slice(&text));
+    buf_fini(&text);
+    return size;
 }
 
 void ctl_print_json(struct json *json)

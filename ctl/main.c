@@ -26,6 +26,12 @@ static const struct {
     { CTL_PASSWORD_HASH, "password-hash", "HASH", "import a crypt(3) or argon2 hash instead" },
     { CTL_QUOTA, "quota", "SIZE", "500M, 2G; 0 or none: no limit" },
     { CTL_FORCE, "force", NULL, "although something speaks against it" },
+    { CTL_WATCH, "watch", NULL, "refresh every second until ^C" },
+    { CTL_WAIT, "wait", NULL, "show the progress and return when it is done" },
+    { CTL_UNDO, "undo", NULL, "let the node hold copies again" },
+    { CTL_LOST, "lost", NULL, "the node is dead and will not come back" },
+    { CTL_FROM, "from", "NODE", "the node whose copy is to be used" },
+    { CTL_ACCEPT_LOSS, "accept-loss", NULL, "mail that only lost copies had is given up" },
 };
 
 enum { OPTION_COUNT = sizeof option_list / sizeof option_list[0] };
@@ -115,7 +121,9 @@ static void take_option(struct invocation *in, int option, bool *help)
         exit(0);
     } else if (option >= 0 && option < OPTION_COUNT) {
         ctl->given |= option_list[option].option;
-        if (option_list[option].option == CTL_QUOTA)
+        if (option_list[option].option == CTL_FROM)
+            ctl->from = optarg;
+        else if (option_list[option].option == CTL_QUOTA)
             ctl->quota = optarg;
         else if (option_list[option].option == CTL_PASSWORD_HASH)
             ctl->password_hash = optarg;

@@ -168,10 +168,7 @@ static void find_silent(struct problems *p, const struct map_node *node)
     add_time(p, silent);
     buf_addf(&p->text, ". Start it again; if it is lost for good: ternctl node remove %u --lost.",
              node->info->id);
-    if (p->sum->few > 0 && count_usable(p) < p->d->map.copies) {
-        buf_addf(&p->text, " What it had cannot be made anew: %u copies are wanted and %u nodes are here.",
-                 p->d->map.copies, count_usable(p));
-    } else if (silent < patience && (copies > 0 || p->sum->few > 0)) {
+    if (count_usable(p) >= p->d->map.copies && silent < patience && (copies > 0 || p->sum->few > 0)) {
         buf_add_str(&p->text, " What it had is made anew elsewhere in ");
         add_time(p, patience - silent);
         buf_add_str(&p->text, ".");
@@ -202,13 +199,16 @@ static void find_copies(struct problems *p)
     bool silent = false;
     for (size_t i = 0; i < map->node_count; i++)
         silent |= !map_node_is_alive(&map->nodes[i], p->now);
-    if (usable < map->copies && !silent) {
-        buf_addf(&p->text, "%u copies are wanted, but only %u nodes can hold some. Add a node.", map->copies,
-                 usable);
+    if (usable < map->copies) {
+        buf_addf(
+            &p->text,
+            "%u copies of each partition are wanted, but only %u node%s can hold one: what is missing is not "
+            "made anew before there are more.",
+            map->copies, usable, usable == 1 ? "" : "s");
         end(p);
     } else if (p->sum->few > 0 && !silent) {
-        buf_addf(&p->text, "%u partitions have fewer than %u copies in step; they are made anew (moves).",
-                 p->sum->few, map->copies);
+        buf_addf(&p->text, "%u partition%s fewer than %u copies in step; they are made anew (moves).",
+                 p->sum->few, p->sum->few == 1 ? " has" : "s have", map->copies);
         end(p);
     }
     if (p->d->drive.plan.waiting > 0 && usable >= map->copies) {
