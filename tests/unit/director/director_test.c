@@ -165,6 +165,18 @@ static Tern__MapResponse *ask_map(struct fixture *f, void *socket, uint64_t have
     return response;
 }
 
+static Tern__ClusterStatusResponse *ask_status(struct fixture *f, void *socket, bool partitions)
+{
+    struct buf out = { 0 };
+    Tern__ClusterStatusRequest request = TERN__CLUSTER_STATUS_REQUEST__INIT;
+    request.partitions = partitions;
+    assert_int_equal(ask(f, socket, METHOD_CLUSTER_STATUS, &request.base, &out), OK);
+    Tern__ClusterStatusResponse *response = tern__cluster_status_response__unpack(NULL, out.len, out.data);
+    assert_non_null(response);
+    buf_fini(&out);
+    return response;
+}
+
 /* The map once all partitions are placed. */
 static Tern__MapResponse *wait_placed(struct fixture *f, void *socket)
 {
@@ -354,6 +366,87 @@ static void test_names_and_notices(void **state)
 }
 
 /* Versions do not go back over a restart, even if the newest row was deleted. */
+/* The only node tells of one partition, and of a fault. */
+static void tell(struct fixture *f, void *socket)
+{
+    struct buf out = { 0 };
+    uint8_t id[16] = { 1 };
+    Tern__NodeInfo node = TERN__NODE_INFO__INIT;
+    Tern__NodeHelloRequest request = TERN__NODE_HELLO_REQUEST__INIT;
+    Tern__PartitionFigures figures = TERN__PARTITION_FIGURES__INIT, *figures_at = &figures;
+    Tern__PartitionFault fault = TERN__PARTITION_FAULT__INIT, *fault_at = &fault;
+    Tern__PeerFigures peer = TERN__PEER_FIGURES__INIT, *peer_at = &peer;
+    node.store_id = (ProtobufCBinaryData){ sizeof id, id };
+    node.name = (char *)"n";
+    node.endpoint = (char *)"tcp://127.0.0.1:7500";
+    request.node = &node;
+    request.disk_total = 1000;
+    request.disk_free = 10;
+    peer.node = 9;
+    peer.behind = 4;
+    figures = (Tern__PartitionFigures){ .base = figures.base,
+                                        .partition = 7,
+                                        .epoch = 1,
+                                        .active = true,
+                                        .bytes = 1234,
+                                        .n_peers = 1,
+                                        .peers = &peer_at };
+    request.n_figures = 1;
+    request.figures = &figures_at;
+    fault.partition = 7;
+    fault.text = (char *)"a row is damaged";
+    request.n_faults = 1;
+    request.faults = &fault_at;
+    assert_int_equal(ask(f, socket, METHOD_NODE_HELLO, &request.base, &out), OK);
+    buf_fini(&out);
+}
+
+static bool is_told(const Tern__ClusterStatusResponse *status, const char *text)
+{
+    for (size_t i = 0; i < status->n_problems; i++) {
+        if (strstr(status->problems[i], text) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static void test_status(void **state)
+{
+    struct fixture *f = *state;
+    void *socket = connect_to(f);
+    Tern__ClusterStatusResponse *status = ask_status(f, socket, false);
+    assert_int_equal(status->n_nodes, 0);
+    assert_true(is_told(status, "waiting for storage nodes: 0 of 1 are here"));
+    tern__cluster_status_response__free_unpacked(status, NULL);
+
+    hello(f, socket, 1, "tcp://127.0.0.1:7500");
+    tern__map_response__free_unpacked(wait_placed(f, socket), NULL);
+    tell(f, socket);
+    status = ask_status(f, socket, true);
+    assert_int_equal(status->n_nodes, 1);
+    assert_true(status->nodes[0]->alive);
+    assert_int_equal(status->nodes[0]->copies, 256);
+    assert_int_equal(status->nodes[0]->primaries, 256);
+    assert_int_equal(status->nodes[0]->bytes, 1234);
+    assert_int_equal(status->n_partitions, 256);
+    assert_null(status->partitions[6]->figures);
+    assert_true(status->partitions[7]->figures->active);
+    assert_int_equal(status->summary->placed, 256);
+    assert_int_equal(status->summary->active, 1);
+    assert_int_equal(status->summary->few, 0);
+    assert_int_equal(status->summary->behind, 4);
+    assert_int_equal(status->summary->behind_node, 9);
+    assert_true(status->leads);
+    assert_int_equal(status->n_faults, 1);
+    assert_true(is_told(status, "Partition 7 on node 1 (n): a row is damaged."));
+    assert_true(is_told(status, "% of its disk free"));
+    tern__cluster_status_response__free_unpacked(status, NULL);
+
+    status = ask_status(f, socket, false); /* the one that is served has nothing to tell */
+    assert_int_equal(status->n_partitions, 255);
+    tern__cluster_status_response__free_unpacked(status, NULL);
+}
+
 static void test_version_over_restart(void **state)
 {
     struct fixture *f = *state;
@@ -406,6 +499,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_conf_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_race, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names_and_notices, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_status, setup, teardown),
         cmocka_unit_test_setup_teardown(test_version_over_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fixed_partitions, setup, teardown),
     };
