@@ -117,6 +117,9 @@ cluster_status() {
     settings_load
     TERNCTL=$(env_ternctl)
     every describe
+    echo
+    $TERNCTL cluster status 2>&1 || true # the processes above say why
+    echo
     if all_ready; then
         echo "the cluster is ready"
     else
