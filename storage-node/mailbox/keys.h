@@ -14,7 +14,7 @@
  *   FREE          time u64, body id u64         -: bodies without references, since when
  *   UPLOAD        upload id                     upload_row
  *   UPLOAD_DUE    time u64, upload id           -: uploads by the time they began
- *   DEAD_ACCOUNT  account u64                   -: rows of it are still to be deleted
+ *   DEAD_ACCOUNT  account u64                   the next key: rows of it are still to be deleted
  *   DEAD_MAILBOX  account u64, mailbox u64      -: the same
  *   STAGE_DUE     time u64, account u64         -: staged copies by the time of their last step; 0: at once
  *

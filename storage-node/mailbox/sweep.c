@@ -118,29 +118,41 @@ static enum err first_row(const struct state *s, const struct key *prefix, struc
     return key_read(key_slice(key_out), &kind, rest_out) ? OK : state_corrupt(s, key_out);
 }
 
-/* Delete rows that begin with `prefix`, as many as are allowed; MESSAGE rows let go of their bodies.
- * *done_out: none is left. */
-static enum err delete_rows(struct sweep *w, const struct key *prefix, bool *done_out)
+/* Letting a body go touches its row and its place in the queue of bodies. */
+enum { ROWS_A_BODY = 3 };
+
+static void take_rows(struct sweep *w, size_t count)
+{
+    w->rows -= w->rows > count ? count : w->rows;
+}
+
+/* Delete rows that begin with `prefix`, from `at` on if that is one of them, as many as are allowed; MESSAGE
+ * rows let go of their bodies. *done_out: none is left; else *at is the next. (Walking over a million deleted
+ * rows again would take longer than deleting the next ones.) */
+static enum err delete_rows(struct sweep *w, const struct key *prefix, struct key *at, bool *done_out)
 {
     struct apply *a = w->a;
     struct buf keys = { 0 }, bodies = { 0 };
     struct kv_iter *it = state_iter_prefix(&a->state, prefix);
-    bool on_row = kv_iter_seek(it, key_slice(prefix));
+    bool on_row =
+        kv_iter_seek(it, slice_starts(key_slice(at), key_slice(prefix)) ? key_slice(at) : key_slice(prefix));
     enum err err = OK;
     for (; on_row && w->rows > 0 && err == OK; on_row = kv_iter_next(it)) {
         enum key_kind kind;
         struct cursor rest;
         struct message_row message;
-        if (!key_read(kv_iter_key(it), &kind, &rest))
-            err = state_corrupt_row(&a->state, kv_iter_key(it));
-        else if (kind == KEY_MESSAGE && !message_decode(kv_iter_value(it), &message))
+        if (!key_read(kv_iter_key(it), &kind, &rest) ||
+            (kind == KEY_MESSAGE && !message_decode(kv_iter_value(it), &message)))
             err = state_corrupt_row(&a->state, kv_iter_key(it));
         else if (kind == KEY_MESSAGE)
             buf_add(&bodies, &message.body, sizeof message.body);
         buf_add_varbytes(&keys, kv_iter_key(it));
-        w->rows--;
+        take_rows(w, kind == KEY_MESSAGE ? 1 + ROWS_A_BODY : 1);
     }
     *done_out = !on_row;
+    at->len = 0;
+    if (on_row)
+        key_text(at, kv_iter_key(it));
     if (err == OK)
         err = kv_iter_err(it);
     kv_iter_free(&it);
@@ -157,66 +169,73 @@ static enum err delete_rows(struct sweep *w, const struct key *prefix, bool *don
     return err;
 }
 
-static enum err delete_mailbox_rows(struct sweep *w, uint64_t account, uint64_t mailbox, bool *done_out)
+typedef enum err delete_fn(struct sweep *w, struct cursor *rest, struct key *at, bool *done_out);
+
+static enum err delete_mailbox_rows(struct sweep *w, struct cursor *rest, struct key *at, bool *done_out)
 {
     static const enum key_kind kinds[] = { KEY_MESSAGE, KEY_SUMMARY,  KEY_SEGMENT,
                                            KEY_CHANGE,  KEY_VANISHED, KEY_KEYWORDS };
+    uint64_t account = cursor_be64(rest), mailbox = cursor_be64(rest);
     *done_out = true;
     for (size_t i = 0; *done_out && i < sizeof kinds / sizeof kinds[0]; i++) {
         struct key prefix;
         key_of_mailbox(&prefix, w->a->state.partition, account, kinds[i], mailbox);
-        TRY(delete_rows(w, &prefix, done_out));
+        if (at->len == 0 || slice_starts(key_slice(at), key_slice(&prefix)))
+            TRY(delete_rows(w, &prefix, at, done_out));
     }
     return OK;
 }
 
-static enum err delete_account_rows(struct sweep *w, uint64_t account, bool *done_out)
+static enum err delete_account_rows(struct sweep *w, struct cursor *rest, struct key *at, bool *done_out)
 {
     struct key prefix;
-    key_begin(&prefix, w->a->state.partition, account, 0);
+    key_begin(&prefix, w->a->state.partition, cursor_be64(rest), 0);
     prefix.len--; /* every kind */
-    return delete_rows(w, &prefix, done_out);
+    return delete_rows(w, &prefix, at, done_out);
 }
 
-static enum err bury_mailboxes(struct sweep *w)
+/* The row that says what is to be buried keeps the key of the next row to delete behind its version. */
+static enum err load_position(struct sweep *w, const struct key *dead, struct key *at)
+{
+    struct kv_value value;
+    TRY(state_get(&w->a->state, dead, &value));
+    bool good =
+        value.bytes.len > 0 && value.bytes.data[0] == ROW_VERSION && value.bytes.len <= sizeof at->bytes;
+    at->len = 0;
+    if (good)
+        key_text(at, slice_sub(value.bytes, 1, value.bytes.len));
+    kv_value_release(&value);
+    return good ? OK : state_corrupt(&w->a->state, dead);
+}
+
+static void put_position(struct sweep *w, const struct key *dead, const struct key *at)
+{
+    buf_clear(w->a->value);
+    buf_add_byte(w->a->value, ROW_VERSION);
+    buf_add_slice(w->a->value, key_slice(at));
+    apply_put(w->a, dead);
+}
+
+static enum err bury(struct sweep *w, enum key_kind kind, delete_fn *delete_all)
 {
     struct apply *a = w->a;
-    struct key prefix, key;
-    key_begin(&prefix, a->state.partition, 0, KEY_DEAD_MAILBOX);
+    struct key prefix, key, at;
+    key_begin(&prefix, a->state.partition, 0, kind);
     while (w->rows > 0) {
         struct cursor rest;
         enum err err = first_row(&a->state, &prefix, &key, &rest);
         if (err == ERR_NOT_FOUND)
             return OK;
         TRY(err);
-        uint64_t account = cursor_be64(&rest);
+        TRY(load_position(w, &key, &at));
         bool done;
-        TRY(delete_mailbox_rows(w, account, cursor_be64(&rest), &done));
-        if (!done)
+        TRY(delete_all(w, &rest, &at, &done));
+        if (!done) {
+            put_position(w, &key, &at);
             return OK;
+        }
         apply_delete(a, &key);
-        w->rows -= w->rows > 0;
-    }
-    return OK;
-}
-
-static enum err bury_accounts(struct sweep *w)
-{
-    struct apply *a = w->a;
-    struct key prefix, key;
-    key_begin(&prefix, a->state.partition, 0, KEY_DEAD_ACCOUNT);
-    while (w->rows > 0) {
-        struct cursor rest;
-        enum err err = first_row(&a->state, &prefix, &key, &rest);
-        if (err == ERR_NOT_FOUND)
-            return OK;
-        TRY(err);
-        bool done;
-        TRY(delete_account_rows(w, cursor_be64(&rest), &done));
-        if (!done)
-            return OK;
-        apply_delete(a, &key);
-        w->rows -= w->rows > 0;
+        take_rows(w, 1);
     }
     return OK;
 }
@@ -230,8 +249,8 @@ enum err apply_sweep(struct apply *a)
     TRY(forget_due(&w, KEY_FREE, UNDELETE_MS, forget_body));
     TRY(stage_sweep(a, &w.rows));
     /* Mailboxes first: an account's rows hold those of its dead mailboxes too. */
-    TRY(bury_mailboxes(&w));
-    return bury_accounts(&w);
+    TRY(bury(&w, KEY_DEAD_MAILBOX, delete_mailbox_rows));
+    return bury(&w, KEY_DEAD_ACCOUNT, delete_account_rows);
 }
 
 /* ---- is anything due? */

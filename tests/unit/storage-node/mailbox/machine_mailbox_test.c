@@ -273,6 +273,40 @@ static void test_open_by_id(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
+/* A sweep deletes a bounded number of rows and goes on where it was. */
+static void test_large_mailbox_is_buried_in_pieces(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = create_account(f, "a@example.test", 0);
+    for (int round = 0; round < 2; round++) {
+        size_t before = count_rows(f, KV_STATE);
+        uint64_t box = create_mailbox(f, id, "large")->id;
+        for (int i = 0; i < 1200; i++)
+            append_text(f, id, box, "x", 0);
+        Tern__MailboxDeleteRequest request = TERN__MAILBOX_DELETE_REQUEST__INIT;
+        request.account = id;
+        request.name = (char *)"large";
+        assert_int_equal(fixture_write(f, METHOD_MAILBOX_DELETE, &request.base), OK);
+        bool due = true;
+        int sweeps = 0;
+        for (; due; sweeps++) {
+            size_t rows = count_rows(f, KV_STATE);
+            fixture_sweep(f);
+            assert_true(rows - count_rows(f, KV_STATE) <= 2000);
+            assert_int_equal(machine_sweep_due(f->kv, PARTITION, f->time_ms, &due), OK);
+        }
+        assert_in_range(sweeps, 3, 10);
+        f->time_ms += 2 * REQUEST_RETENTION_MS;
+        for (due = true; due;) {
+            fixture_sweep(f);
+            assert_int_equal(machine_sweep_due(f->kv, PARTITION, f->time_ms, &due), OK);
+        }
+        assert_int_equal(count_rows(f, KV_BODY), 0);
+        if (round > 0) /* the ids of the account's own requests are forgotten too */
+            assert_int_equal(count_rows(f, KV_STATE), before);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,7 +314,7 @@ int main(void)
         TEST(test_delete),     TEST(test_noselect_comes_to_life),
         TEST(test_rename),     TEST(test_rename_inbox),
         TEST(test_subscribe),  TEST(test_mailbox_limit),
-        TEST(test_open_by_id),
+        TEST(test_open_by_id), TEST(test_large_mailbox_is_buried_in_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
