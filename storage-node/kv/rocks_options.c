@@ -31,6 +31,13 @@ static rocksdb_options_t *common_options(const struct rocks *r)
     /* Index and filter blocks count against the cache, so that the memory limit holds for any amount of data.
      */
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+    /* In pieces: the filter of a file with millions of small rows, in one piece, is larger than a shard of
+     * the cache holds, and every look at such a file would read it anew. */
+    rocksdb_block_based_options_set_index_type(table,
+                                               rocksdb_block_based_table_index_type_two_level_index_search);
+    rocksdb_block_based_options_set_partition_filters(table, 1);
+    rocksdb_block_based_options_set_metadata_block_size(table, BLOCK_SIZE);
+    rocksdb_block_based_options_set_pin_top_level_index_and_filter(table, 1);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(table, 1);
     rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
     rocksdb_options_set_block_based_table_factory(o, table);
