@@ -14,12 +14,16 @@ enum { LIST_PAGE = 500 };
 
 /* ---- failing: the reason, and what to do next */
 
+#define NOT_REACHED                                                                                   \
+    "Is the cluster up? See: ternctl cluster status. Does it use keys? Name them with --keys DIR or " \
+    "TERN_KEYS."
+
 static const struct {
     enum err err;
     const char *next;
 } next_steps[] = {
-    { ERR_UNAVAILABLE, "Is the cluster up? See: ternctl cluster status" },
-    { ERR_TIMEOUT, "Is the cluster up? See: ternctl cluster status" },
+    { ERR_UNAVAILABLE, NOT_REACHED },
+    { ERR_TIMEOUT, NOT_REACHED },
     { ERR_BUSY, "Try again." },
     { ERR_IN_DOUBT, "It may have happened or not: look (show, list), then run the command again if needed." },
     { ERR_NO_DOMAIN, "Add the domain first: ternctl domain add DOMAIN" },
