@@ -20,21 +20,23 @@ LOADED = 3.0     # and so much more where the tests share two processors with ot
 class Etcd(harness.Process):
     """One etcd. Its output is its own business: only pid and port are of interest."""
 
-    def __init__(self, number, peers, folder, client):
+    def __init__(self, number, peers, folder, client, tls=None):
         name = "etcd-%d" % number
-        url = "http://127.0.0.1:%d" % client
+        url = "%s://127.0.0.1:%d" % ("https" if tls else "http", client)
         super().__init__(name, [
             "etcd", "--name", name, "--data-dir", os.path.join(folder, name), "--listen-client-urls", url,
             "--advertise-client-urls", url, "--listen-peer-urls", peers[name], "--initial-advertise-peer-urls", peers[name],
             "--initial-cluster", ",".join("%s=%s" % item for item in peers.items()), "--initial-cluster-state", "new",
-            "--logger", "zap", "--log-level", "warn"], folder, client)
-        self.url = url
+            "--logger", "zap", "--log-level", "warn"] + ([
+                "--client-cert-auth", "--trusted-ca-file", tls["ca"], "--cert-file", tls["certificate"], "--key-file", tls["key"]]
+                if tls else []), folder, client)
+        self.url, self.tls = url, tls
 
     def is_ready(self):
-        try:
-            return "true" in self.get("/health")[1]
-        except OSError:
-            return False
+        """By curl, which knows client certificates."""
+        files = ["--cacert", self.tls["ca"], "--cert", self.tls["certificate"], "--key", self.tls["key"]] if self.tls else []
+        done = subprocess.run(["curl", "-s", "--max-time", "2", *files, self.url + "/health"], capture_output=True, text=True)
+        return "true" in done.stdout
 
 
 class Directors(harness.Cluster):
@@ -197,3 +199,65 @@ def test_all_etcds_fail(directors):
     directors.leader()
     add_domain(directors, "healed.test")
     mail_flows(directors)
+
+
+class OverTls(harness.Cluster):
+    """One director over one etcd that asks for certificates, of the cluster's own authority."""
+
+    def __init__(self, build):
+        client = harness.free_port()
+        etcd = {"endpoints": ["https://127.0.0.1:%d" % client]}
+        super().__init__(build, director={"coordination": "etcd", "etcd": etcd})
+        self.files = {"ca": self.authority.file, "certificate": self.path("director.pem"), "key": self.path("director.pem.key")}
+        self.authority.issue(self.files["certificate"], self.files["key"], "director")
+        self.set_files(self.files)
+        self.etcd = Etcd(1, {"etcd-1": "http://127.0.0.1:%d" % harness.free_port()}, self.folder, client,
+                         {"ca": self.authority.file, "certificate": self.certificate, "key": self.key})
+
+    def set_files(self, files):
+        with open(self.path("director.conf")) as conf:
+            text = re.sub(r'^(ca|certificate|key) = ".*";\n', "", conf.read(), flags=re.M)
+        lines = "".join('%s = "%s";\n' % item for item in files.items())
+        with open(self.path("director.conf"), "w") as conf:
+            conf.write(re.sub(r"^endpoints = ", lines + "endpoints = ", text, flags=re.M))
+
+    def start(self):
+        self.etcd.start()
+        return super().start()
+
+    def stop(self):
+        try:
+            return super().stop()
+        finally:
+            self.etcd.stop()
+
+
+def test_etcd_over_tls(build):
+    """Mutual TLS: the director comes in with a certificate of the authority, and not without or with another's; and it does not
+    speak to an etcd whose certificate is not of the authority."""
+    if shutil.which("etcd") is None:
+        pytest.skip("etcd is not installed")
+    cluster = OverTls(build)
+    try:
+        cluster.start()
+        cluster.user = cluster.add_user()
+        wire.deliver(cluster, cluster.user, b"Subject: tls\r\n\r\nbody\r\n")
+        os.mkdir(cluster.path("stranger"))
+        stranger = harness.Authority(cluster.path("stranger"))
+        other = {"certificate": cluster.path("other.pem"), "key": cluster.path("other.key")}
+        stranger.issue(other["certificate"], other["key"], "director")
+        cluster.expect_error("etcd|coordination|cannot use|cannot start")
+        for files in ({"ca": cluster.authority.file}, dict(other, ca=cluster.authority.file), dict(cluster.files, ca=stranger.file)):
+            cluster.director.stop()
+            cluster.set_files(files)
+            cluster.director.may_fail = True
+            cluster.director.start(wait_ready=False)
+            time.sleep(2.0)
+            assert not cluster.director.is_ready(), files
+        cluster.director.stop()
+        cluster.set_files(cluster.files)
+        cluster.director.start()
+        wait_for(lambda: cluster.ctl("domain", "list", check=False).stdout.split() == [harness.DOMAIN], what="the domain again")
+    finally:
+        problems = cluster.stop()
+    assert not problems, problems
