@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import measure
+import tern
 
 
 def output(*command):
@@ -45,6 +46,7 @@ def describe(folder):
         "Kernel": platform.release(),
         "File system": output("findmnt", "-n", "-o", "FSTYPE,SOURCE", "-T", folder) or output("stat", "-f", "-c", "%T", folder),
         "Load before the start": "%.2f (1 minute)" % os.getloadavg()[0],
+        "Between Tern's programs": "CURVE" if tern.KEYS else "no keys (TERN_BENCH_KEYS=0)",
         "Postfix": package("postfix"),
         "Dovecot": package("dovecot-core"),
     }

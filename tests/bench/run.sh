@@ -4,6 +4,7 @@
 # usage: run.sh [--smoke] [--build DIR] [NAME...]    names and more options: run.sh --help
 # Prints a table and ends with "N passed, N failed" (benches that ran, not goals); raw figures go to tests/bench/results.
 # --smoke: tiny amounts, Tern alone, no packages: for tests/run.sh. TERN_BENCH_DIR: where the data goes (a folder of its own).
+# TERN_BENCH_KEYS=0: without CURVE between Tern's programs.
 set -u
 ROOT=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 cd "$ROOT" || exit 1

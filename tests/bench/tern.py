@@ -13,6 +13,7 @@ PARTITIONS = 256  # the default of a new cluster
 READY_TIMEOUT = 30.0
 ACCOUNTS_AT_ONCE = 4
 NUMBERS = itertools.count(1)
+KEYS = os.environ.get("TERN_BENCH_KEYS", "1") != "0"  # CURVE between the programs
 
 
 class Tern:
@@ -24,7 +25,7 @@ class Tern:
         """`director` and `storage` override configuration keys."""
         os.environ["TMPDIR"] = folder  # where the cluster makes its own folder
         self.group = measure.make_group("tern-bench-tern-%d" % next(NUMBERS))
-        self.cluster = harness.Cluster(build, partitions=partitions, storages=storages, director=director,
+        self.cluster = harness.Cluster(build, partitions=partitions, storages=storages, director=director, keys=KEYS,
                                        frontend={"allow_plaintext_auth": True, "log_level": "warn"},
                                        storage=dict({"log_level": "warn"}, **(storage or {})))
         self.folder = self.cluster.folder
