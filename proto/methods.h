@@ -46,6 +46,7 @@ enum method_kind {
     X(SEARCH, 63, READ, Search, search)                                     \
     X(WATCH, 80, MEMORY, Watch, watch)                                      \
     X(LOCK, 81, MEMORY, Lock, lock)                                         \
+    X(CHECK, 82, MEMORY, Check, check)                                      \
     X(MAP, 100, CLUSTER, Map, map)                                          \
     X(NODE_HELLO, 101, CLUSTER, NodeHello, node_hello)                      \
     X(CONF_CHANGE, 102, CLUSTER, ConfChange, conf_change)                   \

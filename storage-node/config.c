@@ -42,6 +42,12 @@ static const struct config_key keys[] = {
         struct node_config, handover_timeout_ms, "handover_timeout", "5s", 0, 60 * 1000,
         "at stop, so long at most for other nodes to take over what this one serves; 0s: they "
         "notice when it is gone"),
+    CONFIG_KEY_DURATION(
+        struct node_config, check_interval_ms, "check_interval", "1d", 0, INT64_C(366) * 86400 * 1000,
+        "how often the copies of a partition are read as a whole and compared; 0: only by \"ternctl "
+        "partition check\""),
+    CONFIG_KEY_SIZE(struct node_config, check_rate, "check_rate", "16M", 0, INT64_MAX,
+                    "bytes a second that this node reads for such checks; 0: no bound"),
 };
 
 const struct config_table node_config_table = CONFIG_TABLE(struct node_config, keys);

@@ -22,6 +22,8 @@ struct node_config {
     uint64_t disk_reserve;
     uint64_t handover_timeout_ms;
     uint64_t copy_rate;
+    uint64_t check_interval_ms;
+    uint64_t check_rate;
 };
 
 extern const struct config_table node_config_table;

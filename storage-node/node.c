@@ -139,6 +139,8 @@ static struct worker_pool *on_identity(void *arg, uint32_t node_id)
         .kv = n->kv,
         .directory = n->directory,
         .self = { .store = cursor_be64(&store), .id = node_id },
+        .check_interval_ms = n->config->check_interval_ms,
+        .check_rate = n->config->check_rate,
         .workers = (uint32_t)n->config->workers,
         .copy_rate = n->config->copy_rate,
         .notify = dispatch_notify,

@@ -11,6 +11,13 @@ void entry_encode(const struct entry_header *h, struct slice request, struct buf
     buf_add_slice(out, request);
 }
 
+bool entry_is_check(struct slice entry)
+{
+    struct cursor c = cursor_of(entry);
+    cursor_u8(&c);
+    return cursor_be32(&c) == ENTRY_CHECK && !c.bad;
+}
+
 enum err entry_decode(struct slice entry, struct entry_header *h_out, struct slice *request_out)
 {
     struct cursor c = cursor_of(entry);

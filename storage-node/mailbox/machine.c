@@ -282,7 +282,7 @@ static enum err apply_entry(struct apply *a, struct slice request)
         TRY(apply_sweep(a));
     else if (a->header->method == ENTRY_RECOVER)
         TRY(apply_recover(a));
-    else if (a->header->method != ENTRY_BARRIER)
+    else if (a->header->method != ENTRY_BARRIER && a->header->method != ENTRY_CHECK)
         TRY(apply_request(a, request));
     if (a->header->body_len > 0 && !a->body_taken)
         apply_free_body(a, a->index, a->header->body_len);

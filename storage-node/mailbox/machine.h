@@ -36,11 +36,15 @@ enum {
                              entry's time, within a row bound */
     ENTRY_RECOVER = 1002, /* a barrier of a partition that goes on from an older copy (R29): each mailbox gets
                              a new UIDVALIDITY */
+    ENTRY_CHECK = 1003,   /* no effect; copies are compared as of it (storage-node/partition/check.c) */
 };
 
 void entry_encode(const struct entry_header *h, struct slice request, struct buf *out);
 /* ERR_CORRUPT if it is no entry of a version this program knows. *request_out borrows from `entry`. */
 MUST_CHECK enum err entry_decode(struct slice entry, struct entry_header *h_out, struct slice *request_out);
+
+/* Cheap: looks only at where the method stands. */
+bool entry_is_check(struct slice entry);
 
 /* What applying changed in a mailbox, for watches. */
 struct machine_change {

@@ -121,6 +121,7 @@ static enum err apply_bytes(struct apply_round *round, struct partition *p, uint
     /* Less than 0 it can only become where an earlier program did not count. */
     uint64_t bytes = p->applying.body_bytes + body_len, freed = item->result.free_body_bytes;
     p->applying.body_bytes = bytes > freed ? bytes - freed : 0;
+    p->applying_check = entry_is_check(entry);
     p->applying.index = index;
     p->applying.chain = chain_next(p->applying.chain, entry);
     return OK;
@@ -158,7 +159,7 @@ static enum err apply_partition(struct apply_round *round, struct partition *p)
 {
     p->applying = p->applied;
     p->applying_time = 0;
-    while (p->applying.index < p->apply_to && !is_full(round)) {
+    while (!p->applying_check && p->applying.index < p->apply_to && !is_full(round)) {
         uint64_t index = p->applying.index + 1;
         struct log_entry *e = log_ring_find(&p->ring, index);
         if (e == NULL) {
@@ -179,6 +180,7 @@ static void begin(struct apply_round *round, struct partition *const *list, size
     for (size_t i = 0; i < count; i++) {
         list[i]->applying = list[i]->applied;
         list[i]->applying_time = 0;
+        list[i]->applying_check = false;
     }
 }
 
@@ -248,6 +250,8 @@ static enum err finish(struct partition *p, struct partition_now now)
 {
     atomic_fetch_add_explicit(&p->stats->applied, p->applying.index - p->applied.index, memory_order_relaxed);
     p->applied = p->applying;
+    if (p->applying_check)
+        partition_check_begin(p);
     atomic_store_explicit(&p->pub->applied, p->applied.index, memory_order_relaxed);
     log_ring_drop_front(&p->ring, p->applied.index);
     if (p->sweep_index != 0 && p->sweep_index <= p->applied.index) {

@@ -20,6 +20,7 @@ void partition_stop(struct partition *p, const char *why)
     p->damage = DAMAGE_STOPS;
     p->heal_at_ns = 0;
     partition_snap_end_all(p);
+    partition_check_end(p);
     p->apply_wanted = p->apply_to = p->applied.index;
     atomic_store(&p->pub->read_until, 0);
     atomic_store(&p->pub->stopped, true);

@@ -145,6 +145,7 @@ enum err partition_load(struct partition *p, uint64_t nonce, struct partition_no
         p->applied.index = last;
     if (p->applied.index > p->record.commit)
         p->record.commit = p->applied.index; /* the record's is lazy */
+    p->complete_from = last;
     p->apply_wanted = p->apply_to = p->applied_durable = p->mark = p->applied.index;
     atomic_store(&p->pub->applied, p->applied.index);
     event.start.installing = p->record.installing;

@@ -97,7 +97,11 @@ static struct partition *make(const struct partition_options *options, struct pa
     p->gathered_tail = &p->gathered_first;
     p->worked_tail = &p->worked_first;
     p->proposal = NEW_ARRAY(struct replica_entry, PROPOSE_COUNT_MAX);
+    p->self = options->self;
     p->min_members = options->min_members;
+    p->check_pace = options->check_pace;
+    p->check_interval_ms = options->check_interval_ms;
+    p->next_check_ns = partition_check_first(p->id, p->check_interval_ms, now.boot_ns);
     p->next_tick = REPLICA_NEVER;
     p->next_sweep_ns = now.boot_ns + SWEEP_INTERVAL_MS * ns_per_ms * (p->id % SWEEP_SLOTS + 1) / SWEEP_SLOTS;
     struct replica_cfg cfg = { .self = options->self, .min_members = options->min_members };
@@ -142,6 +146,7 @@ void partition_close(struct partition **out)
     faults_clear_all(p->fault_list, p->id);
     partition_fail_all(p);
     partition_snap_end_all(p);
+    partition_check_end(p);
     end_work(p);
     log_ring_fini(&p->ring);
     watch_table_fini(&p->watches);
@@ -159,6 +164,9 @@ void partition_fail_all(struct partition *p)
 {
     answer_gathered(p, ERR_UNAVAILABLE);
     partition_fail(p, 0, ERR_IN_DOUBT);
+    if (p->check_waiting != NULL)
+        partition_request_end(p->check_waiting, ERR_UNAVAILABLE, p->applied_time);
+    p->check_waiting = NULL;
 }
 
 /* ---- requests */
@@ -185,6 +193,8 @@ static void serve_memory(struct partition *p, struct partition_now now, struct p
         partition_watch(p, now, request);
     else if (request->method == METHOD_LOCK)
         partition_lock(p, now, request);
+    else if (request->method == METHOD_CHECK)
+        partition_check_request(p, request);
     else
         partition_request_end(request, ERR_UNSUPPORTED, p->applied_time);
 }
@@ -271,6 +281,8 @@ static bool take_peer_entries(struct partition *p, const struct replica_msg *msg
         }
         e->time_ms = h.time_ms;
         e->body_len = h.body_len;
+        if (h.body_len > e->body.len && msg->append.commit > p->complete_from)
+            p->complete_from = msg->append.commit; /* freed by an entry up to there */
         if (h.time_ms > p->entry_time)
             p->entry_time = h.time_ms;
     }
@@ -287,7 +299,9 @@ enum err partition_message(struct partition *p, struct partition_now now, const 
         log_error("partition", "what a member sent cannot be read partition=%u node=%u", p->id, msg->peer.id);
         wanted = false;
     }
-    if (wanted) {
+    if (wanted && msg->type == REPLICA_MSG_CHECK) {
+        partition_check_take(p, msg);
+    } else if (wanted) {
         struct replica_event event = { .type = REPLICA_EV_MSG, .now = now.boot_ns, .msg = *msg };
         err = partition_step(p, &event, now);
     }
@@ -386,6 +400,8 @@ enum err partition_flush(struct partition *p, struct partition_now now)
     /* Proposals first: the log writer starts on them while this thread applies. */
     if (p->gathered_first != NULL)
         TRY(partition_propose(p, now));
+    if (p->check_waiting != NULL)
+        TRY(partition_check_flush(p, now));
     if (p->written_token != 0) {
         if (p->wipe_token != 0 && p->written_token >= p->wipe_token) {
             p->wipe_token = 0;
@@ -431,6 +447,7 @@ enum err partition_tick(struct partition *p, struct partition_now now)
     TRY(partition_heal(p, now));
     if (p->stopped)
         return OK;
+    TRY(partition_check_tick(p, now));
     if (now.boot_ns >= p->next_sweep_ns)
         TRY(sweep(p, now));
     return OK;
@@ -448,7 +465,10 @@ uint64_t partition_next_tick(const struct partition *p)
         return 0;
     if (p->damage != DAMAGE_NONE)
         next = earlier(next, p->heal_at_ns);
-    return p->stopped ? next : earlier(next, p->next_sweep_ns);
+    if (p->stopped)
+        return next;
+    next = earlier(next, earlier(partition_check_next(p), p->next_check_ns));
+    return earlier(next, p->next_sweep_ns);
 }
 
 /* ---- figures */

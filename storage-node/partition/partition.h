@@ -33,6 +33,7 @@
 #include "lib/base/err.h"
 #include "storage-node/kv/kv.h"
 #include "storage-node/partition/log_job.h"
+#include "storage-node/partition/pace.h"
 #include "storage-node/partition/request.h"
 #include "storage-node/partition/work.h"
 #include "storage-node/replica/replica.h"
@@ -127,6 +128,8 @@ struct partition_host {
 struct partition_stats {
     _Atomic uint64_t proposed, applied, rejected, expired, notices;
     _Atomic uint64_t damaged; /* copies of which a row could not be read */
+    _Atomic uint64_t checks;  /* of all members of a partition, as its primary */
+    _Atomic uint64_t check_differences;
 };
 
 struct partition_options {
@@ -141,6 +144,8 @@ struct partition_options {
     uint32_t log_keep_count;             /* 0: LOG_KEEP_COUNT */
     uint32_t log_keep_bytes;             /* 0: LOG_KEEP_BYTES */
     uint32_t copy_chunk_bytes;           /* 0: COPY_CHUNK_BYTES */
+    uint64_t check_interval_ms;          /* between checks of the copies; 0: only when asked */
+    struct pace *check_pace;             /* of reading for checks; NULL: no bound */
     const struct storage_faults *faults; /* NULL */
     struct faults *fault_list;           /* where it tells what is wrong with it; NULL: nowhere */
 };

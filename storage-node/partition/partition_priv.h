@@ -16,8 +16,20 @@ enum damage {
     DAMAGE_STOPS, /* nothing goes on: p->stopped */
 };
 
+/* What members said of their state at the newest index that somebody spoke of. */
+struct check_table {
+    uint64_t index;
+    uint32_t count;
+    bool differs, complete; /* complete: all members have spoken */
+    struct {
+        struct replica_node node;
+        struct replica_check sums;
+    } list[REPLICA_NODES_MAX];
+};
+
 struct partition {
     uint32_t id;
+    struct replica_node self;
     struct kv *kv;
     const struct partition_host *host;
     struct partition_public *pub;
@@ -44,6 +56,15 @@ struct partition {
     uint64_t next_leave_ns; /* not again before */
     uint64_t wipe_token;    /* of the job that deletes the copy, which ends the damage; 0: none */
     uint8_t min_members;
+
+    struct check *check;       /* of this copy, under way; NULL: none */
+    struct check_table checks; /* what the primary heard */
+    struct pace *check_pace;
+    uint64_t check_interval_ms, next_check_ns;
+    uint64_t check_asked;                    /* index of the newest ENTRY_CHECK proposed here */
+    uint64_t complete_from;                  /* above it no body can be missing that other copies have */
+    bool applying_check;                     /* the transaction under way ends with one */
+    struct partition_request *check_waiting; /* for the next flush */
 
     struct log_ring ring;
     struct partition_request *gathered_first, **gathered_tail;
@@ -121,6 +142,21 @@ void partition_submit(struct partition *p, struct log_job *job);
 
 /* Answer proposals above `after`: now, or as soon as the log writer lets go of their bytes. */
 void partition_fail(struct partition *p, uint64_t after, enum err err);
+/* check.c */
+/* The state that readers see is of an ENTRY_CHECK: read it all, bit by bit. */
+void partition_check_begin(struct partition *p);
+void partition_check_end(struct partition *p);
+/* CLOCK_BOOTTIME ns at which the check under way is to go on. */
+uint64_t partition_check_next(const struct partition *p);
+uint64_t partition_check_first(uint32_t partition, uint64_t interval_ms, uint64_t now_ns);
+/* What another member, or this one, found. */
+void partition_check_take(struct partition *p, const struct replica_msg *msg);
+/* Go on with the check under way; propose another one if it is time. */
+MUST_CHECK enum err partition_check_tick(struct partition *p, struct partition_now now);
+/* METHOD_CHECK, served with the next flush. */
+void partition_check_request(struct partition *p, struct partition_request *request);
+MUST_CHECK enum err partition_check_flush(struct partition *p, struct partition_now now);
+
 /* Everything waiting is answered: nothing will be proposed or applied. */
 void partition_fail_all(struct partition *p);
 

@@ -114,6 +114,9 @@ void partition_delete_all(struct partition *p, struct log_job *job)
 {
     struct buf lower = { 0 }, upper = { 0 };
     atomic_fetch_add(&p->pub->wiped, 1);
+    partition_check_end(p);
+    p->checks = (struct check_table){ 0 };
+    p->complete_from = 0;
     machine_key_range(p->id, &lower, &upper);
     log_job_delete_range(job, KV_STATE, buf_slice(&lower), buf_slice(&upper));
     cut(p, job, 0);

@@ -122,6 +122,8 @@ enum err partition_propose_internal(struct partition *p, uint32_t method, struct
     enum err err = step_proposal(p, 1, now);
     if (p->proposal_refused == OK && method == ENTRY_SWEEP)
         p->sweep_index = e->index;
+    if (p->proposal_refused == OK && method == ENTRY_CHECK)
+        p->check_asked = e->index;
     log_entry_unref(e);
     return err;
 }

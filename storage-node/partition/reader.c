@@ -55,7 +55,7 @@ void reader_serve(struct kv *kv, struct partition_public *pub, struct partition_
         answer.status =
             machine_read(kv, view, request->partition, request->method, request->request, &response, &body);
     kv_view_free(&view);
-    if (answer.status == ERR_CORRUPT)
+    if (answer.status == ERR_CORRUPT || answer.status == ERR_IO)
         atomic_store(&pub->damaged, true);
     if (err_class(answer.status) == ERR_CLASS_SYSTEM)
         log_fault("reader", "read failed: %s partition=%u method=%s", err_text(answer.status),

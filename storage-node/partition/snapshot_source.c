@@ -208,10 +208,7 @@ static enum err done(struct partition_work *work, const struct partition_now *no
         return OK;
     }
     if (s->err != OK) {
-        enum err err = s->err;
         partition_snap_end(p, s->to);
-        if (err != ERR_CORRUPT)
-            return err;
         partition_damaged(p, "a row could not be read for a copy");
         return OK;
     }

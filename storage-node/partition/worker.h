@@ -33,9 +33,11 @@ struct worker_pool_options {
     const struct peer_transport *peers;
     uint32_t log_keep_count, log_keep_bytes; /* 0: the partition's defaults */
     uint32_t copy_chunk_bytes;               /* 0: likewise */
-    const struct storage_faults *faults;     /* NULL */
-    struct faults *fault_list;               /* NULL: what is wrong is only logged */
-    struct board *board;                     /* where worker_pool_tell puts figures; NULL: nowhere */
+    uint64_t check_interval_ms,
+        check_rate;                      /* see partition_options; bytes a second of this node, 0: no bound */
+    const struct storage_faults *faults; /* NULL */
+    struct faults *fault_list;           /* NULL: what is wrong is only logged */
+    struct board *board;                 /* where worker_pool_tell puts figures; NULL: nowhere */
 };
 
 /* A message of another node on its way to its partition. Made with NEW or xmalloc, freed by the worker. */

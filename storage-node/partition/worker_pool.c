@@ -62,6 +62,7 @@ struct worker_pool *worker_pool_start(const struct worker_pool_options *options)
     pool->seam = (struct worker_seam){ .arg = pool, .submit = submit, .work = work, .fatal = fatal };
     pool->log_writer = log_writer_start(options->kv, give_back, pool);
     pool->bulk = bulk_start(give_work_back, pool, options->copy_rate);
+    pool->check_pace.rate = options->check_rate;
     for (uint32_t i = 0; i < options->workers; i++)
         worker_start(pool, i);
     return pool;

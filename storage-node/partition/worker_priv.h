@@ -104,6 +104,7 @@ struct worker_pool {
     struct worker_seam seam;
     struct log_writer *log_writer; /* NULL in a simulator */
     struct bulk *bulk;             /* likewise */
+    struct pace check_pace;
     _Atomic size_t message_bytes;
     struct worker workers[];
 };

@@ -123,6 +123,14 @@ static void put_fields(Tern__PeerMessage *m, const struct replica_msg *msg, stru
         m->nonce = msg->chunk_ack.nonce;
         m->seq = msg->chunk_ack.seq;
         break;
+    case REPLICA_MSG_CHECK:
+        m->kind = TERN__PEER_KIND__PEER_CHECK;
+        m->index = msg->check.index;
+        m->chain = msg->check.chain;
+        m->state = msg->check.state;
+        m->bodies = msg->check.bodies;
+        m->damaged = msg->check.damaged;
+        break;
     case REPLICA_MSG_BEAT:
     case REPLICA_MSG_BEAT_ACK:
         break; /* peer_encode_beats */
@@ -208,6 +216,10 @@ static bool get_fields(const Tern__PeerMessage *m, const struct slice frames[LIN
         msg->chunk_ack.term = m->term;
         msg->chunk_ack.nonce = m->nonce;
         msg->chunk_ack.seq = m->seq;
+        return true;
+    case TERN__PEER_KIND__PEER_CHECK:
+        msg->type = REPLICA_MSG_CHECK;
+        msg->check = (struct replica_check){ m->index, m->chain, m->state, m->bodies, m->damaged };
         return true;
     default:
         return false;

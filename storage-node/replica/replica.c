@@ -134,6 +134,8 @@ static void on_msg(struct replica *r, const struct replica_msg *msg)
     case REPLICA_MSG_CHUNK_ACK:
         rep_snap_on_chunk_ack(r, msg);
         break;
+    case REPLICA_MSG_CHECK:
+        break;
     }
 }
 

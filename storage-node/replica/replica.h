@@ -143,6 +143,15 @@ enum replica_msg_type {
     REPLICA_MSG_BEAT_ACK, /* one partition's part of the answer */
     REPLICA_MSG_CHUNK,
     REPLICA_MSG_CHUNK_ACK,
+    REPLICA_MSG_CHECK, /* the driver's: travels like the others, but is neither event nor action */
+};
+
+/* Sums of all rows of a copy as of an entry. */
+struct replica_check {
+    uint64_t index;
+    uint64_t chain; /* over the entries up to it */
+    uint64_t state, bodies;
+    bool damaged; /* a row could not be read: the sums say nothing */
 };
 
 struct replica_msg {
@@ -182,6 +191,7 @@ struct replica_msg {
         struct {
             uint64_t term, nonce, seq;
         } chunk_ack;
+        struct replica_check check;
     };
 };
 

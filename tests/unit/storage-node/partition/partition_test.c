@@ -629,6 +629,44 @@ static void test_some_damage_leaves_in_order(void **state)
     assert_int_equal(faults_count(f->faults), 0);
 }
 
+static void run_check(struct fixture *f)
+{
+    Tern__CheckRequest request = TERN__CHECK_REQUEST__INIT;
+    push(f, METHOD_CHECK, METHOD_MEMORY, &request.base, SLICE_NULL, 1000);
+    turn(f);
+    assert_int_equal(last_answer(f), OK);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(partition_tick(f->p, f->now), OK);
+        turn(f);
+    }
+}
+
+/* All rows are read as of one entry; another copy that has others is told to a person. */
+static void test_copies_that_differ_are_told(void **state)
+{
+    struct fixture *f = *state;
+    struct fault fault;
+    give_conf(f, 1, false, 0);
+    turn(f);
+    push_alias(f, 1000);
+    turn(f);
+    run_check(f);
+    assert_int_equal(atomic_load(&f->stats.checks), 1);
+    assert_int_equal(faults_count(f->faults), 0);
+    struct replica_msg msg = { .type = REPLICA_MSG_CHECK, .peer = other, .epoch = 2 };
+    msg.check.index = info_of(f).applied;
+    assert_int_equal(partition_message(f->p, f->now, &msg), OK); /* of no member */
+    assert_int_equal(faults_count(f->faults), 0);
+    give_conf(f, 2, true, 0);
+    assert_int_equal(partition_message(f->p, f->now, &msg), OK);
+    assert_int_equal(faults_list(f->faults, &fault, 1), 1);
+    assert_int_equal(fault.kind, FAULT_CHECKSUM);
+    assert_int_equal(atomic_load(&f->stats.check_differences), 1);
+    msg.check.index--; /* late, of another entry */
+    assert_int_equal(partition_message(f->p, f->now, &msg), OK);
+    assert_int_equal(atomic_load(&f->stats.check_differences), 1);
+}
+
 /* R27: a store older than this disk is told to a person until it has gone on above what the disk knows. */
 static void test_restored_store_is_a_fault(void **state)
 {
@@ -821,6 +859,7 @@ int main(void)
         TEST(test_damaged_row_stops_the_partition),
         TEST(test_damaged_member_leaves),
         TEST(test_some_damage_leaves_in_order),
+        TEST(test_copies_that_differ_are_told),
         TEST(test_restored_store_is_a_fault),
         TEST(test_damage_met_while_applying),
         TEST(test_reads_need_a_lease),

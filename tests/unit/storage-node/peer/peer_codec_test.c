@@ -53,9 +53,11 @@ static void make_entries(struct peer_entries *e)
     }
 }
 
-static const struct replica_msg append = { .type = REPLICA_MSG_APPEND,
-                                           .epoch = 8,
-                                           .append = { .prev_index = 100, .prev_epoch = 4, .commit = 99, .recovered = 3 } };
+static const struct replica_msg append = {
+    .type = REPLICA_MSG_APPEND,
+    .epoch = 8,
+    .append = { .prev_index = 100, .prev_epoch = 4, .commit = 99, .recovered = 3 }
+};
 
 static void test_append(void **state)
 {
@@ -85,7 +87,17 @@ static void test_small_ones(void **state)
                                  .epoch = 2,
                                  .chunk = { 1, 2, 3, 4, 5, true, &rows } };
     struct replica_msg chunk_ack = { .type = REPLICA_MSG_CHUNK_ACK, .epoch = 2, .chunk_ack = { 6, 7, 8 } };
-    struct worker_message *m = round_trip(&ack, NULL);
+    struct replica_msg check = { .type = REPLICA_MSG_CHECK,
+                                 .epoch = 2,
+                                 .check = { 9, 10, UINT64_MAX, 12, true } };
+    struct worker_message *m = round_trip(&check, NULL);
+    assert_int_equal(m->msg.check.index, 9);
+    assert_int_equal(m->msg.check.chain, 10);
+    assert_true(m->msg.check.state == UINT64_MAX);
+    assert_int_equal(m->msg.check.bodies, 12);
+    assert_true(m->msg.check.damaged);
+    worker_message_free(m);
+    m = round_trip(&ack, NULL);
     assert_int_equal(m->msg.ack.match, 1234567890123);
     worker_message_free(m);
     m = round_trip(&refuse, NULL);
