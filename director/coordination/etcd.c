@@ -112,6 +112,11 @@ static void note_down(struct etcd *e)
                  e->endpoints[e->current], e->endpoint_count - 1);
     if (!down && e->down)
         log_info("etcd", "etcd answers again (%s)", e->endpoints[e->current]);
+    if (down != e->down) {
+        pthread_mutex_lock(&e->lock);
+        e->leader_is_old = down;
+        pthread_mutex_unlock(&e->lock);
+    }
     e->down = down;
     if (down)
         txn_refuse_waiting(e);
@@ -237,7 +242,8 @@ static void etcd_leader(struct coordination *c, struct buf *out)
 {
     struct etcd *e = (struct etcd *)c;
     pthread_mutex_lock(&e->lock);
-    buf_add_slice(out, buf_slice(&e->leader));
+    if (!e->leader_is_old)
+        buf_add_slice(out, buf_slice(&e->leader));
     pthread_mutex_unlock(&e->lock);
 }
 

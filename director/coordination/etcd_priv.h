@@ -108,7 +108,8 @@ struct etcd {
     size_t in_flight;
     bool stopping, loaded;
     uint64_t loaded_newest;
-    struct buf leader; /* the name of who leads, empty: nobody */
+    struct buf leader;  /* the name of who leads, empty: nobody */
+    bool leader_is_old; /* etcd is silent: another may lead by now */
 
     /* the thread's own */
     size_t current; /* endpoint in use */

@@ -3,7 +3,10 @@
 
 #include "lib/store/store_priv.h"
 
-enum { DIRECTOR_TRY_MS = 4000 }; /* how long one director may take */
+enum {
+    DIRECTOR_TRY_MS = 4000,  /* how long one director may take */
+    DIRECTOR_HASTE_MS = 800, /* and at first, where asking another one does no harm */
+};
 
 /* ---- asking a director */
 
@@ -11,10 +14,11 @@ enum { DIRECTOR_TRY_MS = 4000 }; /* how long one director may take */
  * status is OK. */
 static enum err ask_one(struct store *store, const char *director, uint32_t method,
                         const ProtobufCMessage *request, const ProtobufCMessageDescriptor *descriptor,
-                        ProtobufCMessage **response_out, bool *answered_out, struct buf *detail)
+                        ProtobufCMessage **response_out, bool *answered_out, struct buf *detail,
+                        uint32_t patience_ms)
 {
     struct rpc_peer *peer = rpc_client_peer(store->rpc, director, RPC_ROLE_DIRECTOR);
-    struct rpc_call call = { .method = method, .deadline_ms = DIRECTOR_TRY_MS, .request = request };
+    struct rpc_call call = { .method = method, .deadline_ms = patience_ms, .request = request };
     if (peer == NULL)
         return ERR_UNAVAILABLE;
     enum err err = rpc_call(peer, &call);
@@ -40,11 +44,12 @@ enum err director_ask(struct store *store, uint32_t method, bool is_write, const
 {
     bool in_doubt = false;
     size_t first = store->director_at; /* moves while we wait */
-    for (size_t i = 0; i < store->director_count; i++) {
-        size_t at = (first + i) % store->director_count;
+    size_t count = store->director_count, hasty = is_write || count == 1 ? 0 : count;
+    for (size_t i = 0; i < hasty + count; i++) {
+        size_t at = (first + i) % count;
         bool answered = false;
         enum err err = ask_one(store, store->directors[at], method, request, descriptor, response_out,
-                               &answered, detail);
+                               &answered, detail, i < hasty ? DIRECTOR_HASTE_MS : DIRECTOR_TRY_MS);
         if (answered && err_class(err) != ERR_CLASS_TEMPORARY)
             return err;
         in_doubt |= is_write && err == ERR_TIMEOUT && !answered;
