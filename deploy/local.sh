@@ -15,7 +15,7 @@ Usage: deploy/local.sh up     [--dir DIR] [--storage N] [--directors N] [--front
 
 up installs what is missing, builds, starts the cluster, makes the domain example.test with alice and bob, and sends a first
 mail from one to the other. Again: starts what does not run, and changes nothing else; options that are left out stay as they
-were. DIR (default .local) gets data, logs, certificates, pids/ROLE-N.pid and env, which a shell can source.
+were. DIR (default .local) gets data, logs, certificates, keys, pids/ROLE-N.pid and env, which a shell can source.
 
 Ports of front-end i: B + 1000 (i-1) + 525 SMTP, 587 and 465 submission, 143 and 993 IMAP, 110 and 995 POP3; B is 2000.
 --coordination etcd starts three etcds; only with them may there be several directors.

@@ -42,6 +42,7 @@ config_common() {
     cat <<END
 user = "";
 drain_timeout = "3s";
+keys = "$DIR/keys";
 http_listen = "127.0.0.1:$(port_of "$1-$2-http")";
 END
 }

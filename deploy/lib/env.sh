@@ -29,7 +29,7 @@ env_http() {
 }
 
 env_ternctl() {
-    local n command=$BIN/ternctl
+    local n command="$BIN/ternctl --keys $DIR/keys"
     for ((n = 1; n <= DIRECTORS; n++)); do
         command="$command --director tcp://127.0.0.1:$(port_of "director-$n-rpc")"
     done

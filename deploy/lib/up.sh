@@ -94,6 +94,8 @@ cluster_up() {
     INITIAL_NODES=$(sed -n 's/^initial_nodes = \([0-9]*\);/\1/p' "$DIR/conf/director-1.conf" 2>/dev/null)
     INITIAL_NODES=${INITIAL_NODES:-$STORAGE}
     tls_make || fail "cannot make certificates"
+    [ -f "$DIR/keys/cluster.pub" ] || "$BIN/ternctl" keys generate "$DIR/keys" >"$DIR/logs/keys.log" 2>&1 ||
+        fail "cannot make keys; see $DIR/logs/keys.log"
     settings_save && every config_write && env_write || fail "cannot write the configuration"
     every wake
     every daemon_start
