@@ -9,6 +9,7 @@ import time
 
 STOP_SECONDS = 5.0
 CLOCK_OFF = "600"  # seconds
+DRAIN_MAX = 60.0  # seconds until a drained node is empty
 NEARLY_FULL = 64 << 20  # octets left, fewer than disk_reserve
 LIBFAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
@@ -171,6 +172,56 @@ def in_turn(c):
         yield 1.0
 
 
+def node_of(c, name):
+    """The number of the node with this name that is here."""
+    nodes = json.loads(c.programs.ctl("node", "list", "--json").stdout)
+    return max(node["id"] for node in nodes if node["name"] == name)
+
+
+def ask(c, *arguments):
+    """A command of the operator, which must be done; with a director lost, the second time."""
+    for again in (True, False):
+        done = c.programs.ctl(*arguments)
+        if done.returncode == 0 or not again:
+            break
+        yield 1.0
+    if done.returncode != 0:
+        c.programs.bad("ternctl %s: %s" % (" ".join(arguments), done.stderr.strip()))
+
+
+def is_empty(c, node):
+    shown = [n for n in json.loads(c.programs.ctl("node", "list", "--json").stdout or "[]") if n["id"] == node]
+    return bool(shown) and shown[0]["members"] + shown[0]["learners"] + shown[0]["primaries"] == 0
+
+
+def replace_node(c):
+    """In order: emptied, stopped, forgotten; and a new one, with nothing on its disk, in its place."""
+    victim = c.any_of("storage")
+    node = node_of(c, victim.name)
+    yield from ask(c, "node", "drain", str(node))
+    end = time.monotonic() + DRAIN_MAX
+    while not is_empty(c, node):
+        if time.monotonic() > end:
+            c.programs.bad("%s is not empty %.0f s after drain" % (victim.name, DRAIN_MAX))
+            break
+        yield 0.5
+    victim.end(signal.SIGTERM)
+    yield from ask(c, "node", "remove", str(node))
+    c.programs.disks[victim.name].wipe()
+    victim.start()
+
+
+def lose_disk(c):
+    """A node dies for good; a person says so, and a new one is put in its place."""
+    victim = c.any_of("storage")
+    node = node_of(c, victim.name)
+    victim.end(signal.SIGKILL)
+    yield 3.0
+    yield from ask(c, "node", "remove", str(node), "--lost")
+    c.programs.disks[victim.name].wipe()
+    victim.start()
+
+
 def all_of(role):
     def fault(c):
         for victim in c.programs.role(role):
@@ -210,6 +261,8 @@ KINDS = [
     Kind("in-turn", "kill -9 of each storage node, 3 s after the last", in_turn, since="end"),
     Kind("all-directors", "all directors are lost for 10 s", all_of("director")),
     Kind("all-etcds", "all etcds are lost for 10 s", all_of("etcd")),
+    Kind("replace-node", "a storage node is drained and removed, and a new one added", replace_node),
+    Kind("lose-disk", "a storage node and its disk are lost, and a new one added", lose_disk),
     Kind("rolling-storage", "rolling restart of the storage nodes", terminate("storage")),
     Kind("rolling-frontend", "rolling restart of the front-ends", terminate("frontend")),
 ]

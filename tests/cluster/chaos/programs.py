@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs of a cluster, one a host: storage nodes with a disk of their own, directors, etcds, front-ends."""
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -108,6 +109,10 @@ class Disk:
     def empty(self):
         if os.path.exists(self.filler):
             os.unlink(self.filler)
+
+    def wipe(self):
+        """As a new disk."""
+        shutil.rmtree(os.path.join(self.folder, "data"))
 
     def close(self):
         lan.run("umount", self.folder)
