@@ -15,6 +15,7 @@
 #include "frontend/common/context.h"
 #include "frontend/listeners.h"
 #include "frontend/queue/queue.h"
+#include "frontend/smtp/known.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -120,6 +121,7 @@ static void make_lane(struct lane *lane)
         log_fatal("frontend", "cannot make an event loop");
     lane->context.store = store_new(lane->context.loop, &options);
     lane->context.auth = auth_new(lane->context.store);
+    lane->context.known = known_new();
     lane->context.tls = tls;
     lane->context.settings = &settings;
     check_ready(lane);
@@ -197,6 +199,7 @@ static void close_lane_fiber(void *arg)
     timer_stop(&lane->ready_timer);
     if (lane == &lanes[0])
         queue_stop(&queue);
+    known_free(&lane->context.known);
     auth_free(&lane->context.auth);
     store_free(&lane->context.store);
     loop_stop(lane->context.loop);

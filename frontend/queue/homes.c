@@ -24,6 +24,8 @@ void queue_home_failed(struct queue *q, uint32_t partition)
     if (partition >= q->slot_count || atomic_exchange(&q->slots[partition].away, true))
         return;
     struct queue_slot *slot = &q->slots[partition];
+    if (loop_now_ms() > slot->back_ms + QUEUE_PROBE_MAX_MS)
+        slot->failures = 0;
     slot->failures++;
     slot->probe_ms = loop_deadline_ms(probe_delay_ms(slot->failures));
     log_info("queue", "partition=%u takes no mail; what is for it waits", partition);
@@ -76,10 +78,11 @@ static void look_round(struct queue *q)
     uint32_t silent_node = 0; /* no node has this id */
     bool found = false;
     for (uint32_t p = 0; p < q->slot_count && !atomic_load(&q->stopping); p++) {
-        const struct queue_slot *slot = &q->slots[p];
+        struct queue_slot *slot = &q->slots[p];
         if (!atomic_load(&slot->away) || slot->probe_ms > loop_now_ms() || !is_back(q, p, &silent_node))
             continue;
-        atomic_store(&q->slots[p].away, false);
+        slot->back_ms = loop_now_ms();
+        atomic_store(&slot->away, false);
         log_info("queue", "partition=%u takes mail again", p);
         found = true;
     }

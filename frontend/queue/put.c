@@ -29,15 +29,18 @@ static void take_note(void *arg)
     free(note);
 }
 
-static void tell_runner(struct queue *q, const struct queue_put *put, bool queued, uint32_t partition)
+static struct note *note_new(struct queue *q, size_t home_count)
 {
-    struct note *note = xcalloc(1, sizeof *note + put->recipient_count * sizeof note->homes[0]);
+    struct note *note = xcalloc(1, sizeof *note + home_count * sizeof note->homes[0]);
     note->queue = q;
-    note->queued = queued;
-    note->partition = partition;
-    note->home_count = put->recipient_count;
-    for (size_t i = 0; i < put->recipient_count; i++)
-        note->homes[i] = put->recipients[i].account.home;
+    note->home_count = home_count;
+    return note;
+}
+
+void queue_home_suspect(struct queue *q, uint32_t partition)
+{
+    struct note *note = note_new(q, 1);
+    note->homes[0] = partition;
     loop_post(q->loop, take_note, note);
 }
 
@@ -46,6 +49,11 @@ enum err queue_put(struct queue *q, struct store *store, struct upload *upload, 
     uint32_t partition = 0;
     enum err err = store_queue_put(store, upload, put, &partition);
     queue_count_put(err);
-    tell_runner(q, put, err == OK, partition);
+    struct note *note = note_new(q, put->recipient_count);
+    note->queued = err == OK;
+    note->partition = partition;
+    for (size_t i = 0; i < put->recipient_count; i++)
+        note->homes[i] = put->recipients[i].account.home;
+    loop_post(q->loop, take_note, note);
     return err;
 }

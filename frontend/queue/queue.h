@@ -30,6 +30,8 @@ void queue_stop(struct queue **q);
  * that it is delivered as soon as its recipients' partitions serve again. Yields. */
 MUST_CHECK enum err queue_put(struct queue *q, struct store *store, struct upload *upload,
                               const struct queue_put *put);
+/* This partition does not answer: keep an eye on it. From any loop; does not yield. */
+void queue_home_suspect(struct queue *q, uint32_t partition);
 /* Is this partition known not to answer? To wait less for it. */
 bool queue_home_is_away(const struct queue *q, uint32_t partition);
 

@@ -40,7 +40,8 @@ struct queue_slot {
     struct queue_status status;
     /* as a home of recipients */
     atomic_bool away;
-    unsigned failures; /* since it last took mail */
+    unsigned failures; /* since it last took mail, or was well for long */
+    uint64_t back_ms;  /* when it last came back */
     uint64_t probe_ms; /* when to look whether it is back */
 };
 

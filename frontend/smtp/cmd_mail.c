@@ -2,7 +2,10 @@
 /* MAIL and RCPT: who sends, and who of us receives. */
 #include <stdlib.h>
 
+#include "frontend/queue/queue.h"
+#include "frontend/smtp/known.h"
 #include "frontend/smtp/session.h"
+#include "lib/base/clock.h"
 #include "lib/mail/address.h"
 
 /* ---- MAIL */
@@ -114,10 +117,38 @@ static void reject_recipient(struct smtp_session *s, enum err err)
     }
 }
 
+/* Who an address stands for. While its partition does not answer, what is known from before will do: the
+ * message goes to the queue then. Yields. */
+static enum err find_targets(struct smtp_session *s, struct slice canonical, struct store_targets *out)
+{
+    struct context *c = s->context;
+    struct store_targets known;
+    uint32_t partition;
+    TRY(store_partition_of(c->store, canonical, &partition));
+    bool is_known = known_find(c->known, canonical, clock_mono_ms(), &s->mail_arena, &known);
+    bool is_away = queue_home_is_away(c->queue, partition);
+    if (is_known && is_away) {
+        *out = known;
+        return OK;
+    }
+    uint32_t wait_ms = is_away ? QUEUE_HOME_WAIT_AWAY_MS : is_known ? QUEUE_HOME_WAIT_MS : 0;
+    enum err err = store_address_resolve(c->store, canonical, wait_ms, &s->mail_arena, out);
+    if (err == OK)
+        known_learn(c->known, canonical, out, clock_mono_ms());
+    else if (err == ERR_NOT_FOUND)
+        known_forget(c->known, canonical);
+    if (!is_known || err == OK || err_class(err) == ERR_CLASS_CALLER)
+        return err;
+    if (known.account_count == 1 && known.accounts[0].ref.home == partition) /* no other was asked */
+        queue_home_suspect(c->queue, partition);
+    *out = known;
+    return OK;
+}
+
 /* The targets of an address; refused and answered if false. Yields. */
 static bool resolve(struct smtp_session *s, struct slice canonical, struct store_targets *out)
 {
-    enum err err = store_address_resolve(s->context->store, canonical, &s->mail_arena, out);
+    enum err err = find_targets(s, canonical, out);
     /* What an alias forwards to other hosts would have to be queued, so such an alias cannot be served as a
      * whole yet. */
     if (err == OK && out->remote_count > 0)

@@ -82,16 +82,23 @@ static enum err route(struct store *store, struct slice address, uint32_t *parti
     return store_partition_of(store, address, partition_out);
 }
 
-enum err store_address_lookup(struct store *store, struct slice address, struct arena *arena,
-                              struct address_row *out)
+static enum err lookup(struct store *store, struct slice address, uint32_t wait_ms, struct arena *arena,
+                       struct address_row *out)
 {
     uint32_t partition;
     TRY(route(store, address, &partition));
     Tern__AddressLookupRequest request = TERN__ADDRESS_LOOKUP_REQUEST__INIT;
     Tern__AddressLookupResponse *response;
     request.address = arena_strdup(arena, address);
-    TRY(call_simple(store, METHOD_ADDRESS_LOOKUP, partition, &request.base,
-                    &tern__address_lookup_response__descriptor, &response));
+    struct call call = { .method = METHOD_ADDRESS_LOOKUP,
+                         .partition = partition,
+                         .request = &request.base,
+                         .timeout_ms = wait_ms };
+    enum err err = call_run(store, &call);
+    if (err == OK)
+        err = call_response(&call, &tern__address_lookup_response__descriptor, &response);
+    call_fini(&call);
+    TRY(err);
     *out = (struct address_row){ .address = arena_slice(arena, address),
                                  .account = read_new_account(response->account, arena) };
     out->targets = texts_read(response->alias_targets, response->n_alias_targets, arena);
@@ -100,12 +107,19 @@ enum err store_address_lookup(struct store *store, struct slice address, struct 
     return OK;
 }
 
+enum err store_address_lookup(struct store *store, struct slice address, struct arena *arena,
+                              struct address_row *out)
+{
+    return lookup(store, address, 0, arena, out);
+}
+
 /* ---- aliases */
 
 struct resolving {
     struct store *store;
     struct arena *arena;
     struct store_targets *out;
+    uint32_t wait_ms; /* for one address */
     size_t seen;
 };
 
@@ -132,7 +146,7 @@ static enum err resolve_one(struct resolving *r, struct slice address, unsigned 
     struct address_row row;
     if (depth > STORE_ALIAS_DEPTH_MAX || ++r->seen > STORE_ALIAS_TARGETS_MAX)
         return ERR_LIMIT;
-    enum err err = store_address_lookup(r->store, address, r->arena, &row);
+    enum err err = lookup(r->store, address, r->wait_ms, r->arena, &row);
     if (err == ERR_NO_DOMAIN && depth > 0) {
         if (!has_remote(r->out, address))
             r->out->remote[r->out->remote_count++] = arena_slice(r->arena, address);
@@ -150,14 +164,14 @@ static enum err resolve_one(struct resolving *r, struct slice address, unsigned 
     return OK;
 }
 
-enum err store_address_resolve(struct store *store, struct slice address, struct arena *arena,
-                               struct store_targets *out)
+enum err store_address_resolve(struct store *store, struct slice address, uint32_t wait_ms,
+                               struct arena *arena, struct store_targets *out)
 {
-    struct resolving r = { .store = store, .arena = arena, .out = out };
+    struct resolving r = { .store = store, .arena = arena, .out = out, .wait_ms = wait_ms };
     struct address_row row;
     *out = (struct store_targets){ 0 };
     /* The ordinary case, an account, without room for aliases. */
-    TRY(store_address_lookup(store, address, arena, &row));
+    TRY(lookup(store, address, wait_ms, arena, &row));
     if (row.account != NULL) {
         out->accounts = row.account;
         out->account_count = 1;

@@ -45,7 +45,7 @@ MUST_CHECK enum err store_address_lookup(struct store *store, struct slice addre
 
 /* The accounts that mail for an address reaches, through aliases (bounded depth and count, duplicates
  * removed), and the remote addresses an alias names. ERR_NOT_FOUND, ERR_NO_DOMAIN, ERR_LIMIT (a loop or too
- * many). */
+ * many). `wait_ms` is how long to go on trying for one address; 0: STORE_DEADLINE_MS. */
 struct store_targets {
     struct account *accounts;
     size_t account_count;
@@ -53,8 +53,8 @@ struct store_targets {
     size_t remote_count;
 };
 enum { STORE_ALIAS_DEPTH_MAX = 10, STORE_ALIAS_TARGETS_MAX = 1000 };
-MUST_CHECK enum err store_address_resolve(struct store *store, struct slice address, struct arena *arena,
-                                          struct store_targets *out);
+MUST_CHECK enum err store_address_resolve(struct store *store, struct slice address, uint32_t wait_ms,
+                                          struct arena *arena, struct store_targets *out);
 
 /* ERR_EXISTS, ERR_NO_DOMAIN. */
 MUST_CHECK enum err store_account_create(struct store *store, struct slice address,

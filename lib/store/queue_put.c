@@ -104,6 +104,8 @@ enum err store_queue_put(struct store *store, struct upload *upload, const struc
                          uint32_t *partition_out)
 {
     TRY(check(put));
+    if (upload->broken)
+        return ERR_UNAVAILABLE;
     if (!upload_is_inline(upload))
         TRY(upload_complete(upload));
     struct place place;

@@ -151,7 +151,9 @@ enum err upload_write(struct upload *u, struct slice bytes)
         /* A full chunk leaves only when more follows: what fits one chunk travels with the command that uses
          * it. */
         if (u->pending.len == BODY_CHUNK_MAX) {
-            TRY(send_chunk(u, u->pending.len, false));
+            enum err err = send_chunk(u, u->pending.len, false);
+            u->broken = u->broken || err != OK;
+            TRY(err);
             u->sent += u->pending.len;
             buf_clear(&u->pending);
         }

@@ -88,6 +88,21 @@ bool upload_is_inline(const struct upload *u)
     return !fake_deliver.large;
 }
 
+enum err store_partition_of(const struct store *store, struct slice address, uint32_t *partition_out)
+{
+    (void)store;
+    (void)address;
+    *partition_out = 1;
+    return OK;
+}
+
+void queue_home_suspect(struct queue *q, uint32_t partition)
+{
+    (void)q;
+    (void)partition;
+    fake_deliver.suspected++;
+}
+
 bool queue_home_is_away(const struct queue *q, uint32_t partition)
 {
     (void)q;
@@ -110,11 +125,14 @@ enum err queue_put(struct queue *q, struct store *store, struct upload *upload, 
     return fake_deliver.queue_err;
 }
 
-enum err store_address_resolve(struct store *store, struct slice address, struct arena *arena,
-                               struct store_targets *out)
+enum err store_address_resolve(struct store *store, struct slice address, uint32_t wait_ms,
+                               struct arena *arena, struct store_targets *out)
 {
+    (void)wait_ms;
+    fake_deliver.resolved++;
     struct address_row row;
     *out = (struct store_targets){ 0 };
+    TRY(fake_deliver.resolve_err);
     TRY(store_address_lookup(store, address, arena, &row));
     out->accounts = row.account;
     out->account_count = row.account != NULL;

@@ -14,6 +14,7 @@
 
 #include "frontend/common/context.h"
 #include "frontend/queue/queue.h"
+#include "frontend/smtp/known.h"
 #include "frontend/smtp/missing.h"
 #include "frontend/smtp/smtp.h"
 #include "lib/base/alloc.h"
@@ -279,6 +280,40 @@ static void queued(void)
     end();
 }
 
+static void known(void)
+{
+    begin(false);
+    SAY("EHLO client.test\r\nMAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\n");
+    expect("250 2.1.5"); /* and alice is known */
+    unsigned asked = fake_deliver.resolved, suspected = fake_deliver.suspected;
+    fake_deliver.resolve_err = ERR_UNAVAILABLE;
+    SAY("RCPT TO:<bob@example.test>\r\n");
+    expect("451 4.3.0"); /* cannot be verified */
+    SAY("RCPT TO:<alice@example.test>\r\n");
+    expect("250 2.1.5");
+    assert_int_equal(fake_deliver.resolved, asked + 2);
+    assert_true(fake_deliver.suspected <= suspected + 1);
+    fake_deliver.home_away = true; /* then nobody is asked */
+    SAY("RCPT TO:<alice@example.test>\r\n");
+    expect("250 2.1.5");
+    assert_int_equal(fake_deliver.resolved, asked + 2);
+    fake_deliver.home_away = false;
+    fake_deliver.resolve_err = ERR_NOT_FOUND; /* deleted: known no more */
+    SAY("RCPT TO:<alice@example.test>\r\n");
+    expect("550 5.1.1");
+    fake_deliver.resolve_err = ERR_UNAVAILABLE;
+    SAY("RCPT TO:<alice@example.test>\r\n");
+    expect("451 4.3.0");
+    fake_deliver.resolve_err = OK;
+    end();
+}
+
+static void who_was_known_is_taken_while_its_partition_is_away(void **state)
+{
+    (void)state;
+    run_fiber(context.loop, known);
+}
+
 static void what_has_no_home_now_is_queued(void **state)
 {
     (void)state;
@@ -388,6 +423,7 @@ static int setup(void **state)
     assert_int_equal(loop_new(&context.loop), OK);
     context.settings = &settings;
     context.auth = auth_new(NULL);
+    context.known = known_new();
     context_set_self(&context);
     return 0;
 }
@@ -395,6 +431,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
+    known_free(&context.known);
     auth_free(&context.auth);
     loop_free(&context.loop);
     buf_fini(&said);
@@ -409,6 +446,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(mail_from_others_is_not_changed),
         TEST(submissions_are_completed),
+        TEST(who_was_known_is_taken_while_its_partition_is_away),
         TEST(what_has_no_home_now_is_queued),
         TEST(failed_deliveries_are_temporary),
         TEST(what_is_too_large_is_read_and_refused),

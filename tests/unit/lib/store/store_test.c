@@ -478,17 +478,18 @@ static void resolve(void)
 {
     struct arena arena = { 0 };
     struct store_targets t;
-    assert_int_equal(store_address_resolve(store, SLICE_LIT("a@example.test"), &arena, &t), OK);
+    assert_int_equal(store_address_resolve(store, SLICE_LIT("a@example.test"), 0, &arena, &t), OK);
     assert_true(t.account_count == 1 && t.accounts[0].ref.id == 9 && t.accounts[0].ref.home == 3);
-    assert_int_equal(store_address_resolve(store, SLICE_LIT("list@example.test"), &arena, &t), OK);
+    assert_int_equal(store_address_resolve(store, SLICE_LIT("list@example.test"), 0, &arena, &t), OK);
     assert_true(t.account_count == 1 && t.remote_count == 0);
-    assert_int_equal(store_address_resolve(store, SLICE_LIT("mixed@example.test"), &arena, &t), OK);
+    assert_int_equal(store_address_resolve(store, SLICE_LIT("mixed@example.test"), 0, &arena, &t), OK);
     assert_true(t.account_count == 1 && t.remote_count == 1);
     assert_true(slice_eq_str(t.remote[0], "x@remote.example"));
-    assert_int_equal(store_address_resolve(store, SLICE_LIT("loop@example.test"), &arena, &t), ERR_LIMIT);
-    assert_int_equal(store_address_resolve(store, SLICE_LIT("no@example.test"), &arena, &t), ERR_NOT_FOUND);
-    assert_int_equal(store_address_resolve(store, SLICE_LIT("a@remote.test"), &arena, &t), ERR_NO_DOMAIN);
-    assert_int_equal(store_address_resolve(store, SLICE_LIT("nodomain"), &arena, &t), ERR_SYNTAX);
+    assert_int_equal(store_address_resolve(store, SLICE_LIT("loop@example.test"), 0, &arena, &t), ERR_LIMIT);
+    assert_int_equal(store_address_resolve(store, SLICE_LIT("no@example.test"), 0, &arena, &t),
+                     ERR_NOT_FOUND);
+    assert_int_equal(store_address_resolve(store, SLICE_LIT("a@remote.test"), 0, &arena, &t), ERR_NO_DOMAIN);
+    assert_int_equal(store_address_resolve(store, SLICE_LIT("nodomain"), 0, &arena, &t), ERR_SYNTAX);
     arena_fini(&arena);
 }
 

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The queue's client: where a message is put, what a large one needs, how reports are cut. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/base/alloc.h"
+#include "lib/store/queue.h"
+#include "lib/store/store_priv.h"
+#include "proto/message.pb-c.h"
+#include "proto/queue.pb-c.h"
+#include "tests/unit/lib/store/fake_cluster.h"
+
+static struct store *store;
+
+/* Partition p lives at node p % FAKE_NODES. The home of all recipients is partition 1. */
+enum { HOME = 1, HOME_NODE = HOME % FAKE_NODES };
+
+static enum err node_answers[FAKE_NODES]; /* to QUEUE_PUT and UPLOAD_CHUNK; ERR_CANCELLED: none */
+static struct {
+    size_t recipients, upload_id_len;
+    uint8_t item_id[16], delivery_id[16];
+    uint64_t size;
+} taken[FAKE_SEEN_MAX];
+static size_t reports_seen[FAKE_SEEN_MAX];
+
+static void answer(int node, struct rpc_request *request)
+{
+    if (node_answers[node] == ERR_CANCELLED)
+        fake_keep(request);
+    else
+        fake_reply(request, node_answers[node], NULL, SLICE_NULL);
+}
+
+static void on_put(int node, struct rpc_request *request, unsigned nth)
+{
+    Tern__QueuePutRequest *r =
+        tern__queue_put_request__unpack(NULL, request->request.len, request->request.data);
+    taken[nth].recipients = r->n_recipients;
+    taken[nth].upload_id_len = r->upload_id.len;
+    taken[nth].size = r->size;
+    memcpy(taken[nth].item_id, r->item_id.data, 16);
+    memcpy(taken[nth].delivery_id, r->delivery_id.data, 16);
+    tern__queue_put_request__free_unpacked(r, NULL);
+    answer(node, request);
+}
+
+/* Item 7 of all is gone, the others are taken. */
+static void on_report(struct rpc_request *request, unsigned nth)
+{
+    Tern__QueueReportRequest *r =
+        tern__queue_report_request__unpack(NULL, request->request.len, request->request.data);
+    Tern__QueueReportResponse response = TERN__QUEUE_REPORT_RESPONSE__INIT;
+    response.n_statuses = reports_seen[nth] = r->n_reports;
+    response.statuses = NEW_ARRAY(uint32_t, r->n_reports);
+    for (size_t i = 0; i < r->n_reports; i++)
+        response.statuses[i] = r->reports[i]->item_id.data[0] == 7 ? ERR_NOT_FOUND : OK;
+    response.now_ms = 50;
+    response.next_ms = 60 + nth;
+    fake_reply(request, OK, &response.base, SLICE_NULL);
+    free(response.statuses);
+    tern__queue_report_request__free_unpacked(r, NULL);
+}
+
+static void handle(int node, struct rpc_request *request, unsigned nth)
+{
+    switch (request->method) {
+    case METHOD_QUEUE_PUT:
+        on_put(node, request, nth);
+        break;
+    case METHOD_QUEUE_REPORT:
+        on_report(request, nth);
+        break;
+    default:
+        answer(node, request);
+    }
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(node_answers, 0, sizeof node_answers);
+    memset(taken, 0, sizeof taken);
+    fake_start();
+    fake_set_handler(handle);
+    store = fake_store_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fake_store_free();
+    fake_stop();
+    return 0;
+}
+
+static struct upload *upload_of(size_t targets, size_t size, bool spare)
+{
+    uint32_t *homes = NEW_ARRAY(uint32_t, targets);
+    uint8_t *text = xcalloc(1, size);
+    for (size_t i = 0; i < targets; i++)
+        homes[i] = HOME;
+    struct upload *u = upload_new(store, homes, targets);
+    upload_limit_wait(u, 200);
+    if (spare)
+        upload_want_spare(u);
+    enum err err = upload_write(u, slice_of(text, size));
+    (void)err; /* the test sees what becomes of it */
+    upload_finish(u, SLICE_LIT("summary"));
+    free(homes);
+    free(text);
+    return u;
+}
+
+static enum err put(struct upload *u, size_t count, uint32_t *partition_out)
+{
+    struct queue_put_recipient *recipients = NEW_ARRAY(struct queue_put_recipient, count);
+    for (size_t i = 0; i < count; i++)
+        recipients[i] = (struct queue_put_recipient){ SLICE_LIT("bob@example.test"), { 100 + i, HOME } };
+    struct queue_put request = { .delivery = { { 9, 9 } },
+                                 .sender = SLICE_LIT("a@x"),
+                                 .recipients = recipients,
+                                 .recipient_count = count };
+    enum err err = store_queue_put(store, u, &request, partition_out);
+    free(recipients);
+    return err;
+}
+
+/* ---- small messages */
+
+static void small(void)
+{
+    uint32_t partition;
+    struct upload *u = upload_of(1, 100, true);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(put(u, 1, &partition), OK);
+        assert_int_equal(partition % FAKE_NODES, 1 - HOME_NODE); /* at a node that is not the home's */
+        assert_int_equal(fake_seen(METHOD_QUEUE_PUT, i).body_len, 100);
+        assert_int_equal(taken[i].delivery_id[0], 9);
+    }
+    assert_memory_not_equal(taken[0].item_id, taken[1].item_id, 16);
+
+    /* Nobody there: the home's node is better than nothing, but never the home itself. */
+    node_answers[1 - HOME_NODE] = ERR_LIMIT;
+    assert_int_equal(put(u, 1, &partition), OK);
+    assert_int_equal(partition % FAKE_NODES, HOME_NODE);
+    assert_int_not_equal(partition, HOME);
+    unsigned before = fake_count(METHOD_QUEUE_PUT);
+    node_answers[HOME_NODE] = ERR_NO_SPACE;
+    enum err err = put(u, 1, &partition);
+    assert_true(err == ERR_NO_SPACE || err == ERR_LIMIT); /* what the last one said */
+    assert_int_equal(fake_count(METHOD_QUEUE_PUT),
+                     before + FAKE_PARTITIONS - 1); /* each but the home, once */
+    upload_free(&u);
+}
+
+static void a_small_message_goes_to_another_node(void **state)
+{
+    (void)state;
+    fake_run(small);
+}
+
+static void silence(void)
+{
+    uint32_t partition;
+    struct upload *u = upload_of(1, 100, true);
+    node_answers[1 - HOME_NODE] = ERR_CANCELLED; /* silent: may have taken it */
+    uint64_t begin_ms = loop_now_ms();
+    assert_int_equal(put(u, 1, &partition), OK);
+    assert_int_equal(partition % FAKE_NODES, HOME_NODE);
+    assert_true(loop_now_ms() - begin_ms < 3 * STORE_QUEUE_PUT_WAIT_MS);
+    node_answers[HOME_NODE] = ERR_LIMIT;
+    assert_int_equal(put(u, 1, &partition), ERR_IN_DOUBT);
+    upload_free(&u);
+}
+
+static void a_silent_node_is_passed_over(void **state)
+{
+    (void)state;
+    fake_run(silence);
+}
+
+/* ---- large ones */
+
+static void large(void)
+{
+    uint32_t partition;
+    node_answers[HOME_NODE] = ERR_NO_SPACE;
+    struct upload *u = upload_of(1, BODY_CHUNK_MAX + 10, true);
+    assert_false(upload_is_inline(u));
+    assert_int_equal(put(u, 1, &partition), OK);
+    assert_int_equal(fake_count(METHOD_UPLOAD_CHUNK), 3); /* refused at home, then two to the spare copy */
+    assert_int_equal(fake_seen(METHOD_UPLOAD_CHUNK, 1).partition, partition);
+    assert_int_equal(fake_seen(METHOD_UPLOAD_CHUNK, 2).partition, partition);
+    assert_int_equal(taken[0].upload_id_len, 16);
+    assert_int_equal(taken[0].size, BODY_CHUNK_MAX + 10);
+    struct delivery_target target = { .account = { 100, HOME } };
+    store_deliver(store, u, delivery_id_new(), &target, 1);
+    assert_int_equal(target.status, ERR_NO_SPACE); /* and nothing is asked of home again */
+    assert_int_equal(fake_count(METHOD_DELIVER), 0);
+    upload_free(&u);
+
+    /* Without the wish there is no copy, and nothing to put. */
+    u = upload_of(1, BODY_CHUNK_MAX + 10, false);
+    assert_int_not_equal(put(u, 1, &partition), OK);
+    upload_free(&u);
+    /* The home took it and then died: its bytes are nowhere else. */
+    node_answers[HOME_NODE] = OK;
+    u = upload_of(1, BODY_CHUNK_MAX + 10, true);
+    assert_int_equal(put(u, 1, &partition), ERR_UNAVAILABLE);
+    upload_free(&u);
+}
+
+static void a_large_message_has_a_spare_copy(void **state)
+{
+    (void)state;
+    fake_run(large);
+}
+
+enum { CROWD = 2 * QUEUE_RECIPIENTS_MAX + 50 };
+
+static void crowd(void)
+{
+    uint32_t partition;
+    for (int is_large = 0; is_large < 2; is_large++) {
+        unsigned before = fake_count(METHOD_QUEUE_PUT);
+        node_answers[HOME_NODE] = ERR_NO_SPACE;
+        struct upload *u = upload_of(CROWD, is_large ? BODY_CHUNK_MAX + 10 : 10, true);
+        assert_int_equal(put(u, CROWD, &partition), OK);
+        assert_int_equal(fake_count(METHOD_QUEUE_PUT), before + 3);
+        assert_int_equal(taken[before].recipients, QUEUE_RECIPIENTS_MAX);
+        assert_int_equal(taken[before + 2].recipients, 50);
+        upload_free(&u);
+    }
+}
+
+static void many_recipients_are_split(void **state)
+{
+    (void)state;
+    fake_run(crowd);
+}
+
+/* ---- reports and names */
+
+enum { ITEMS = 10, ITEM_RECIPIENTS = 150 };
+
+static void report_many(void)
+{
+    static struct queue_item items[ITEMS];
+    static struct queue_recipient recipients[ITEM_RECIPIENTS];
+    static enum queue_outcome outcomes[ITEM_RECIPIENTS];
+    static const char *errors[ITEM_RECIPIENTS];
+    struct queue_report reports[ITEMS] = { 0 };
+    char text[STORE_QUEUE_ERROR_MAX + 100];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    for (size_t i = 0; i < ITEM_RECIPIENTS; i++) {
+        outcomes[i] = QUEUE_OUTCOME_LATER;
+        errors[i] = text;
+    }
+    for (size_t i = 0; i < ITEMS; i++) {
+        items[i] = (struct queue_item){ .recipients = recipients, .recipient_count = ITEM_RECIPIENTS };
+        items[i].id.bytes[0] = (uint8_t)i;
+        reports[i] = (struct queue_report){ .item = &items[i], .outcomes = outcomes, .errors = errors };
+    }
+    uint64_t now_ms, next_ms;
+    assert_int_equal(store_queue_report(store, reports, ITEMS, &now_ms, &next_ms), OK);
+    unsigned calls = fake_count(METHOD_QUEUE_REPORT);
+    assert_int_equal(calls, ITEMS); /* one alone nearly fills an entry */
+    for (size_t i = 0; i < ITEMS; i++)
+        assert_int_equal(reports[i].status, i == 7 ? ERR_NOT_FOUND : OK);
+    assert_int_equal(now_ms, 50);
+    assert_int_equal(next_ms, 60 + calls - 1);
+    for (size_t i = 0; i < ITEMS; i++)
+        reports[i].outcomes = NULL; /* given back: all in one */
+    assert_int_equal(store_queue_report(store, reports, ITEMS, &now_ms, &next_ms), OK);
+    assert_int_equal(fake_count(METHOD_QUEUE_REPORT), calls + 1);
+    assert_int_equal(reports_seen[calls], ITEMS);
+}
+
+static void reports_are_cut_to_entries(void **state)
+{
+    (void)state;
+    fake_run(report_many);
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "",
+                                       "17",
+                                       "17-",
+                                       "-00112233445566778899aabbccddeeff",
+                                       "17-00112233445566778899aabbccddeef",
+                                       "17-00112233445566778899aabbccddeeff0",
+                                       "17-00112233445566778899AABBCCDDEEFF",
+                                       "4294967296-00112233445566778899aabbccddeeff",
+                                       "x-00112233445566778899aabbccddeeff" };
+    struct queue_id id = { .partition = UINT32_MAX }, back;
+    char text[QUEUE_ID_TEXT_MAX];
+    for (int i = 0; i < 16; i++)
+        id.bytes[i] = (uint8_t)(i * 17);
+    queue_id_format(&id, text);
+    assert_string_equal(text, "4294967295-00112233445566778899aabbccddeeff");
+    assert_true(queue_id_parse(slice_str(text), &back));
+    assert_int_equal(back.partition, UINT32_MAX);
+    assert_memory_equal(back.bytes, id.bytes, 16);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_false(queue_id_parse(slice_str(bad[i]), &back));
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_small_message_goes_to_another_node), TEST(a_silent_node_is_passed_over),
+        TEST(a_large_message_has_a_spare_copy),     TEST(many_recipients_are_split),
+        TEST(reports_are_cut_to_entries),           cmocka_unit_test(test_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
