@@ -83,6 +83,7 @@ enum ctl_exit node_drain(struct ctl *ctl);
 enum ctl_exit node_remove(struct ctl *ctl);
 enum ctl_exit partition_list(struct ctl *ctl);
 enum ctl_exit partition_show(struct ctl *ctl);
+enum ctl_exit partition_check(struct ctl *ctl);
 enum ctl_exit partition_recover(struct ctl *ctl);
 enum ctl_exit queue_list(struct ctl *ctl);
 enum ctl_exit queue_show(struct ctl *ctl);

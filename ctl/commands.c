@@ -25,6 +25,8 @@ const struct command commands[] = {
     { "partition", "list", "", 0, 0, CTL_JSON, partition_list, "list partitions and who holds them" },
     { "partition", "show", "NUMBER|ADDRESS", 1, 1, CTL_JSON, partition_show,
       "show one partition, or an address's" },
+    { "partition", "check", "NUMBER", 1, 1, 0, partition_check,
+      "read and compare all copies of a partition" },
     { "partition", "recover", "NUMBER", 1, 1, CTL_FROM | CTL_ACCEPT_LOSS, partition_recover,
       "go on from an old copy when all newer ones are lost" },
     { "keys", "generate", "DIR", 1, 1, CTL_OFFLINE, keys_generate,

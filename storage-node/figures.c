@@ -26,6 +26,9 @@ WORKER_SUM(entries_applied, partition.applied)
 WORKER_SUM(entries_rejected, partition.rejected)
 WORKER_SUM(requests_expired, partition.expired)
 WORKER_SUM(notices_sent, partition.notices)
+WORKER_SUM(checks_done, partition.checks)
+WORKER_SUM(check_differences, partition.check_differences)
+WORKER_SUM(copies_damaged, partition.damaged)
 WORKER_SUM(worker_turns, turns)
 
 static double apply_seconds(void *arg)
@@ -138,6 +141,13 @@ void node_figures_register(struct node_figures *f)
                          entries_proposed, f);
     metrics_counter_func("tern_entries_applied_total", "entries applied to the state", NULL, entries_applied,
                          f);
+    metrics_counter_func("tern_checks_total",
+                         "partitions, with their primary here, whose copies were compared", NULL, checks_done,
+                         f);
+    metrics_counter_func("tern_check_differences_total", "copies found to differ from others", NULL,
+                         check_differences, f);
+    metrics_counter_func("tern_copies_damaged_total", "copies here of which a row could not be read", NULL,
+                         copies_damaged, f);
     metrics_counter_func("tern_entries_rejected_total", "proposals that were refused", NULL, entries_rejected,
                          f);
     metrics_counter_func("tern_requests_expired_total",

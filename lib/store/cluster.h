@@ -57,4 +57,24 @@ MUST_CHECK enum err store_domain_delete(struct store *store, struct slice name);
 /* ERR_SYNTAX, ERR_LIMIT. Yields. */
 MUST_CHECK enum err store_setting_put(struct store *store, struct slice name, struct slice value);
 
+/* What a member found when it read all of its copy. */
+struct partition_sums {
+    uint32_t node;
+    uint64_t chain;         /* over the entries applied */
+    uint64_t state, bodies; /* over the rows */
+    bool damaged;           /* a row could not be read: the sums say nothing */
+};
+
+struct partition_check {
+    uint64_t index; /* the entry as of which the copies are compared */
+    bool complete;  /* every member has spoken */
+    struct partition_sums *sums;
+    size_t count;
+};
+
+/* index 0: have all members read their copies now; else what is known of that check. ERR_UNAVAILABLE. Yields.
+ */
+MUST_CHECK enum err store_partition_check(struct store *store, struct arena *arena, uint32_t partition,
+                                          uint64_t index, struct partition_check *out);
+
 #endif
