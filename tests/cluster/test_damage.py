@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rot on disk: it is found by reading everything now and then, the damaged copy is given up and fetched anew (P9, R28)."""
+import glob
+import os
+import random
+
+import harness
+import wire
+
+BODY_LINES = 1500
+
+
+def rot(folder):
+    """Change octets in the middle of every file of bodies; how many files."""
+    files = [f for f in glob.glob(os.path.join(folder, "*.blob")) if os.path.getsize(f) > 4096]
+    for name in files:
+        with open(name, "r+b") as blob:
+            blob.seek(os.path.getsize(name) // 2)
+            octets = blob.read(8)
+            blob.seek(-8, os.SEEK_CUR)
+            blob.write(bytes(o ^ 0x55 for o in octets))
+    return len(files)
+
+
+def deliver(cluster, address, count):
+    chance = random.Random(4)
+    with wire.Smtp(cluster) as smtp:
+        for _ in range(count):
+            lines = [chance.randbytes(36).hex() for _ in range(BODY_LINES)]
+            smtp.envelope([address])
+            smtp.data(("Subject: bytes\r\n\r\n%s\r\n" % "\r\n".join(lines)).encode())
+
+
+def all_members(cluster):
+    return all(len(p["members"]) == 3 and not p["learners"] for p in cluster.ctl_json("partition", "list"))
+
+
+def check_passes(cluster):
+    return cluster.ctl("partition", "check", "0", check=False).returncode == 0
+
+
+def test_p9_rot_is_found_and_the_copy_fetched_anew(build):
+    cluster = harness.Cluster(build, storages=3, partitions=1, director={"repair_after": "2s"})
+    try:
+        cluster.start()
+        cluster.expect_error(r"a row could not be read|a copy has a row that cannot be read|R28|iterate|Corruption|"
+                             r"damage on disk|stopped serving|cannot be read")
+        address = cluster.add_user()
+        deliver(cluster, address, 6)
+        harness.wait_for(lambda: check_passes(cluster), what="equal copies")
+        backup = next(i for i, s in enumerate(cluster.storages)
+                      if "n%d" % (i + 1) != primary_name(cluster))
+        node = cluster.storages[backup]
+        for _ in range(2):  # the first start writes what the log holds into files
+            node.stop()
+            rotten = rot(cluster.path("storage" if backup == 0 else "storage-%d" % (backup + 1)))
+            node.start()
+        assert rotten > 0
+        harness.wait_for(lambda: all_members(cluster), what="the node to be a member again")
+        found = cluster.ctl("partition", "check", "0", check=False)
+        assert found.returncode != 0, found.stdout
+        harness.wait_for(lambda: "the damaged copy is gone" in node.log(), what="the copy to be given up")
+        harness.wait_for(lambda: all_members(cluster) and check_passes(cluster), what="a new copy")
+    finally:
+        problems = cluster.stop()
+    assert not problems, problems
+
+
+def primary_name(cluster):
+    primary = cluster.ctl_json("partition", "list")[0]["primary"]
+    return next(n["name"] for n in cluster.ctl_json("node", "list") if n["id"] == primary)
