@@ -270,17 +270,16 @@ static enum err load(struct director *d)
 static enum err prepare(struct director *d)
 {
     TRY(load(d));
-    uint64_t until = clock_mono_ms() + DIRECTOR_CREATE_MS;
-    do {
+    for (bool again = false; !again || d->map.cluster_mod == 0; again = true) {
+        if (again) /* the store did not take it, and has said why */
+            usleep(DIRECTOR_TICK_MS * 1000);
         TRY(create_cluster(d));
         while (d->changes_open > 0) {
             struct event *list;
             if (events_take(&d->events, DIRECTOR_TICK_MS, &list))
                 run_events(d, list);
         }
-    } while (d->map.cluster_mod == 0 && clock_mono_ms() < until);
-    if (d->map.cluster_mod == 0)
-        return ERR_UNAVAILABLE;
+    }
     log_info("director", "map version %llu: %u partitions, %u placed, %zu nodes, %zu domains",
              (unsigned long long)d->map.version, d->map.partition_count, d->map.placed_count,
              d->map.node_count, d->map.domain_count);

@@ -17,7 +17,6 @@
 enum {
     DIRECTOR_REQUESTS_MAX = 5000, /* unanswered at once */
     DIRECTOR_TICK_MS = 200,
-    DIRECTOR_CREATE_MS = 30 * 1000, /* at start, for the cluster's row to be taken by the store */
 };
 
 struct director;

@@ -129,7 +129,7 @@ static void not_ready(struct buf *reasons, void *arg)
     if (atomic_load(&state->draining))
         buf_add_str(reasons, "draining\n");
     else if (!atomic_load(&state->started))
-        buf_add_str(reasons, "starting\n");
+        buf_add_str(reasons, "starting: the coordination store has not been read yet\n");
 }
 
 static void on_drain(void *arg)

@@ -83,8 +83,8 @@ struct coordination {
 };
 
 /* All rows, as calls of on_change (revision: the one they were read at) before it returns; then the watch
- * starts. *newest_out: the revision of the newest change, deletions included. Once. Blocks. ERR_IO,
- * ERR_CORRUPT, ERR_UNAVAILABLE (logged). */
+ * starts. *newest_out: the revision of the newest change, deletions included. Once. Blocks, for as long as
+ * the store cannot be reached (logged now and then). ERR_IO, ERR_CORRUPT, ERR_UNAVAILABLE (logged). */
 MUST_CHECK enum err coordination_load(struct coordination *c, const struct coordination_watcher *watcher,
                                       uint64_t *newest_out);
 /* True while this director is the one that decides what nobody asked for (placement, repair). Another may

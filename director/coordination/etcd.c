@@ -200,16 +200,19 @@ static enum err etcd_submit(struct coordination *c, struct coordination_txn *txn
     return err;
 }
 
-static bool wait_loaded(struct etcd *e)
+/* For ever: programs of a cluster are started in any order. */
+static void wait_loaded(struct etcd *e)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += LOAD_MAX_MS / 1000;
     pthread_mutex_lock(&e->lock);
-    while (!e->loaded && pthread_cond_timedwait(&e->wake, &e->lock, &until) == 0) {}
-    bool loaded = e->loaded;
+    while (!e->loaded) {
+        until.tv_sec += LOAD_TELL_MS / 1000;
+        while (!e->loaded && pthread_cond_timedwait(&e->wake, &e->lock, &until) == 0) {}
+        if (!e->loaded)
+            log_warn("etcd", "etcd cannot be read yet, waiting for it");
+    }
     pthread_mutex_unlock(&e->lock);
-    return loaded;
 }
 
 static enum err etcd_load(struct coordination *c, const struct coordination_watcher *watcher,
@@ -225,10 +228,7 @@ static enum err etcd_load(struct coordination *c, const struct coordination_watc
     }
     pthread_setname_np(e->thread, "coordination");
     e->thread_started = true;
-    if (!wait_loaded(e)) {
-        log_error("etcd", "etcd cannot be read within %d s", LOAD_MAX_MS / 1000);
-        return ERR_UNAVAILABLE;
-    }
+    wait_loaded(e);
     *newest_out = e->loaded_newest;
     return OK;
 }

@@ -34,11 +34,11 @@ enum {
     BARRIER_WAIT_MS = 2000, /* with all its attempts */
     PAGE_CALL_MS = 10000,   /* one page of rows */
     PAGE_ROWS = 400,
-    ROWS_MAX = 100 * 1000,   /* of the whole store */
-    DOWN_MS = 3000,          /* so long without an answer: refuse what comes at once */
-    SYNC_AFTER_MS = 100,     /* the watch is behind what is wanted */
-    STALL_MS = 1500,         /* and stays behind: it is dead */
-    LOAD_MAX_MS = 60 * 1000, /* coordination_load waits for etcd */
+    ROWS_MAX = 100 * 1000,    /* of the whole store */
+    DOWN_MS = 3000,           /* so long without an answer: refuse what comes at once */
+    SYNC_AFTER_MS = 100,      /* the watch is behind what is wanted */
+    STALL_MS = 1500,          /* and stays behind: it is dead */
+    LOAD_TELL_MS = 10 * 1000, /* coordination_load waits for etcd, and says so this often */
     REVOKE_MS = 500,
     LOG_GAP_MS = 2000,                   /* between lines about endpoints that fail */
     LEAD_MS = ETCD_LEASE_S * 1000 - 500, /* from sending what renewed the lease: then we lead no more */
