@@ -192,8 +192,12 @@ static void do_ask(struct partition *p, const struct replica_action *a)
 static void do_report(struct partition *p, enum replica_reason reason)
 {
     struct replica_info info;
+    if (reason == REPLICA_DROPPED) { /* it has moved */
+        log_info("partition", "%s partition=%u", replica_reason_text(reason), p->id);
+        return;
+    }
     log_error("partition", "%s partition=%u", replica_reason_text(reason), p->id);
-    if (reason == REPLICA_DROPPED || reason == REPLICA_LEAVING) /* asked for */
+    if (reason == REPLICA_LEAVING || reason == REPLICA_VOID_COPY) /* it is being mended */
         return;
     replica_info(p->replica, &info);
     p->reported_epoch = info.epoch > 0 ? info.epoch : 1;

@@ -17,15 +17,15 @@ from test_promises import ImapWriter, SmtpWriter, numbered
 
 PARTITIONS = 16
 MOVE_TIMEOUT = 90.0
-HANDOVER_PAUSE_MAX = 1.5  # seconds of an operation during a planned hand-over, sanitizers and a loaded machine included
+HANDOVER_PAUSE_MAX = 1.0  # seconds that a planned hand-over adds to an operation, sanitizers included; leases need 1.5
 
 
 def add_storage(cluster, name, zone=""):
     """One more storage node, started."""
     process = cluster._process("storage-node", dict(
-        user="", data=cluster.path("storage-" + name), listen="tcp://127.0.0.1:%d" % harness.free_port(),
+        user="", keys=cluster.keys, data=cluster.path("storage-" + name), listen="tcp://127.0.0.1:%d" % harness.free_port(),
         peer_listen="tcp://127.0.0.1:%d" % harness.free_port(), beat_listen="tcp://127.0.0.1:%d" % harness.free_port(),
-        name=name, zone=zone, directors=[cluster.ternctl[2]], disk_reserve="16M"), "-" + name)
+        name=name, zone=zone, directors=[cluster.ternctl[cluster.ternctl.index("--director") + 1]], disk_reserve="16M"), "-" + name)
     cluster.storages.append(process)
     cluster.processes.insert(1, process)
     process.start()
@@ -171,6 +171,15 @@ def test_lost_node(trio):
         wait_for(lambda: "was removed from this cluster" in cluster.storages[1].log(), 20, "the returning node says why")
 
 
+def longest(pulses, seconds, action):
+    """The longest operation of any while `action` is done and for some seconds."""
+    for pulse in pulses:
+        pulse.longest = 0.0
+    action()
+    time.sleep(seconds)
+    return max(pulse.longest for pulse in pulses)
+
+
 def test_stop_in_order(trio):
     """A node that is asked to end hands over first: its users wait for a moment, not for leases to run out. So do all in turn."""
     cluster = trio
@@ -179,18 +188,14 @@ def test_stop_in_order(trio):
     figures = []
     try:
         for process in list(cluster.storages):
-            time.sleep(1)
-            for pulse in pulses:
-                pulse.longest = 0.0
-            process.stop()
-            time.sleep(2)
-            figures.append(max(pulse.longest for pulse in pulses))
+            noise = longest(pulses, 2, lambda: None)  # of the machine
+            figures.append(longest(pulses, 2, process.stop) - noise)
             process.start()
             wait_for(lambda: settled(cluster), MOVE_TIMEOUT, "every copy is back")
     finally:
         for pulse in pulses:
             pulse.end()
-    print("longest operation while a node was stopped: %s s" % " ".join("%.3f" % f for f in figures))
+    print("longest operation while a node was stopped, beyond that before it: %s s" % " ".join("%.3f" % f for f in figures))
     assert not [r for pulse in pulses for r in pulse.refused]
     assert all(pulse.count > 50 for pulse in pulses)
     assert max(figures) < HANDOVER_PAUSE_MAX, figures
@@ -216,6 +221,7 @@ def test_recover(trio):
     old = cluster.storages[int(names[keeper][1:]) - 1]
     others = [process for process in cluster.storages if process is not old]
     old.kill()
+    wait_for(lambda: all(keeper not in p["members"] for p in partitions(cluster)), 30, "the others go on without it")
     wire.deliver(cluster, user, numbered("new"))  # on the two others only
     for process in others:
         process.kill()
