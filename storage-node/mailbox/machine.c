@@ -264,8 +264,10 @@ static enum err apply_request(struct apply *a, struct slice request)
     if (err != OK && !is_refusal(err))
         return err;
     if (err != OK) {
+        bool sweep_wanted = a->out->sweep_wanted; /* of what stood in the way */
         kv_txn_rollback_to_mark(a->state.txn);
         machine_result_clear(a->out);
+        a->out->sweep_wanted = sweep_wanted;
         a->body_taken = false;
         TRY(advance_clock(a));
     }

@@ -79,6 +79,7 @@ static enum err begin_stage(struct stage_edit *s, const Tern__CopyStageRequest *
 {
     struct stage_row *row = &s->row;
     enum err err = state_stage(&s->a->state, request->account, row);
+    s->a->out->sweep_wanted = err == OK; /* it may be idle */
     if (err != ERR_NOT_FOUND)
         return err == OK ? ERR_IN_USE : err;
     TRY(open_mailboxes(s, request->from, request->to));

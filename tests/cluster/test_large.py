@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One account does STORE, COPY, MOVE and EXPUNGE on a mailbox of very many messages; another one of the same partition, and so of
-the same worker, must not notice. TERN_LARGE_MESSAGES says how many: the default fits a build with sanitizers on a busy machine;
-TERN_LARGE_NODES how many copies. Prints what was measured (pytest -s)."""
+the same worker, must not notice. And what becomes of a large command when somebody dies in the middle of it.
+TERN_LARGE_MESSAGES says how many messages, TERN_LARGE_NODES how many copies of everything. Prints what was measured (pytest -s)."""
 import multiprocessing
 import os
 import re
@@ -13,10 +13,12 @@ import conftest
 import harness
 import wire
 
-MESSAGES = int(os.environ.get("TERN_LARGE_MESSAGES", "20000"))
+MESSAGES = int(os.environ.get("TERN_LARGE_MESSAGES", "100000"))
 NODES = int(os.environ.get("TERN_LARGE_NODES", "1"))
 BATCH = 500  # of the first MULTIAPPEND
-PAUSE_MAX = 1.0  # seconds that another user may wait for anything: the read lease
+PAUSE_MAX = 1.0  # seconds that another user may wait for anything: the read lease ...
+QUIET_SHARE = 5  # ... or so many times what he waits when nothing happens, on a machine that is busy with other things
+QUIET_SECONDS = 4
 COMMAND_MAX = 3600
 
 MESSAGE = b"From: a@elsewhere.test\r\nTo: b@example.test\r\nSubject: one of many\r\n\r\nA few words.\r\n"
@@ -89,7 +91,7 @@ def test_others_see_no_pause(large_cluster):
         watcher = multiprocessing.Process(target=watch_latency, args=(cluster, other, samples, stop))
         watcher.start()
         try:
-            time.sleep(2)
+            time.sleep(QUIET_SECONDS)
             spans.append(("nothing", begin, time.monotonic()))
             for command in ("COPY 1:* Copy", "MOVE 1:* Moved", "SELECT Moved", "STORE 1:* +FLAGS (\\Deleted)", "SEARCH UNSEEN", "EXPUNGE"):
                 begin = time.monotonic()
@@ -108,13 +110,77 @@ def test_others_see_no_pause(large_cluster):
             found = samples.get(timeout=60)
             watcher.join(60)
 
-    worst_of_all = 0.0
+    worst = {}
     for command, first, last in spans:
         for what in ("NOOP", "FETCH", "APPEND", "STORE"):
             times = sorted(seconds for at, kind, seconds in found if kind == what and first <= at <= last)
             if times:
-                worst_of_all = max(worst_of_all, times[-1])
+                worst[command] = max(worst.get(command, 0), times[-1])
                 print("%-28s other's %-6s n=%5d p50 %6.1f ms p99 %6.1f ms worst %6.1f ms" % (
                     command, what, len(times), times[len(times) // 2] * 1e3, times[len(times) * 99 // 100] * 1e3, times[-1] * 1e3))
     assert len(found) > 50
-    assert worst_of_all < PAUSE_MAX
+    assert max(worst.values()) < max(PAUSE_MAX, QUIET_SHARE * worst["nothing"]), worst
+
+
+# ---- deaths in the middle
+
+CRASH_MESSAGES = 20000
+
+
+def applied(cluster):
+    return int(re.search(r"^tern_entries_applied_total (\d+)", cluster.storage.get("/metrics")[1], re.M).group(1))
+
+
+def counts(cluster, user):
+    with wire.Imap(cluster, user) as session:
+        return session.exists("INBOX"), session.exists("Other")
+
+
+@pytest.fixture(scope="module")
+def large_user(large_cluster):
+    user = large_cluster.add_user()
+    with Session(large_cluster, user, select="INBOX", timeout=COMMAND_MAX) as session:
+        session.command("CREATE Other")
+        fill(session, CRASH_MESSAGES)
+    return user
+
+
+def begin(cluster, session, command):
+    """Send it, and wait until some of it is done."""
+    before = applied(cluster)
+    tag = session.next_tag()
+    session.send(tag + b" " + command.encode() + b"\r\n")
+    harness.wait_for(lambda: applied(cluster) > before + 5, what="a part of it", interval=0.005)
+    return tag
+
+
+def test_frontend_dies_in_the_middle(large_cluster, large_user):
+    cluster = large_cluster
+    with Session(cluster, large_user, select="INBOX") as session:
+        begin(cluster, session, "MOVE 1:* Other")
+        cluster.frontend.kill()
+    cluster.frontend.start()
+    assert counts(cluster, large_user) == (CRASH_MESSAGES, 0)
+    # What it left behind is swept when nobody goes on with it, and the next one waits for that.
+    with Session(cluster, large_user, select="INBOX", timeout=COMMAND_MAX) as session:
+        seconds, _, _ = session.large("COPY 1:* Other")
+        print("\nthe next large one waited %.0f s" % seconds)
+        assert counts(cluster, large_user) == (CRASH_MESSAGES, CRASH_MESSAGES)
+    with Session(cluster, large_user, select="Other", timeout=COMMAND_MAX) as session:
+        session.large("STORE 1:* +FLAGS.SILENT (\\Deleted)")
+        session.large("EXPUNGE")
+
+
+def test_storage_node_dies_in_the_middle(large_cluster, large_user):
+    """The steps are repeated under their request ids: the command goes on where it was."""
+    cluster = large_cluster
+    with Session(cluster, large_user, select="INBOX", timeout=COMMAND_MAX) as session:
+        tag = begin(cluster, session, "MOVE 1:* Other")
+        cluster.storage.kill()
+        cluster.storage.start()
+        session.buffer[:0] = b"\r\n"
+        session.until(b"\r\n" + tag + b" ")
+        status = session.line()
+    done = status.startswith(b"OK")
+    assert done or status.startswith(b"NO"), status
+    assert counts(cluster, large_user) == ((0, CRASH_MESSAGES) if done else (CRASH_MESSAGES, 0))
