@@ -40,8 +40,9 @@ static void on_conf_decided(struct director *d, struct change *change, enum err 
         answer(d, request, ERR_UNAVAILABLE, "the coordination store does not answer", NULL);
 }
 
-/* A node that comes back (or is just going): its copy is wanted unless there are enough without it (ERR_LIMIT: it may be
- * deleted) or will be once the learners have caught up (ERR_CONFLICT: it asks again). */
+/* A node that comes back (or is just going): its copy is wanted unless there are enough without it
+ * (ERR_LIMIT: it may be deleted) or will be once the learners have caught up (ERR_CONFLICT: it asks again).
+ */
 static enum err judge_return(const struct director *d, const struct conf *conf, uint32_t asker)
 {
     const struct map_node *node = map_find_node(&d->map, asker);

@@ -192,12 +192,41 @@ static void test_proto(void **state)
     assert_int_equal(conf_from_proto(&proto, &back), ERR_CORRUPT);
 }
 
+/* From one copy alone, far above every epoch there was; later configurations remember it (R29). */
+static void test_recover(void **state)
+{
+    const uint32_t members[] = { 1, 2, 3 };
+    struct conf conf = conf_create(7, 1, members, 3), next;
+    conf = conf_recover(&conf, 4);
+    assert_true(conf_is_valid(&conf));
+    assert_int_equal(conf.partition, 7);
+    assert_int_equal(conf.epoch, 1 + CONF_RECOVER_STEP);
+    assert_int_equal(conf.recovered, conf.epoch);
+    assert_int_equal(conf.since, conf.epoch);
+    assert_int_equal(conf.primary, 4);
+    assert_int_equal(conf.member_count, 1);
+    struct conf_request request = { TERN__CONF_CHANGE__CONF_ADD_LEARNER, conf.epoch, 0, 2 };
+    assert_int_equal(conf_change(&conf, &request, true, &next), OK);
+    assert_int_equal(next.recovered, conf.epoch);
+    Tern__PartitionConf proto;
+    struct conf back;
+    conf_to_proto(&next, &proto);
+    assert_int_equal(conf_from_proto(&proto, &back), OK);
+    assert_int_equal(back.recovered, conf.epoch);
+    proto.recovered = proto.epoch + 1;
+    assert_int_equal(conf_from_proto(&proto, &back), ERR_CORRUPT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules),        cmocka_unit_test(test_repeat_is_conflict),
-        cmocka_unit_test(test_always_valid), cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_create),       cmocka_unit_test(test_proto),
+        cmocka_unit_test(test_recover),
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_repeat_is_conflict),
+        cmocka_unit_test(test_always_valid),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_create),
+        cmocka_unit_test(test_proto),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -447,6 +447,85 @@ static void test_status(void **state)
     tern__cluster_status_response__free_unpacked(status, NULL);
 }
 
+static enum err remove_node(struct fixture *f, void *socket, uint32_t id, bool lost)
+{
+    struct buf out = { 0 };
+    Tern__NodeRemoveRequest request = TERN__NODE_REMOVE_REQUEST__INIT;
+    request.node = id;
+    request.lost = lost;
+    enum err err = ask(f, socket, METHOD_NODE_REMOVE, &request.base, &out);
+    buf_fini(&out);
+    return err;
+}
+
+static enum err drain_node(struct fixture *f, void *socket, uint32_t id, bool drain)
+{
+    struct buf out = { 0 };
+    Tern__NodeDrainRequest request = TERN__NODE_DRAIN_REQUEST__INIT;
+    request.node = id;
+    request.drain = drain;
+    enum err err = ask(f, socket, METHOD_NODE_DRAIN, &request.base, &out);
+    buf_fini(&out);
+    return err;
+}
+
+static bool is_draining(struct fixture *f, void *socket, size_t at)
+{
+    Tern__MapResponse *response = ask_map(f, socket, 0, false);
+    bool draining = response->map->nodes[at]->draining;
+    tern__map_response__free_unpacked(response, NULL);
+    return draining;
+}
+
+/* What holds copies stays; what is removed does not come back, and its number is not given again. */
+static void test_drain_and_remove(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    assert_int_equal(hello(f, node, 1, "tcp://127.0.0.1:1"), 1);
+    tern__map_response__free_unpacked(wait_placed(f, node), NULL);
+    assert_int_equal(hello(f, node, 2, "tcp://127.0.0.1:2"), 2);
+    assert_int_equal(drain_node(f, node, 9, true), ERR_NOT_FOUND);
+    assert_int_equal(drain_node(f, node, 1, true), OK);
+    assert_true(is_draining(f, node, 0));
+    assert_int_equal(hello(f, node, 1, "tcp://127.0.0.1:7"), 1); /* other facts, the same wish */
+    assert_true(is_draining(f, node, 0));
+    assert_int_equal(drain_node(f, node, 1, false), OK);
+    assert_false(is_draining(f, node, 0));
+
+    assert_int_equal(remove_node(f, node, 9, false), ERR_NOT_FOUND);
+    assert_int_equal(remove_node(f, node, 1, false), ERR_DENIED); /* it holds everything */
+    assert_int_equal(remove_node(f, node, 1, true), ERR_IN_USE);  /* and is alive */
+    assert_int_equal(remove_node(f, node, 2, false), OK);
+    uint8_t store[16] = { 2 };
+    struct buf out = { 0 };
+    Tern__NodeInfo info = TERN__NODE_INFO__INIT;
+    Tern__NodeHelloRequest again = TERN__NODE_HELLO_REQUEST__INIT;
+    info.store_id = (ProtobufCBinaryData){ sizeof store, store };
+    info.endpoint = (char *)"tcp://127.0.0.1:2";
+    again.node = &info;
+    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &again.base, &out), ERR_DENIED);
+    buf_fini(&out);
+    assert_int_equal(hello(f, node, 3, "tcp://127.0.0.1:2"), 3);
+}
+
+static void test_recover_refusals(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    struct buf out = { 0 };
+    Tern__PartitionRecoverRequest request = TERN__PARTITION_RECOVER_REQUEST__INIT;
+    assert_int_equal(hello(f, node, 1, "tcp://127.0.0.1:1"), 1);
+    tern__map_response__free_unpacked(wait_placed(f, node), NULL);
+    request.accept_loss = true;
+    request.node = 1;
+    assert_int_equal(ask(f, node, METHOD_PARTITION_RECOVER, &request.base, &out),
+                     ERR_DENIED); /* it is alive */
+    request.partition = 256;
+    assert_int_equal(ask(f, node, METHOD_PARTITION_RECOVER, &request.base, &out), ERR_NOT_FOUND);
+    buf_fini(&out);
+}
+
 static void test_version_over_restart(void **state)
 {
     struct fixture *f = *state;
@@ -500,6 +579,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_race, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names_and_notices, setup, teardown),
         cmocka_unit_test_setup_teardown(test_status, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_drain_and_remove, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_recover_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_version_over_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fixed_partitions, setup, teardown),
     };
