@@ -28,7 +28,7 @@ struct upload {
     size_t target_count;
     uint32_t wait_ms; /* 0: the usual */
     bool want_spare;
-    bool broken; /* no partition was left: bytes are missing */
+    bool broken;        /* no partition was left: bytes are missing */
     struct buf pending; /* at most BODY_CHUNK_MAX */
     uint64_t sent;      /* bytes that are at the partitions already */
     struct buf summary;
