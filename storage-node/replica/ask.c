@@ -114,7 +114,7 @@ static struct want wants(struct replica *r)
         read.slow = true;
         return read;
     }
-    if (r->seen > r->ep || r->leaving_blind)
+    if (r->seen > r->ep || r->leaving_blind || r->doubted)
         return read;
     if (!rep_conf_known(r)) {
         if (r->ep == 0 || later(r, r->adopted_at + UNKNOWN_NS))

@@ -122,8 +122,12 @@ void rep_conf_learn(struct replica *r, const struct replica_conf *conf, uint64_t
     }
     if (fresh) {
         r->ask.answered = true;
+        r->doubted = conf->epoch < r->ask.dep && r->ep > r->ask.dep;
         if (conf->epoch < r->ask.dep) {
-            restored_store(r);
+            /* A later epoch was learned since the question: perhaps the store goes on by now, and this is an
+             * old answer. Ask once more. */
+            if (!r->doubted)
+                restored_store(r);
             return;
         }
         r->leaving_blind = false;
@@ -143,7 +147,11 @@ void rep_conf_learn(struct replica *r, const struct replica_conf *conf, uint64_t
             rep_primary_continue(r, conf);
             return;
         }
+        uint64_t heard_at = r->heard_at;
+        bool same_term = replica_node_eq(conf->primary, r->conf.primary) && conf->since == r->conf.since;
         rep_conf_adopt(r, conf->epoch);
+        if (same_term) /* or changes of learners, one after the other, would hide a dead primary (R19) */
+            r->heard_at = heard_at;
     }
     r->conf = *conf;
     if (r->ep == 1 && !r->record && rep_conf_is_member(conf, r->cfg.self) && !rep_is_self(r, conf->primary) &&

@@ -21,8 +21,14 @@ void rep_lease_on_beat(struct replica *r, const struct replica_msg *msg)
         r->heard_at = r->now;
     r->granted_at = r->now; /* R16: the promise first, then the answer */
     rep_act_send(r, REPLICA_MSG_BEAT_ACK, msg->peer)->epoch = msg->epoch;
-    if (msg->epoch == r->ep && !r->started)
-        rep_member_commit_to(r, msg->beat.commit);
+    if (msg->epoch != r->ep || r->started)
+        return;
+    rep_member_commit_to(r, msg->beat.commit);
+    /* R8 lets nothing be applied that was not verified in this epoch, and a restart forgets what was. An idle
+     * primary would have no reason to send anything: ask for it, as if an Append behind the log's end had
+     * come (R5). */
+    if (r->match == 0 && msg->beat.commit > r->commit && !r->inst.active)
+        rep_member_refuse(r, msg->peer, r->log.last + 1);
 }
 
 /* R17: counts from when the beat was sent, only while primary; the newest wins. Beats of this unbroken term.

@@ -97,6 +97,7 @@ struct replica {
     uint64_t seen;       /* highest epoch heard of without being learned: a reason to ask (R1) */
     uint64_t granted_at; /* the newest promise to anybody; R12 wants the newest of all (R16) */
     bool halted;         /* R27: serve nothing */
+    bool doubted;        /* R27: an answer was older than dep, and may be older than what is known by now */
     bool stopped;        /* ACT_STOP was said */
     bool dropped;        /* EV_DROP is being done */
     bool wiping;

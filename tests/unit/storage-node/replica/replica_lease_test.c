@@ -204,6 +204,49 @@ static void an_unanswered_handover_ends_by_promoting_oneself(void **state)
     trace_fini(&vc);
 }
 
+/* R8, R5: what was verified is forgotten by a restart; while nobody writes, beats alone must bring it back
+ * (cluster_sim, weather 3, seed 8). */
+static void an_idle_member_applies_after_a_restart(void **state)
+{
+    struct vc vc;
+    trace_init(&vc, 3, "ABC");
+    settle(&vc, 1000);
+    vc.lazy_apply = true; /* on every disk, committed, applied by nobody yet */
+    write_one(&vc, A, 8);
+    settle(&vc, 300);
+    vc_crash(&vc, C, 0);
+    vc.lazy_apply = false;
+    vc_apply(&vc, A, info_of(&vc, A).commit);
+    vc_apply(&vc, B, info_of(&vc, B).commit);
+    vc_start(&vc, C);
+    vc_learn(&vc, C, vc.epoch);
+    settle(&vc, 1000);
+    assert_true(has_applied(&vc, C, 8));
+    assert_int_equal(info_of(&vc, C).commit, info_of(&vc, A).commit);
+    trace_fini(&vc);
+}
+
+/* R19: epochs that change nothing but learners do not make a dead primary look alive (cluster_sim, weather 2,
+ * seed 551). */
+static void learners_do_not_hide_a_dead_primary(void **state)
+{
+    struct vc vc;
+    trace_init(&vc, 4, "ABC");
+    settle(&vc, 1000);
+    vc_crash(&vc, A, 0);
+    for (int i = 0; i < 8 && vc_conf(&vc)->primary.id == 1; i++) {
+        struct replica_conf next = *vc_conf(&vc);
+        next.learner_count = (uint8_t)(1 - next.learner_count);
+        next.learners[0] = vc.nodes[D].id;
+        vc_make_conf(&vc, &next);
+        vc_learn(&vc, B, vc.epoch);
+        vc_learn(&vc, C, vc.epoch);
+        settle(&vc, 1000);
+    }
+    assert_int_not_equal(vc_conf(&vc)->primary.id, 1);
+    trace_fini(&vc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +258,8 @@ int main(void)
         cmocka_unit_test(commits_need_no_lease),
         cmocka_unit_test(a_handover_stops_first_and_waits_for_nothing),
         cmocka_unit_test(an_unanswered_handover_ends_by_promoting_oneself),
+        cmocka_unit_test(an_idle_member_applies_after_a_restart),
+        cmocka_unit_test(learners_do_not_hide_a_dead_primary),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
