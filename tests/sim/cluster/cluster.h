@@ -1,81 +1,172 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Several storage nodes in one thread: the real driver, core, state machine and codec, each node on a
- * database in memory; virtual time, network and director. One partition, whose writes are chunks of uploads:
- * a body each, and one that is repeated must have no second effect. A seed decides everything. */
+/* Whole clusters in one thread: the real core, driver, worker, state machine, peer codec and configuration
+ * rules; each node on a database in memory with a disk that can be slow, fail, fill up and lose what was not
+ * synced; virtual time and a clock of its own for every node; a network; a coordination store with two
+ * directors; front-ends whose clients' histories are judged at the end. A seed decides everything.
+ *
+ *   cluster.h    the world: time, dice, events; what each part offers the others
+ *   network.c    who hears whom, when
+ *   node.c       a storage node: boot, turns, disk, death; links.c: its messages to other nodes
+ *   director.c   the store, two directors, maps, repair, moves
+ *   client.c     what clients do and how they repeat it; op.c: the requests, answer.c: what answers say
+ *   history.c    is there one order that explains every answer? (judged at the end)
+ *   check.c      replicas that applied the same hold the same; is all well again?
+ *   weather.c    what goes wrong
+ *   breaks.c     what can be broken on purpose
+ *   cluster_sim.c  runs and the command line */
 #ifndef TESTS_SIM_CLUSTER_CLUSTER_H
 #define TESTS_SIM_CLUSTER_CLUSTER_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "director/conf.h"
-#include "storage-node/peer/codec.h"
+#include "storage-node/partition/breaks.h"
+#include "storage-node/replica/replica.h"
 
-enum { NODES = 3, PARTITION = 5, WRITES_MAX = 4000, INDEX_MAX = 20000 };
-
-struct packet {
-    struct packet *next;
-    uint64_t at_ns, sent_at;
-    uint32_t from, to;
-    bool beat;
-    struct replica_msg msg; /* beats and their answers */
-    struct buf frames[LINK_FRAMES];
+enum {
+    SLOTS_MAX = 5, /* machines for storage nodes */
+    FRONTENDS = 3,
+    DIRECTORS = 2,
+    PARTITIONS_MAX = 4,
+    ENDS = SLOTS_MAX + FRONTENDS + DIRECTORS, /* of the network */
+    IDS_MAX = 64,                             /* node ids given out: a new disk is a new node (R26) */
+    COPIES = 3,
 };
 
-struct ask {
-    struct ask *next;
-    uint64_t at_ns;
-    bool answered; /* on its way back with `conf` */
-    struct partition_ask ask;
-    uint32_t node, boot;
-    struct conf conf;
+#define MS REPLICA_MS
+
+struct cluster;
+
+/* Something that happens at a time. `run` owns it; `drop` frees it if the world ends before. */
+struct event {
+    uint64_t at, order;
+    void (*run)(struct cluster *c, struct event *e);
+    void (*drop)(struct event *e);
 };
 
-struct node {
-    struct cluster *c;
-    uint32_t id, boot;
-    struct kv *kv;
-    struct kv_batch *batch;
-    struct apply_round *round;
-    struct partition *p; /* NULL: down */
-    struct partition_public pub;
-    struct partition_stats stats;
-    struct partition_host host;
-    struct peer_transport transport;
-    struct inbox_chain jobs;
-    uint64_t up_at_ns, next_beat_ns, map_epoch, checked;
-    bool crashing;
-};
+struct node;
+struct clients;
+struct directors;
+struct checks;
 
-struct write {
-    bool acked;
-    bool pending;
-    uint8_t request_id[REQUEST_ID_SIZE];
-    uint64_t retry_at_ns;
+struct breaks {
+    struct storage_faults storage;
+    struct replica_faults core;
 };
 
 struct cluster {
-    uint64_t rand, now_ns;
-    struct conf conf; /* the director's */
-    struct node nodes[NODES];
-    struct packet *packets;
-    struct ask *asks;
-    uint64_t cut_until[NODES][NODES]; /* one way */
-    struct write writes[WRITES_MAX];
-    uint32_t write_count;
-    uint64_t chains[INDEX_MAX]; /* by index, of whoever applied it first */
-    uint64_t crashes, cuts, copies, acked;
-    uint32_t log_keep;
-    bool calm, failed, trace;
-    char failure[256];
+    uint64_t seed, rand, now; /* true time, ns */
+    struct event **heap;
+    size_t heap_count, heap_cap;
+    uint64_t order;
+    struct node *nodes[SLOTS_MAX];
+    int slots, partitions; /* partitions are 1 .. partitions */
+    struct directors *directors;
+    struct clients *clients;
+    struct checks *checks;
+    struct breaks breaks;
+    uint32_t log_keep, copy_chunk;
+    uint8_t min_members;
+    /* weather.c */
+    int weather;
+    uint64_t loss, dup, slow, delay; /* per mille, per mille, per mille, ns */
+    uint64_t ask_delay, sync_ns, slow_sync;
+    uint64_t fault_at, fault_ns;
+    uint64_t cut_until[ENDS][ENDS]; /* one way */
+    bool calm, failed, trace, nested;
+    char failure[300];
+    struct {
+        uint64_t crashes, cuts, installs, torn, epochs, acked, refused, repeated, reads, compared, moves,
+            disks, restores, batches;
+    } totals;
 };
 
-uint64_t cluster_below(struct cluster *c, uint64_t n);
-void cluster_fail(struct cluster *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* ---- the world (world.c) */
 
-/* cluster_check.c */
-/* Replicas that applied the same index applied the same entries. */
-void check_chain(struct node *n);
-/* Are all nodes members that have applied the same? */
-bool check_converged(struct cluster *c);
-/* Every node has the same rows and bodies, and what was acknowledged is there. */
-void check_rows(struct cluster *c);
+uint64_t cluster_rand(struct cluster *c);
+uint64_t cluster_below(struct cluster *c, uint64_t n); /* 0 if n is 0 */
+bool cluster_chance(struct cluster *c, uint64_t per_mille);
+void cluster_post(struct cluster *c, struct event *e, uint64_t at);
+/* The first violation counts. */
+void cluster_fail(struct cluster *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void cluster_trace(struct cluster *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Go on until `end` or a failure. */
+void cluster_run(struct cluster *c, uint64_t end);
+void cluster_init(struct cluster *c, uint64_t seed, const struct breaks *breaks, int weather, bool trace);
+void cluster_fini(struct cluster *c);
+
+/* ---- network.c */
+
+static inline int end_of_frontend(int f)
+{
+    return SLOTS_MAX + f;
+}
+static inline int end_of_director(int d)
+{
+    return SLOTS_MAX + FRONTENDS + d;
+}
+/* When something that leaves now arrives; false: it is lost. */
+bool network_route(struct cluster *c, int from, int to, uint64_t *at_out);
+
+/* ---- weather.c */
+
+int weather_count(void);
+void weather_init(struct cluster *c, int weather); /* < 0: the seed's */
+void weather_fault(struct cluster *c);
+void weather_calm(struct cluster *c);
+
+/* ---- directors (director.c) */
+
+struct partition_ask;
+void directors_init(struct cluster *c);
+void directors_fini(struct cluster *c);
+uint64_t directors_next(const struct cluster *c);
+void directors_run(struct cluster *c);
+/* The truth: the newest configuration there ever was. */
+const struct conf *directors_conf(const struct cluster *c, int partition);
+void directors_ask(struct node *n, const struct partition_ask *ask);
+/* A new disk: its id. */
+uint32_t directors_register(struct cluster *c, uint64_t store);
+/* Is a request of that node on its way? */
+bool directors_asked(const struct cluster *c, uint32_t id);
+void directors_crash(struct cluster *c, int director);
+void directors_store_down(struct cluster *c, uint64_t ns);
+/* The store is put back from an old copy; an operator sees to it after a while (R27). */
+void directors_restore(struct cluster *c);
+/* One more copy somewhere, and one of the old ones goes. */
+void directors_move(struct cluster *c);
+void directors_calm(struct cluster *c);
+/* Where a front-end should look for the primary, by what directors say. -1: nowhere. */
+int directors_guess(struct cluster *c, int partition);
+bool directors_settled(const struct cluster *c);
+
+/* ---- clients (client.c) */
+
+void clients_init(struct cluster *c);
+void clients_fini(struct cluster *c);
+uint64_t clients_next(const struct cluster *c);
+void clients_run(struct cluster *c);
+/* Nobody waits for an answer. */
+bool clients_idle(const struct cluster *c);
+/* Nothing new is begun but the reads at the end. */
+void clients_finish(struct cluster *c);
+/* Everybody has read everything since clients_finish. */
+bool clients_finished(const struct cluster *c);
+
+/* ---- history.c */
+void history_check(struct cluster *c);
+
+/* ---- check.c */
+
+void checks_init(struct cluster *c);
+void checks_fini(struct cluster *c);
+/* After each turn of a node. */
+void checks_node(struct node *n);
+/* The state that a copy is about to be sent of. */
+void checks_copied(struct node *n, int partition, uint64_t index);
+bool checks_converged(struct cluster *c, bool last);
+void checks_tell(struct cluster *c); /* why not */
 
 #endif

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/cluster/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "storage-node/partition/reader.h"
+
+enum { RETRY_MS = 250, RETRY_MORE_MS = 900, BACKOFF_MS = 120, DEADLINE_MS = 300, DEADLINE_MORE_MS = 4000 };
+enum { GIVE_UP_PER_MILLE = 60, RENAME_PER_MILLE = 200, READER_NS = 300000 };
+
+struct attempt {
+    struct event event; /* first */
+    struct partition_request base;
+    struct op *op;
+    int slot, frontend;
+    uint64_t node_boot, left_ms;
+    struct buf request, body;
+    bool answered;
+    enum err status;
+    struct buf response, bytes;
+};
+
+static struct attempt *attempt_of(struct partition_request *request)
+{
+    return (struct attempt *)((uint8_t *)request - offsetof(struct attempt, base));
+}
+
+static void attempt_drop(struct event *e)
+{
+    struct attempt *a = (struct attempt *)e;
+    buf_fini(&a->request);
+    buf_fini(&a->body);
+    buf_fini(&a->response);
+    buf_fini(&a->bytes);
+    free(a);
+}
+
+static bool is_read(const struct op *op)
+{
+    return op->kind == OP_FETCH || op->kind == OP_OPEN || op->kind == OP_LIST;
+}
+
+static bool is_no_answer(enum err status)
+{
+    enum err_class class = err_class(status);
+    return class == ERR_CLASS_TEMPORARY || class == ERR_CLASS_ROUTING || class == ERR_CLASS_IN_DOUBT ||
+           status == ERR_NO_SPACE;
+}
+
+/* The answer to an earlier attempt must be the same (P2). Not that to a chunk of an upload, of which only the
+ * newest is known: whoever goes on to the next takes no late answer. */
+static bool is_contradicted(const struct op *op, const struct attempt *a)
+{
+    bool same_id = memcmp(a->base.request_id, op->request_id, REQUEST_ID_SIZE) == 0;
+    if (!same_id || op->renamed || op->refused || is_read(op) || op->kind == OP_UPLOAD ||
+        is_no_answer(a->status))
+        return false;
+    return a->status != op->status || !slice_eq(buf_slice(&a->response), buf_slice(&op->response));
+}
+
+/* ---- answers */
+
+static struct session *session_of(struct clients *clients, const struct op *op)
+{
+    for (int i = 0; i < clients->session_count; i++) {
+        if (clients->sessions[i].op == op)
+            return &clients->sessions[i];
+    }
+    return NULL;
+}
+
+static void finish_op(struct op *op)
+{
+    struct cluster *c = op->c;
+    struct session *s = session_of(c->clients, op);
+    op->done = true;
+    op->ended = c->now;
+    c->totals.acked += !op->refused && !is_read(op);
+    c->totals.refused += op->refused;
+    c->totals.reads += is_read(op) && !op->refused;
+    s->next_at = c->now + cluster_below(c, 2 * c->clients->think_ns);
+    if (op->kind == OP_CREATE || op->kind == OP_LIST)
+        s->next_at = c->now;
+    if (!op->refused && c->clients->finishing && op->kind == OP_FETCH)
+        op->targets[0]->boxes[op->box].read_at_end |= op->begun >= c->clients->finish_at;
+}
+
+/* Nothing is known yet, or nothing happened. A client may give up then: what was refused every time must
+ * never appear. */
+static void take_no_answer(struct op *op, const struct attempt *a)
+{
+    struct cluster *c = op->c;
+    int *guess = &c->clients->guess[a->frontend][op->targets[0]->partition];
+    op->doubt |= err_class(a->status) == ERR_CLASS_IN_DOUBT;
+    if (a->status != ERR_BUSY && a->slot == *guess)
+        *guess = -1;
+    uint64_t again = c->now + cluster_below(c, BACKOFF_MS * MS);
+    if (again < op->retry_at)
+        op->retry_at = again;
+    session_of(c->clients, op)->next_at = op->retry_at;
+    if (op->open == 0 && !op->doubt && !c->calm && cluster_chance(c, GIVE_UP_PER_MILLE) &&
+        op->kind != OP_CREATE && op->kind != OP_LIST) {
+        op->refused = true;
+        op->status = a->status;
+        finish_op(op);
+    }
+}
+
+static void on_answer(struct cluster *c, struct event *e)
+{
+    struct attempt *a = (struct attempt *)e;
+    struct op *op = a->op;
+    bool same_id = memcmp(a->base.request_id, op->request_id, REQUEST_ID_SIZE) == 0;
+    op->open--;
+    if (!op->done && is_no_answer(a->status)) {
+        take_no_answer(op, a);
+    } else if (op->done && is_contradicted(op, a)) {
+        cluster_fail(c, "%s: a repeated %s got another answer (P2): %s after %s", op->targets[0]->address,
+                     method_name(op_method(op)), err_text(a->status), err_text(op->status));
+    } else if (!op->done && (same_id || op->kind == OP_DELIVER)) {
+        op->status = a->status;
+        c->clients->guess[a->frontend][op->targets[0]->partition] = a->slot;
+        if (a->status != OK)
+            cluster_fail(c, "%s: %s was refused: %s", op->targets[0]->address, method_name(op_method(op)),
+                         err_text(a->status));
+        else
+            op_take(op, buf_slice(&a->response), buf_slice(&a->bytes));
+        buf_add_slice(&op->response, buf_slice(&a->response));
+        finish_op(op);
+    }
+    attempt_drop(e);
+}
+
+static void on_done(struct partition_request *request, const struct partition_answer *answer)
+{
+    struct attempt *a = attempt_of(request);
+    struct cluster *c = a->op->c;
+    struct node *n = c->nodes[a->slot];
+    uint64_t at;
+    if (n->dying || n->boot != a->node_boot ||
+        !network_route(c, n->slot, end_of_frontend(a->frontend), &at)) {
+        attempt_drop(&a->event);
+        return;
+    }
+    a->status = answer->status;
+    if (answer->response != NULL)
+        buf_add_slice(&a->response, buf_slice(answer->response));
+    if (answer->body != NULL)
+        buf_add_slice(&a->bytes, buf_slice(answer->body));
+    a->event.run = on_answer;
+    cluster_post(c, &a->event, at);
+}
+
+/* ---- requests */
+
+static void on_request(struct cluster *c, struct event *e)
+{
+    struct attempt *a = (struct attempt *)e;
+    struct node *n = c->nodes[a->slot];
+    if (n->up && c->now < n->paused_until) {
+        cluster_post(c, e, n->paused_until);
+        return;
+    }
+    if (!n->up || n->dying) {
+        attempt_drop(e);
+        return;
+    }
+    a->node_boot = n->boot;
+    a->base.deadline_mono_ms = node_now(n).mono_ms + a->left_ms;
+    if (c->now < n->full_until && op_adds_mail(a->op)) { /* disk_reserve, as storage-node/rpc does it */
+        partition_request_end(&a->base, ERR_NO_SPACE, 0);
+    } else if (a->base.kind == METHOD_READ && (n->reading || c->nested)) {
+        partition_request_end(&a->base, ERR_BUSY, 0);
+    } else if (a->base.kind == METHOD_READ) {
+        node_reader_begin(n);
+        reader_serve(n->kv, node_public(n, (int)a->base.partition), &a->base, node_reader_clock, 0,
+                     &c->breaks.storage);
+        node_reader_end(n);
+    } else {
+        worker_pool_push(n->pool, &a->base);
+        node_poke(n);
+    }
+}
+
+static int pick_slot(struct cluster *c, struct op *op)
+{
+    int *guess = &c->clients->guess[op->frontend][op->targets[0]->partition];
+    if (*guess < 0 || cluster_chance(c, 30))
+        *guess = directors_guess(c, op->targets[0]->partition);
+    if (*guess < 0 || cluster_chance(c, 100))
+        return (int)cluster_below(c, (uint64_t)c->slots);
+    return *guess;
+}
+
+static void send(struct op *op)
+{
+    struct cluster *c = op->c;
+    struct attempt *a = NEW(struct attempt);
+    uint64_t at;
+    op->retry_at = c->now + RETRY_MS * MS + cluster_below(c, RETRY_MORE_MS * MS);
+    if (op->open > 0 && op->kind == OP_DELIVER && cluster_chance(c, RENAME_PER_MILLE)) {
+        op_random_id(op, op->request_id); /* another front-end, which knows the delivery id only */
+        op->renamed = true;
+    }
+    if (op->open > 0 && cluster_chance(c, 300))
+        op->frontend = (int)cluster_below(c, FRONTENDS);
+    c->totals.repeated += op->open > 0;
+    op->open++;
+    a->op = op;
+    a->slot = pick_slot(c, op);
+    a->frontend = op->frontend;
+    a->left_ms = DEADLINE_MS + cluster_below(c, DEADLINE_MORE_MS);
+    buf_add_slice(&a->request, buf_slice(&op->request));
+    buf_add_slice(&a->body, buf_slice(&op->body));
+    a->base = (struct partition_request){ .partition = (uint32_t)op->targets[0]->partition,
+                                          .method = op_method(op),
+                                          .kind = is_read(op) ? METHOD_READ : METHOD_WRITE,
+                                          .request = buf_slice(&a->request),
+                                          .body = buf_slice(&a->body),
+                                          .done = on_done };
+    memcpy(a->base.request_id, op->request_id, REQUEST_ID_SIZE);
+    a->event.run = on_request;
+    a->event.drop = attempt_drop;
+    if (network_route(c, end_of_frontend(a->frontend), a->slot, &at))
+        cluster_post(c, &a->event, at + (is_read(op) ? cluster_below(c, READER_NS) : 0));
+    else
+        attempt_drop(&a->event);
+}
+
+/* ---- sessions */
+
+static enum op_kind next_kind(struct cluster *c, const struct session *s)
+{
+    static const enum op_kind kinds[] = { OP_DELIVER, OP_DELIVER, OP_DELIVER, OP_APPEND, OP_UPLOAD,
+                                          OP_STORE,   OP_STORE,   OP_EXPUNGE, OP_COPY,   OP_FETCH,
+                                          OP_FETCH,   OP_FETCH,   OP_FETCH,   OP_OPEN };
+    if (s->account->id == 0)
+        return OP_CREATE;
+    if (!s->account->ready)
+        return OP_LIST;
+    return kinds[cluster_below(c, sizeof kinds / sizeof kinds[0])];
+}
+
+static struct op *op_new(struct cluster *c, struct session *s, enum op_kind kind)
+{
+    struct op *op = NEW(struct op);
+    op->c = c;
+    op->kind = kind;
+    op->frontend = cluster_chance(c, 900) ? s->frontend : (int)cluster_below(c, FRONTENDS);
+    op->targets[0] = s->account;
+    op->target_count = 1;
+    op->box = (int)cluster_below(c, BOXES);
+    op->next = c->clients->ops;
+    c->clients->ops = op;
+    return op;
+}
+
+static void begin(struct cluster *c, struct session *s, struct op *op)
+{
+    if (!op_make(op)) {
+        op->kind = OP_FETCH;
+        op_make(op);
+    }
+    op->begun = c->now;
+    s->op = op;
+    send(op);
+    s->next_at = op->retry_at;
+}
+
+/* The next chunk of an upload, and the append behind the last. */
+static struct op *continue_upload(struct cluster *c, struct session *s)
+{
+    struct op *last = s->op;
+    if (last == NULL || last->kind != OP_UPLOAD || last->refused)
+        return NULL;
+    struct op *op = op_new(c, s, last->chunk + 1 < last->chunks ? OP_UPLOAD : OP_APPEND);
+    memcpy(op->named_id, last->named_id, REQUEST_ID_SIZE);
+    op->token = last->token;
+    op->chunk = last->chunk + 1;
+    op->chunks = last->chunks;
+    return op;
+}
+
+/* The last reads: whose turn is it? -1: nobody's. */
+static int unread(const struct account *a)
+{
+    for (int b = 0; b < BOXES; b++) {
+        if (!a->boxes[b].read_at_end)
+            return b;
+    }
+    return -1;
+}
+
+static void run_session(struct cluster *c, struct session *s)
+{
+    if (s->op != NULL && !s->op->done) {
+        send(s->op);
+        s->next_at = s->op->retry_at;
+        return;
+    }
+    if (!s->account->ready && !s->first) {
+        s->next_at = c->now + 50 * MS;
+        return;
+    }
+    struct op *op = continue_upload(c, s);
+    if (op == NULL && c->clients->finishing && s->account->ready) {
+        int box = s->first ? unread(s->account) : -1;
+        if (box < 0) {
+            s->next_at = UINT64_MAX;
+            return;
+        }
+        op = op_new(c, s, OP_FETCH);
+        op->box = box;
+    }
+    if (op == NULL)
+        op = op_new(c, s, next_kind(c, s));
+    begin(c, s, op);
+}
+
+void clients_run(struct cluster *c)
+{
+    for (int i = 0; i < c->clients->session_count && !c->failed; i++) {
+        if (c->clients->sessions[i].next_at <= c->now)
+            run_session(c, &c->clients->sessions[i]);
+    }
+}
+
+uint64_t clients_next(const struct cluster *c)
+{
+    uint64_t at = UINT64_MAX;
+    for (int i = 0; i < c->clients->session_count; i++) {
+        if (c->clients->sessions[i].next_at < at)
+            at = c->clients->sessions[i].next_at;
+    }
+    return at;
+}
+
+bool clients_idle(const struct cluster *c)
+{
+    for (int i = 0; i < c->clients->session_count; i++) {
+        const struct op *op = c->clients->sessions[i].op;
+        if (op != NULL && !op->done)
+            return false;
+    }
+    return true;
+}
+
+void clients_finish(struct cluster *c)
+{
+    c->clients->finishing = true;
+    c->clients->finish_at = c->now;
+    for (int i = 0; i < c->clients->session_count; i++) {
+        struct session *s = &c->clients->sessions[i];
+        if (s->op == NULL || s->op->done)
+            s->next_at = c->now;
+    }
+}
+
+bool clients_finished(const struct cluster *c)
+{
+    for (int i = 0; i < c->clients->account_count; i++) {
+        if (!c->clients->accounts[i].ready || unread(&c->clients->accounts[i]) >= 0)
+            return false;
+    }
+    return clients_idle(c);
+}
+
+/* ---- life */
+
+void clients_init(struct cluster *c)
+{
+    struct clients *clients = c->clients = NEW(struct clients);
+    clients->account_count = 2 + (int)cluster_below(c, ACCOUNTS_MAX - 1);
+    clients->think_ns = 10 * MS + cluster_below(c, 250 * MS);
+    for (int f = 0; f < FRONTENDS; f++) {
+        for (int p = 1; p <= c->partitions; p++)
+            clients->guess[f][p] = -1;
+    }
+    for (int i = 0; i < clients->account_count; i++) {
+        struct account *a = &clients->accounts[i];
+        a->partition = 1 + (int)cluster_below(c, (uint64_t)c->partitions);
+        snprintf(a->address, sizeof a->address, "user%d@example.test", i);
+        for (int k = 0; k < SESSIONS_EACH; k++) {
+            struct session *s = &clients->sessions[clients->session_count++];
+            s->account = a;
+            s->first = k == 0;
+            s->frontend = (int)cluster_below(c, FRONTENDS);
+            s->next_at = c->now + cluster_below(c, 200 * MS);
+        }
+    }
+}
+
+void clients_fini(struct cluster *c)
+{
+    struct clients *clients = c->clients;
+    while (clients->ops != NULL) {
+        struct op *op = clients->ops;
+        clients->ops = op->next;
+        buf_fini(&op->request);
+        buf_fini(&op->body);
+        buf_fini(&op->response);
+        uidset_fini(&op->uids);
+        uidset_fini(&op->from);
+        uidset_fini(&op->to);
+        free(op->seen);
+        free(op);
+    }
+    for (int i = 0; i < clients->account_count; i++) {
+        for (int b = 0; b < BOXES; b++)
+            uidset_fini(&clients->accounts[i].boxes[b].known);
+    }
+    free(clients);
+}

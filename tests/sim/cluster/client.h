@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What clients do: sessions on several front-ends, each with one operation at a time, repeated under the same
+ * request id until it is answered. Every operation is kept: they are the history that is judged. */
+#ifndef TESTS_SIM_CLUSTER_CLIENT_H
+#define TESTS_SIM_CLUSTER_CLIENT_H
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "lib/mail/uidset.h"
+#include "proto/methods.h"
+#include "tests/sim/cluster/node.h"
+
+enum { ACCOUNTS_MAX = 5, SESSIONS_EACH = 3, BOXES = 2, TARGETS_MAX = 2, CHUNKS_MAX = 4 };
+
+enum op_kind {
+    OP_CREATE,
+    OP_LIST,
+    OP_DELIVER,
+    OP_UPLOAD,
+    OP_APPEND,
+    OP_STORE,
+    OP_EXPUNGE,
+    OP_COPY,
+    OP_FETCH,
+    OP_OPEN,
+};
+
+/* A message as a read showed it. */
+struct seen {
+    uint32_t uid, flags;
+    uint64_t modseq, token;
+};
+
+struct account;
+
+struct op {
+    struct cluster *c;
+    struct op *next; /* of all, newest first */
+    enum op_kind kind;
+    int frontend;
+    struct account *targets[TARGETS_MAX]; /* the account is the first */
+    int target_count;
+    int box, to_box;
+    uint8_t request_id[REQUEST_ID_SIZE];
+    uint8_t named_id[REQUEST_ID_SIZE]; /* delivery or upload */
+    struct buf request, body;
+    uint64_t token;
+    uint32_t flags;
+    int mode, chunk, chunks;
+    bool move, only_deleted, bodies;
+    struct uidset uids;
+    /* sending */
+    uint32_t open; /* attempts without an answer */
+    bool doubt;    /* one was answered IN_DOUBT */
+    bool renamed;  /* repeated under another request id: answers need not be equal */
+    uint64_t retry_at;
+    /* what came of it */
+    uint64_t begun, ended;
+    bool done, refused; /* refused: nothing happened, and it was given up */
+    enum err status;
+    struct buf response;
+    uint64_t modseq;
+    uint32_t uidnext;
+    uint32_t target_uids[TARGETS_MAX];
+    struct uidset from, to; /* changed, vanished or copied; given */
+    struct seen *seen;
+    size_t seen_count;
+    bool uids_only; /* OP_OPEN */
+};
+
+struct box {
+    uint64_t id;
+    uint32_t uidvalidity;
+    struct uidset known; /* UIDs that somebody was told of */
+    bool read_at_end;
+};
+
+struct account {
+    uint64_t id; /* 0: not made yet */
+    int partition;
+    char address[48];
+    bool ready;
+    struct box boxes[BOXES];
+};
+
+struct session {
+    struct account *account;
+    int frontend;
+    struct op *op;
+    uint64_t next_at;
+    bool first; /* makes the account */
+};
+
+struct clients {
+    struct account accounts[ACCOUNTS_MAX];
+    int account_count;
+    struct session sessions[ACCOUNTS_MAX * SESSIONS_EACH];
+    int session_count;
+    struct op *ops;
+    int guess[FRONTENDS][PARTITIONS_MAX + 1];
+    uint64_t think_ns, tokens;
+    bool finishing;
+    uint64_t finish_at;
+};
+
+/* op.c: a request of that kind in op->request and op->body; false: there is nothing to do it with. */
+bool op_make(struct op *op);
+void op_random_id(struct op *op, uint8_t *id);
+uint32_t op_method(const struct op *op);
+bool op_adds_mail(const struct op *op);
+void message_bytes(uint64_t token, struct buf *out);
+uint64_t message_size(uint64_t token);
+void message_summary(uint64_t token, struct buf *out);
+bool message_token(struct slice summary, uint64_t *token_out);
+
+/* answer.c: take an OK answer apart into the op. */
+void op_take(struct op *op, struct slice response, struct slice body);
+
+#endif

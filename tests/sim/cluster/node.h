@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A storage node of the simulated cluster. */
+#ifndef TESTS_SIM_CLUSTER_NODE_H
+#define TESTS_SIM_CLUSTER_NODE_H
+
+#include "storage-node/partition/partition_priv.h"
+#include "storage-node/partition/worker_priv.h"
+#include "storage-node/peer/codec.h"
+#include "tests/sim/cluster/cluster.h"
+
+enum { BEATS_REMEMBERED = 256 };
+
+struct sent_beat {
+    uint64_t number, at_ns;
+    struct replica_node to;
+};
+
+struct node {
+    struct cluster *c;
+    int slot;
+    struct replica_node self;
+    bool up;
+    bool dying;    /* nothing leaves any more */
+    bool excused;  /* its disk was made to fail: it may end */
+    bool reading;  /* a reader is inside reader_serve: not killed now */
+    uint64_t boot; /* of this process */
+    uint64_t start_at, paused_until, turn_at, full_until;
+    uint64_t clock_offset, clock_ppm; /* its clock = offset + true time * ppm / 10^6 */
+    int64_t real_skew_ms;
+    struct kv *kv;
+    struct kv_batch *batch;
+    struct directory *directory;
+    struct worker_pool *pool;
+    uint32_t workers;
+    struct inbox_chain queue;   /* at the log writer */
+    struct inbox_item *writing; /* its batch under way */
+    uint64_t sync_at;
+    struct inbox_chain works; /* at the bulk thread */
+    uint64_t work_at;
+    /* links.c */
+    struct peer_transport transport;
+    uint64_t beat_number;
+    struct sent_beat sent[BEATS_REMEMBERED];
+    uint64_t told[PARTITIONS_MAX + 1];    /* epoch that a map brought last */
+    uint64_t checked[PARTITIONS_MAX + 1]; /* check.c: index seen last */
+    bool half[PARTITIONS_MAX + 1];        /* a copy is being received */
+    int director;                         /* asked last */
+};
+
+struct node *node_new(struct cluster *c, int slot);
+void node_free(struct node **n);
+/* When it wants to run. */
+uint64_t node_next(const struct node *n);
+void node_run(struct node *n);
+/* Something came in: a turn is due. */
+void node_poke(struct node *n);
+/* The process dies; of what was written and not synced some or nothing is left. No effect if it is down. */
+void node_kill(struct node *n, uint64_t down_ns);
+/* Its disk is gone and an empty one in its place (R26); it is down. */
+void node_replace_disk(struct node *n);
+struct partition_now node_now(const struct node *n);
+/* NULL: not open. */
+struct partition *node_partition(const struct node *n, int partition);
+struct partition_public *node_public(const struct node *n, int partition);
+/* The node whose clock reader_serve asks. */
+uint64_t node_reader_clock(void);
+void node_reader_begin(struct node *n);
+void node_reader_end(struct node *n);
+struct node *node_find(struct cluster *c, uint32_t id); /* NULL: no machine has it (any more) */
+
+/* links.c */
+void links_init(struct node *n);
+
+#endif

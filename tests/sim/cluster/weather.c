@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes wrong, and how often. */
+#include "tests/sim/cluster/node.h"
+
+enum trouble {
+    CRASH,
+    CRASH_LEARNER, /* in the middle of a copy, if there is one */
+    CUT,           /* one direction of one link, or both */
+    ISOLATE,
+    PAUSE,
+    DIRECTOR, /* one dies */
+    STORE,    /* does not answer */
+    RESTORE,  /* comes back old */
+    DISK_FAILS,
+    DISK_FULL,
+    DISK_LOST,
+    HAND_OVER,
+    MOVE,
+    CRASH_ALL,
+};
+
+enum { MIX = 16, DISKS_LOST_MAX = 6, RARE_PER_MILLE = 150 };
+
+/* What a run mostly suffers from: rare meetings of rare faults want their own weather. */
+static const uint8_t mixes[][MIX] = {
+    { CRASH, CRASH, CRASH, CRASH_LEARNER, CUT, CUT, ISOLATE, PAUSE, DIRECTOR, STORE, RESTORE, DISK_FAILS,
+      DISK_FULL, DISK_LOST, HAND_OVER, MOVE },
+    { CUT, CUT, CUT, CUT, CUT, CUT, ISOLATE, ISOLATE, ISOLATE, PAUSE, PAUSE, PAUSE, STORE, DIRECTOR,
+      HAND_OVER, CRASH }, /* leases */
+    { CRASH, CRASH, CRASH, CRASH_LEARNER, CRASH_LEARNER, CRASH_LEARNER, CRASH_LEARNER, ISOLATE, ISOLATE, MOVE,
+      MOVE, DISK_LOST, DISK_LOST, HAND_OVER, CUT, PAUSE }, /* copies */
+    { CRASH, CRASH, CRASH, CRASH, CRASH, CRASH, CRASH, CRASH, CUT, CUT, DISK_FAILS, DISK_FAILS, CRASH_ALL,
+      CRASH_ALL, HAND_OVER, STORE }, /* power */
+    { HAND_OVER, HAND_OVER, HAND_OVER, HAND_OVER, MOVE, MOVE, MOVE, CUT, CUT, PAUSE, CRASH, RESTORE, DIRECTOR,
+      DIRECTOR, STORE, STORE }, /* configurations */
+};
+
+int weather_count(void)
+{
+    return sizeof mixes / sizeof mixes[0];
+}
+
+/* 0 in a third of the runs. */
+static uint64_t often_none(struct cluster *c, uint64_t n)
+{
+    uint64_t factor = cluster_below(c, 3);
+    return factor * cluster_below(c, n);
+}
+
+void weather_init(struct cluster *c, int weather)
+{
+    int thrown = (int)cluster_below(c, (uint64_t)weather_count());
+    c->weather = weather >= 0 ? weather : thrown;
+    c->loss = often_none(c, 30);
+    c->dup = often_none(c, 40);
+    c->slow = often_none(c, 15);
+    c->delay = MS / 10 + cluster_below(c, 8 * MS);
+    c->ask_delay = often_none(c, 800 * MS);
+    c->sync_ns = MS / 5 + cluster_below(c, 5 * MS);
+    c->slow_sync = often_none(c, 20);
+    c->fault_ns = 150 * MS + cluster_below(c, 1500 * MS);
+    c->fault_at = c->now + 300 * MS;
+}
+
+static void cut(struct cluster *c, int a, int b, uint64_t ns)
+{
+    c->cut_until[a][b] = c->now + ns;
+    c->totals.cuts++;
+    if (!cluster_chance(c, 300))
+        c->cut_until[b][a] = c->now + ns;
+}
+
+static void isolate(struct cluster *c, int slot)
+{
+    uint64_t ns = cluster_below(c, 4000 * MS);
+    bool directors = cluster_chance(c, 300), frontends = cluster_chance(c, 300);
+    for (int i = 0; i < ENDS; i++) {
+        bool director = i >= end_of_director(0), frontend = !director && i >= SLOTS_MAX;
+        if (i != slot && (!director || directors) && (!frontend || frontends))
+            cut(c, slot, i, ns);
+    }
+    cluster_trace(c, "node %u is isolated for %.3f s", c->nodes[slot]->self.id, (double)ns / 1e9);
+}
+
+static void crash(struct cluster *c, struct node *n)
+{
+    node_kill(n, cluster_chance(c, 500) ? cluster_below(c, 200 * MS) : cluster_below(c, 5000 * MS));
+}
+
+static void crash_learner(struct cluster *c)
+{
+    for (int i = 0; i < c->slots; i++) {
+        for (int p = 1; p <= c->partitions; p++) {
+            if (c->nodes[i]->up && c->nodes[i]->half[p]) {
+                crash(c, c->nodes[i]);
+                return;
+            }
+        }
+    }
+}
+
+/* A disk may go if its data is elsewhere for sure: it is no member, or one of three whose others are whole;
+ * and no request of its node is on its way that could yet make it what it is not now. */
+static bool may_lose(struct cluster *c, const struct node *n)
+{
+    if (c->totals.disks >= DISKS_LOST_MAX || directors_asked(c, n->self.id) || directors_asked(c, 0))
+        return false;
+    for (int p = 1; p <= c->partitions; p++) {
+        const struct conf *conf = directors_conf(c, p);
+        if (!conf_is_member(conf, n->self.id))
+            continue;
+        if (conf->member_count < COPIES)
+            return false;
+        for (int i = 0; i < conf->member_count; i++) {
+            if (node_find(c, conf->members[i]) == NULL)
+                return false;
+        }
+    }
+    return true;
+}
+
+static void lose_disk(struct cluster *c, struct node *n)
+{
+    if (!may_lose(c, n))
+        return;
+    node_kill(n, cluster_below(c, 2000 * MS));
+    if (!n->up)
+        node_replace_disk(n);
+}
+
+static void hand_over(struct cluster *c)
+{
+    int p = 1 + (int)cluster_below(c, (uint64_t)c->partitions);
+    const struct conf *conf = directors_conf(c, p);
+    struct node *n = node_find(c, conf->primary),
+                *heir = node_find(c, conf->members[cluster_below(c, conf->member_count)]);
+    struct partition *open = n == NULL || n->dying ? NULL : node_partition(n, p);
+    enum err refused;
+    if (open == NULL || heir == NULL || heir == n)
+        return;
+    if (partition_handover(open, node_now(n), heir->self, &refused) != OK)
+        cluster_fail(c, "a hand-over failed");
+    node_poke(n);
+}
+
+static void fail_disk(struct cluster *c, struct node *n)
+{
+    if (!n->up)
+        return;
+    n->excused = true;
+    kv_mem_fail_after(n->kv, 1 + cluster_below(c, 6), cluster_chance(c, 500) ? ERR_IO : ERR_NO_SPACE);
+    cluster_trace(c, "the disk of node %u is about to fail", n->self.id);
+}
+
+void weather_fault(struct cluster *c)
+{
+    struct node *n = c->nodes[cluster_below(c, (uint64_t)c->slots)];
+    uint64_t m = cluster_below(c, (uint64_t)(c->slots + FRONTENDS + DIRECTORS));
+    int other = m < (uint64_t)c->slots ? (int)m : (int)m - c->slots + SLOTS_MAX;
+    c->fault_at = c->now + cluster_below(c, 2 * c->fault_ns);
+    switch ((enum trouble)mixes[c->weather][cluster_below(c, MIX)]) {
+    case CRASH:
+        crash(c, n);
+        break;
+    case CRASH_LEARNER:
+        crash_learner(c);
+        break;
+    case CUT:
+        if (other != n->slot)
+            cut(c, n->slot, other, cluster_below(c, 4000 * MS));
+        break;
+    case ISOLATE:
+        isolate(c, n->slot);
+        break;
+    case PAUSE:
+        n->paused_until = c->now + cluster_below(c, 3000 * MS);
+        cluster_trace(c, "node %u is stopped for a while", n->self.id);
+        break;
+    case DIRECTOR:
+        directors_crash(c, (int)cluster_below(c, DIRECTORS));
+        break;
+    case STORE:
+        directors_store_down(c, cluster_below(c, 3000 * MS));
+        break;
+    case RESTORE:
+        if (cluster_chance(c, RARE_PER_MILLE))
+            directors_restore(c);
+        break;
+    case DISK_FAILS:
+        fail_disk(c, n);
+        break;
+    case DISK_FULL:
+        n->full_until = c->now + cluster_below(c, 3000 * MS);
+        break;
+    case DISK_LOST:
+        lose_disk(c, n);
+        break;
+    case HAND_OVER:
+        hand_over(c);
+        break;
+    case MOVE:
+        directors_move(c);
+        break;
+    case CRASH_ALL:
+        for (int i = 0; i < c->slots; i++)
+            node_kill(c->nodes[i], cluster_below(c, 1000 * MS));
+        break;
+    }
+}
+
+void weather_calm(struct cluster *c)
+{
+    cluster_trace(c, "faults stop");
+    c->calm = true;
+    for (int i = 0; i < c->slots; i++) {
+        struct node *n = c->nodes[i];
+        n->paused_until = n->full_until = 0;
+        n->excused = false;
+        kv_mem_fail_after(n->kv, 0, OK);
+        if (!n->up)
+            n->start_at = c->now;
+    }
+    directors_calm(c);
+}
