@@ -28,8 +28,8 @@ struct context {
     struct loop *loop;
     struct store *store;
     struct auth *auth;
-    struct queue *queue; /* of the process, on whatever loop */
-    struct known *known; /* recipients' addresses */
+    struct queue *queue;    /* of the process, on whatever loop */
+    struct known *known;    /* recipients' addresses */
     struct tls_server *tls; /* NULL: no STARTTLS */
     const struct settings *settings;
     bool draining; /* new commands are answered with BYE / 421 */
