@@ -9,7 +9,8 @@ import time
 
 STOP_SECONDS = 5.0
 CLOCK_OFF = "600"  # seconds
-DRAIN_MAX = 60.0  # seconds until a drained node is empty
+ASK_MAX = 20.0   # seconds in which a command of the operator must succeed
+MOVE_MAX = 90.0  # seconds until a drained node is empty, or a new one has its share
 NEARLY_FULL = 64 << 20  # octets left, fewer than disk_reserve
 LIBFAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
@@ -174,41 +175,60 @@ def in_turn(c):
 
 def node_of(c, name):
     """The number of the node with this name that is here."""
-    nodes = json.loads(c.programs.ctl("node", "list", "--json").stdout)
-    return max(node["id"] for node in nodes if node["name"] == name)
+    nodes = json.loads(c.programs.ctl("node", "list", "--json").stdout or "[]")
+    return max([node["id"] for node in nodes if node["name"] == name], default=0)
 
 
 def ask(c, *arguments):
-    """A command of the operator, which must be done; with a director lost, the second time."""
-    for again in (True, False):
+    """A command of the operator, who tries again for a while: a director may just be lost, a dead node must first be found silent."""
+    end = time.monotonic() + ASK_MAX
+    while True:
         done = c.programs.ctl(*arguments)
-        if done.returncode == 0 or not again:
-            break
+        if done.returncode == 0:
+            return True
+        if time.monotonic() > end:
+            c.programs.bad("ternctl %s: %s" % (" ".join(arguments), done.stderr.strip()))
+            return False
         yield 1.0
-    if done.returncode != 0:
-        c.programs.bad("ternctl %s: %s" % (" ".join(arguments), done.stderr.strip()))
 
 
-def is_empty(c, node):
-    shown = [n for n in json.loads(c.programs.ctl("node", "list", "--json").stdout or "[]") if n["id"] == node]
-    return bool(shown) and shown[0]["members"] + shown[0]["learners"] + shown[0]["primaries"] == 0
+def has_copies(c, node, low, high):
+    """Wait until the node has so many copies; whether it has."""
+    end = time.monotonic() + MOVE_MAX
+    while time.monotonic() < end:
+        shown = [n for n in json.loads(c.programs.ctl("node", "list", "--json").stdout or "[]") if n["id"] == node]
+        if shown and low <= shown[0]["members"] + shown[0]["learners"] <= high:
+            return True
+        yield 0.5
+    c.programs.bad("node %d has not between %d and %d copies after %.0f s" % (node, low, high, MOVE_MAX))
+    return False
+
+
+def start_empty(c, victim, old):
+    """In its place, with nothing on its disk: another node, to which copies move for evenness."""
+    c.programs.disks[victim.name].wipe()
+    victim.start()
+    c.programs.wait_ready([victim])
+    node = 0
+    while node in (0, old):
+        yield 0.5
+        node = node_of(c, victim.name)
+    yield from has_copies(c, node, c.programs.even_share() // 2, 1000)
 
 
 def replace_node(c):
-    """In order: emptied, stopped, forgotten; and a new one, with nothing on its disk, in its place."""
+    """In order: emptied, stopped, forgotten, and a new one put in its place."""
     victim = c.any_of("storage")
     node = node_of(c, victim.name)
     yield from ask(c, "node", "drain", str(node))
-    end = time.monotonic() + DRAIN_MAX
-    while not is_empty(c, node):
-        if time.monotonic() > end:
-            c.programs.bad("%s is not empty %.0f s after drain" % (victim.name, DRAIN_MAX))
-            break
-        yield 0.5
+    if not (yield from has_copies(c, node, 0, 0)):
+        yield from ask(c, "node", "drain", str(node), "--undo")
+        return
     victim.end(signal.SIGTERM)
-    yield from ask(c, "node", "remove", str(node))
-    c.programs.disks[victim.name].wipe()
-    victim.start()
+    if (yield from ask(c, "node", "remove", str(node))):
+        yield from start_empty(c, victim, node)
+    else:
+        victim.start()
 
 
 def lose_disk(c):
@@ -216,10 +236,10 @@ def lose_disk(c):
     victim = c.any_of("storage")
     node = node_of(c, victim.name)
     victim.end(signal.SIGKILL)
-    yield 3.0
-    yield from ask(c, "node", "remove", str(node), "--lost")
-    c.programs.disks[victim.name].wipe()
-    victim.start()
+    if (yield from ask(c, "node", "remove", str(node), "--lost")):
+        yield from start_empty(c, victim, node)
+    else:
+        victim.start()
 
 
 def all_of(role):

@@ -90,7 +90,7 @@ class Disk:
         os.mkdir(self.folder)
         lan.run("truncate", "-s", DISK_SIZE, image)
         lan.run("mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1", image)
-        lan.run("mount", "-o", "loop,discard", image, self.folder)
+        lan.run("mount", "-o", "loop", image, self.folder)
         self.filler = os.path.join(self.folder, "filler")
 
     def fill(self, leave):
@@ -197,6 +197,10 @@ class Programs:
                 return p.is_ready()
             harness.wait_for(ready, max(1.0, timeout - (time.monotonic() - begun)), program.name + " ready")
         return time.monotonic() - begun
+
+    def even_share(self):
+        """Copies of a storage node when all have as many."""
+        return PARTITIONS * COPIES // len(self.disks)
 
     def ctl(self, *arguments, stdin=None, timeout=30.0):
         """The finished ternctl."""
