@@ -176,6 +176,22 @@ static void find_silent(struct problems *p, const struct map_node *node)
     end(p);
 }
 
+/* A drain that cannot end. */
+static void find_stuck_drain(struct problems *p, const struct map_node *node)
+{
+    uint32_t usable = count_usable(p), copies = count_copies(p, node->info->id);
+    if (!node->info->draining || copies == 0 || usable >= p->d->map.copies)
+        return;
+    add_node(p, node->info->id);
+    p->text.data[0] = 'N';
+    buf_addf(
+        &p->text,
+        " drains, but only %u other nodes are there for %u copies: the %u copies on it stay. Add a node, "
+        "lower `copies`, or let it be: ternctl node drain %u --undo.",
+        usable, p->d->map.copies, copies, node->info->id);
+    end(p);
+}
+
 static void find_disk(struct problems *p, const struct map_node *node)
 {
     if (!map_node_is_alive(node, p->now) || node->disk_total == 0 ||
@@ -269,6 +285,8 @@ size_t problems_find(struct director *d, const struct summary *sum, uint64_t now
     find_faults(&p);
     for (size_t i = 0; i < d->map.node_count; i++)
         find_disk(&p, &d->map.nodes[i]);
+    for (size_t i = 0; i < d->map.node_count && status_is_settled(d, now_mono_ms); i++)
+        find_stuck_drain(&p, &d->map.nodes[i]);
     if (status_is_settled(d, now_mono_ms))
         find_copies(&p);
     find_leader(&p);

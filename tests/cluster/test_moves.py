@@ -147,6 +147,7 @@ def test_drain_without_room(trio):
     cluster.ctl("node", "drain", str(first))
     wait_for(lambda: primaries_on(cluster, first) == 0, MOVE_TIMEOUT, "no primaries")
     assert copies_on(cluster, first) == PARTITIONS and settled(cluster)
+    wait_for(lambda: "drains, but only 2 other nodes" in str(cluster.ctl_json("cluster", "status")["problems"]), 30, "its telling so")
     cluster.ctl("node", "drain", str(first), "--undo")
     wait_for(lambda: primaries_on(cluster, first) >= PARTITIONS // 3, MOVE_TIMEOUT, "its share of primaries")
 
