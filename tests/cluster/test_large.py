@@ -163,8 +163,10 @@ def test_frontend_dies_in_the_middle(large_cluster, large_user):
     assert counts(cluster, large_user) == (CRASH_MESSAGES, 0)
     # What it left behind is swept when nobody goes on with it, and the next one waits for that.
     with Session(cluster, large_user, select="INBOX", timeout=COMMAND_MAX) as session:
-        seconds, _, _ = session.large("COPY 1:* Other")
-        print("\nthe next large one waited %.0f s" % seconds)
+        seconds, answer, _ = session.large("COPY 1:* Other")
+        told = re.findall(rb'\* OK \[INPROGRESS \("t3" (\d+) %d\)\] ' % CRASH_MESSAGES, answer)
+        print("\nthe next large one took %.0f s, progress %r" % (seconds, told))
+        assert len(told) >= int(seconds) // 10 - 1 and told == sorted(told, key=int)
         assert counts(cluster, large_user) == (CRASH_MESSAGES, CRASH_MESSAGES)
     with Session(cluster, large_user, select="Other", timeout=COMMAND_MAX) as session:
         session.large("STORE 1:* +FLAGS.SILENT (\\Deleted)")
