@@ -104,7 +104,8 @@ def count_messages(events, finals):
         if have < want.low:
             wrong.append(("P1", want.time, "lost: %s in %s of %s" % (key[2], key[1], key[0])))
         if have > max(0, want.high):
-            wrong.append(("P2", want.time, "%d times instead of %d: %s in %s of %s" % (have, max(0, want.high), key[2], key[1], key[0])))
+            wrong.append(("P2", want.time, "%d times instead of %d: %s in %s of %s" % (
+                have, max(0, want.high), key[2], key[1], key[0])))
     wrong += [("P2", None, "nobody sent %s, which is in %s of %s" % (key[2], key[1], key[0])) for key in found]
     return wrong
 

@@ -268,7 +268,7 @@ KINDS = [
     Kind("stop-frontend", "a front-end hangs for 5 s", stop("frontend")),
     Kind("stop-director", "a director hangs for 5 s", stop("director")),
     Kind("cut-link", "the link between two storage nodes is cut for 12 s", cut_link),
-    Kind("cut-one-way", "the same, in one direction", cut_one_way),
+    Kind("cut-one-way", "the link between two storage nodes is cut in one direction for 12 s", cut_one_way),
     Kind("isolate-storage", "a storage node is alone for 12 s", isolate("storage")),
     Kind("isolate-frontend", "a front-end is alone for 12 s", isolate("frontend")),
     Kind("isolate-director", "a director is alone for 12 s", isolate("director")),

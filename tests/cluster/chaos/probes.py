@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a user notices: for each sampled account one session that writes a number and one that reads it, 20 times a second each, by
-whichever front-end is up; and for every other one, one that sends it mail. They measure the times without service, and find stale reads: the number is the account's one register.
+whichever front-end is up; and for every other one, one that sends it mail. They measure the times without service, and find
+stale reads: the number is the account's one register.
 
 The number is kept modulo 1024 in ten keywords of the account's first message. A write that was not acknowledged may take effect at
 any later moment; all others count from the moment of their acknowledgement, for every reader."""
