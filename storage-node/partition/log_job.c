@@ -57,7 +57,6 @@ static void add_second(struct log_job *job, struct log_op *op, struct slice byte
 void log_job_put_copy(struct log_job *job, enum kv_family family, struct slice key, struct slice value)
 {
     add_second(job, add_op(job, LOG_OP_PUT, family, key), value);
-    job->value_bytes += value.len;
 }
 
 void log_job_delete(struct log_job *job, enum kv_family family, struct slice key)

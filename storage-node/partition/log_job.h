@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a partition wants on disk: a list of puts and deletes that lands in one batch. The log writer (a
- * thread, or the simulator) gathers jobs of all partitions, writes them as one batch in the order they came,
- * syncs once, and gives them back. */
+ * thread, or the simulator) gathers jobs of all partitions, writes them as one batch, syncs once, and gives
+ * them back. The jobs of one partition stay in order. */
 #ifndef STORAGE_NODE_PARTITION_LOG_JOB_H
 #define STORAGE_NODE_PARTITION_LOG_JOB_H
 
@@ -31,7 +31,8 @@ struct log_job {
     uint64_t applied; /* the partition's applied index when the job was made: durable with it */
     struct log_op *ops;
     size_t op_count, op_cap;
-    size_t value_bytes;
+    size_t value_bytes;      /* of borrowed values */
+    bool bulk;               /* of a copy of the state, or behind such a job: what is fresh may overtake it */
     struct buf bytes;        /* keys and own values */
     struct log_entry **held; /* entries whose bytes the ops borrow; references of the job */
     size_t held_count, held_cap;

@@ -26,57 +26,70 @@ static size_t job_bytes(const struct inbox_item *item)
     return job->bytes.len + job->value_bytes;
 }
 
-/* The head of `list` whose bytes fit one batch; *rest_out is what follows. */
-static struct inbox_item *split(struct inbox_item *list, size_t *count_out, size_t *bytes_out,
-                                struct inbox_item **rest_out)
+/* A batch in the making. */
+struct portion {
+    struct inbox_chain jobs;
+    size_t count, bytes;
+};
+
+/* Move jobs from the front of `from`, as many as `bytes_max` has room for, and one at least. */
+static void take(struct inbox_chain *from, size_t bytes_max, struct portion *out)
 {
-    struct inbox_item *last = list;
-    *bytes_out = job_bytes(list);
-    *count_out = 1;
-    while (last->next != NULL && last->next->kind == ITEM_JOB &&
-           *bytes_out + job_bytes(last->next) <= LOG_BATCH_BYTES_MAX) {
-        last = last->next;
-        *bytes_out += job_bytes(last);
-        (*count_out)++;
+    size_t bytes = 0;
+    while (from->first != NULL && (bytes == 0 || bytes + job_bytes(from->first) <= bytes_max)) {
+        struct inbox_item *item = from->first;
+        from->first = item->next;
+        if (from->first == NULL)
+            from->last = NULL;
+        bytes += job_bytes(item);
+        out->count++;
+        inbox_chain_add(&out->jobs, item);
     }
-    *rest_out = last->next;
-    last->next = NULL;
-    return list;
+    out->bytes += bytes;
 }
 
-static void write_batch(struct log_writer *w, struct kv_batch *batch, struct inbox_item *jobs, size_t count,
-                        size_t bytes)
+/* What came in, by kind; true if that was the end. */
+static bool sort(struct inbox_item *list, struct inbox_chain *fresh, struct inbox_chain *bulk)
+{
+    bool stop = false;
+    for (struct inbox_item *next; list != NULL; list = next) {
+        next = list->next;
+        if (list->kind == ITEM_STOP)
+            stop = true;
+        else
+            inbox_chain_add(((struct log_job *)list)->bulk ? bulk : fresh, list);
+    }
+    return stop;
+}
+
+static void write_batch(struct log_writer *w, struct kv_batch *batch, const struct portion *p)
 {
     uint64_t start = clock_mono_ns();
-    enum err err = log_commit(w->kv, batch, jobs, NULL);
+    enum err err = log_commit(w->kv, batch, p->jobs.first, NULL);
     if (err != OK)
         log_fatal("log_writer", "the log cannot be written, nothing may be acknowledged: %s", err_text(err));
     atomic_fetch_add_explicit(&w->stats.batches, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&w->stats.jobs, count, memory_order_relaxed);
-    atomic_fetch_add_explicit(&w->stats.bytes, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&w->stats.jobs, p->count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&w->stats.bytes, p->bytes, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->stats.sync_ns, clock_mono_ns() - start, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&w->stats.queued, count, memory_order_relaxed);
-    w->give_back(w->arg, jobs);
+    atomic_fetch_sub_explicit(&w->stats.queued, p->count, memory_order_relaxed);
+    w->give_back(w->arg, p->jobs.first);
 }
 
 static void *run(void *arg)
 {
     struct log_writer *w = arg;
     struct kv_batch *batch = kv_batch_new(w->kv);
+    struct inbox_chain fresh = { 0 }, bulk = { 0 };
     bool stop = false;
-    while (!stop) {
-        struct inbox_item *list = inbox_wait(&w->inbox, UINT64_MAX);
-        while (list != NULL) {
-            if (list->kind == ITEM_STOP) {
-                stop = true;
-                list = list->next;
-                continue;
-            }
-            size_t count, bytes;
-            struct inbox_item *rest, *jobs = split(list, &count, &bytes, &rest);
-            write_batch(w, batch, jobs, count, bytes);
-            list = rest;
-        }
+    while (!stop || fresh.first != NULL || bulk.first != NULL) {
+        bool idle = !stop && fresh.first == NULL && bulk.first == NULL;
+        stop = sort(inbox_wait(&w->inbox, idle ? UINT64_MAX : 0), &fresh, &bulk) || stop;
+        struct portion p = { 0 };
+        take(&fresh, LOG_BATCH_BYTES_MAX, &p);
+        take(&bulk, LOG_BULK_BYTES_MAX, &p);
+        if (p.count > 0)
+            write_batch(w, batch, &p);
     }
     kv_batch_free(&batch);
     return NULL;

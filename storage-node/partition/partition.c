@@ -358,6 +358,7 @@ bool partition_is_gone(const struct partition *p)
 void partition_written(struct partition *p, struct log_job *job)
 {
     p->jobs_out--;
+    p->bulk_out -= job->bulk;
     for (size_t i = 0; i < job->held_count; i++) {
         struct log_entry *e = job->held[i];
         if (e->failed)

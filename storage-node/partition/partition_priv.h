@@ -74,6 +74,7 @@ struct partition {
 
     uint64_t written_token;                             /* newest token given back and not stepped yet */
     uint32_t jobs_out;                                  /* submitted and not back */
+    uint32_t bulk_out;                                  /* of these, bulk ones */
     uint32_t works_out;                                 /* likewise, of work */
     struct partition_work *worked_first, **worked_tail; /* back, not looked at */
     bool dropped;                                       /* the job that deletes this copy was submitted */

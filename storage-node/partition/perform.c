@@ -37,6 +37,8 @@ void partition_put_record(struct partition *p, struct log_job *job)
 
 void partition_submit(struct partition *p, struct log_job *job)
 {
+    job->bulk = job->bulk || p->bulk_out > 0; /* nothing of a partition overtakes its own */
+    p->bulk_out += job->bulk;
     p->jobs_out++;
     job->applied = p->applied.index;
     p->host->submit(p->host->arg, job);

@@ -84,6 +84,7 @@ void partition_snap_write(struct partition *p, const struct replica_action *a)
     const struct slice *rows = a->snap_write.handle;
     struct cursor c = cursor_of(*rows);
     struct snap_row row;
+    job->bulk = true;
     if (a->snap_write.first)
         begin_install(p, job, a);
     while (!cursor_done(&c) && next_row(&c, &row)) {
