@@ -1,31 +1,71 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The simulations: replication on a virtual cluster, one storage node with power cuts at any write, and three of them.
-# Usage: tests/sim/run.sh [--build DIR] [--seeds A:B]     without --seeds: the smoke runs (under 20 s each)
+# The simulations: replication on a virtual cluster, one storage node with power cuts at any write, and whole
+# clusters with clients. Usage:
+#
+#   tests/sim/run.sh [--build DIR]               the smoke runs, then every broken rule with the seed that notices it
+#   tests/sim/run.sh [--build DIR] --seed=N      that run of each (cluster_sim --seed N --trace says what happens)
+#   tests/sim/run.sh [--build DIR] --seeds A:B   many: A .. B-1
+#   tests/sim/run.sh [--build DIR] --breaks      only the broken rules (tests/sim/seeds.txt)
 set -eu
 cd "$(dirname "$0")/../.."
 build=build/release
 seeds=
+what=smoke
 while [ $# -gt 0 ]; do
     case "$1" in
     --build) build=$2; shift 2 ;;
-    --seeds) seeds=$2; shift 2 ;;
-    *) echo "usage: tests/sim/run.sh [--build DIR] [--seeds A:B]" >&2; exit 2 ;;
+    --seed=*) seeds=${1#--seed=}; what=seed; shift ;;
+    --seed) seeds=$2; what=seed; shift 2 ;;
+    --seeds=*) seeds=${1#--seeds=}; what=seeds; shift ;;
+    --seeds) seeds=$2; what=seeds; shift 2 ;;
+    --breaks) what=breaks; shift ;;
+    *) sed -n '3,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
-status=0
+passed=0
+failed=0
+
+# try NAME COMMAND...: silent but for failures and the last line.
+try() {
+    name=$1
+    shift
+    if out=$("$@" 2>&1); then
+        passed=$((passed + 1))
+        echo "$name: $(echo "$out" | tail -1 | cut -c1-100)"
+    else
+        failed=$((failed + 1))
+        echo "$name FAILED: $*"
+        echo "$out" | tail -20
+    fi
+}
+
+# Each line of seeds.txt: the run must notice what is broken, and be well when nothing is.
+breaks() {
+    while read -r sim name seed; do
+        case $sim in '' | '#'*) continue ;; esac
+        if [ "$name" = whole ]; then
+            # shellcheck disable=SC2086 # a seed may come with its weather
+            try "$sim seed $seed" "$build/tests/$sim" --seed $seed
+            continue
+        fi
+        try "$sim $name" "$build/tests/$sim" --break "$name" --seed "$seed"
+        [ "$sim" = cluster_sim ] || try "$sim whole" "$build/tests/$sim" --seed "$seed"
+    done <tests/sim/seeds.txt
+}
+
 for sim in replica_sim storage_sim cluster_sim; do
     program=$build/tests/$sim
     if [ ! -x "$program" ]; then
         echo "$program is not built: cmake --build $build --target $sim" >&2
-        status=1
-        continue
+        exit 1
     fi
-    echo "== $sim"
-    if [ -n "$seeds" ]; then
-        "$program" --seeds "$seeds" || status=1
-    else
-        "$program" --smoke || status=1
-    fi
+    case $what in
+    seed) try $sim "$program" --seed "$seeds" ;;
+    seeds) try $sim "$program" --seeds "$seeds" ;;
+    smoke) try $sim "$program" --smoke ;;
+    esac
 done
-exit $status
+case $what in smoke | breaks) breaks ;; esac
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

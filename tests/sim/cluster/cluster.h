@@ -75,6 +75,7 @@ struct cluster {
     uint64_t ask_delay, sync_ns, slow_sync;
     uint64_t fault_at, fault_ns;
     uint64_t cut_until[ENDS][ENDS]; /* one way */
+    bool tear;                      /* the next fault meets the receiver of a copy */
     bool calm, failed, trace, nested;
     char failure[300];
     struct {
@@ -116,6 +117,8 @@ int weather_count(void);
 void weather_init(struct cluster *c, int weather); /* < 0: the seed's */
 void weather_fault(struct cluster *c);
 void weather_calm(struct cluster *c);
+/* A copy of the state has begun to come in: in some weathers its receiver dies in the middle. */
+void weather_copy_begins(struct cluster *c);
 
 /* ---- directors (director.c) */
 

@@ -41,9 +41,13 @@ static void take_message(struct node *n, const struct slice frames[LINK_FRAMES])
     struct worker_message *m;
     if (peer_decode(frames, &ends, &m) != OK)
         cluster_fail(n->c, "a message does not decode");
-    else if (is_for(n, &ends))
+    else if (is_for(n, &ends)) {
+        if (m->msg.type == REPLICA_MSG_CHUNK && !m->msg.chunk.last) {
+            n->chunk_at = n->c->now;
+            weather_copy_begins(n->c);
+        }
         worker_pool_message(n->pool, m);
-    else
+    } else
         worker_message_free(m);
 }
 

@@ -44,6 +44,7 @@ struct node {
     uint64_t told[PARTITIONS_MAX + 1];    /* epoch that a map brought last */
     uint64_t checked[PARTITIONS_MAX + 1]; /* check.c: index seen last */
     bool half[PARTITIONS_MAX + 1];        /* a copy is being received */
+    uint64_t chunk_at;                    /* when a chunk came that was not the last */
     int director;                         /* asked last */
 };
 

@@ -19,7 +19,14 @@ enum trouble {
     CRASH_ALL,
 };
 
-enum { MIX = 16, DISKS_LOST_MAX = 6, RARE_PER_MILLE = 150 };
+enum {
+    MIX = 16,
+    DISKS_LOST_MAX = 6,
+    RARE_PER_MILLE = 150,
+    COPIES_WEATHER = 2,
+    TEAR_PER_MILLE = 200,
+    TEAR_MS = 60
+};
 
 /* What a run mostly suffers from: rare meetings of rare faults want their own weather. */
 static const uint8_t mixes[][MIX] = {
@@ -90,12 +97,12 @@ static void crash(struct cluster *c, struct node *n)
 static void crash_learner(struct cluster *c)
 {
     for (int i = 0; i < c->slots; i++) {
-        for (int p = 1; p <= c->partitions; p++) {
-            if (c->nodes[i]->up && c->nodes[i]->half[p]) {
-                crash(c, c->nodes[i]);
-                return;
-            }
-        }
+        struct node *n = c->nodes[i];
+        if (!n->up || n->chunk_at + TEAR_MS * MS < c->now)
+            continue;
+        crash(c, n);
+        n->chunk_at = 0;
+        return;
     }
 }
 
@@ -152,12 +159,25 @@ static void fail_disk(struct cluster *c, struct node *n)
     cluster_trace(c, "the disk of node %u is about to fail", n->self.id);
 }
 
+void weather_copy_begins(struct cluster *c)
+{
+    if (c->calm || c->weather != COPIES_WEATHER || !cluster_chance(c, TEAR_PER_MILLE))
+        return;
+    c->tear = true;
+    c->fault_at = c->now + cluster_below(c, TEAR_MS * MS);
+}
+
 void weather_fault(struct cluster *c)
 {
     struct node *n = c->nodes[cluster_below(c, (uint64_t)c->slots)];
     uint64_t m = cluster_below(c, (uint64_t)(c->slots + FRONTENDS + DIRECTORS));
     int other = m < (uint64_t)c->slots ? (int)m : (int)m - c->slots + SLOTS_MAX;
     c->fault_at = c->now + cluster_below(c, 2 * c->fault_ns);
+    if (c->tear) {
+        c->tear = false;
+        crash_learner(c);
+        return;
+    }
     switch ((enum trouble)mixes[c->weather][cluster_below(c, MIX)]) {
     case CRASH:
         crash(c, n);

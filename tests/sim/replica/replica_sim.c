@@ -9,7 +9,7 @@
  * --break RULE --seeds A:B      breaks a rule (R3 R4 R6 R7 R8 R12b R14 R16 R21 R24 R25 R28); exit status 0 if
  * some run notices it by an invariant (being stuck does not count)
  *
- * --smoke                       what the tests run: some seeds, and every break
+ * --smoke                       what the tests run
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -248,15 +248,11 @@ static bool run_all(uint64_t from, uint64_t to, bool trace)
     return ok;
 }
 
-#define SMOKE_SEEDS       50
-#define SMOKE_BREAK_SEEDS 600
+#define SMOKE_SEEDS 50 /* the breaks are in tests/sim/seeds.txt */
 
 static bool smoke(void)
 {
-    bool ok = run_all(1, 1 + SMOKE_SEEDS, false);
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        ok = notices(&rules[i], 1, 1 + SMOKE_BREAK_SEEDS, false) && ok;
-    return ok;
+    return run_all(1, 1 + SMOKE_SEEDS, false);
 }
 
 int main(int argc, char **argv)
