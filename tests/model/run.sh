@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Checks the replication protocol (docs/replication.md, R1..R27) with spin, on tern.pml and tern_ticks.pml.
 #
-#   run.sh                complete searches, minutes and gigabytes
+#   run.sh --full         complete searches, minutes and gigabytes
 #   run.sh --smoke        the smallest complete searches and two mutations, under a minute
 #   run.sh --mutations    breaks every rule in turn; each must give a counterexample
 #   run.sh M_NAME         breaks one rule and prints the shortest counterexample
@@ -17,6 +17,7 @@ trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 memory_mb=${TERN_MODEL_MEMORY_MB:-6000}
 failed=0
+begun=0 # second in which the search under way began
 
 # make_pan "spin flags" "gcc flags" FILE
 make_pan() {
@@ -30,31 +31,36 @@ make_pan() {
 # search NAME "bounds" seconds [-O1]: a complete search without an error.
 search() {
     make_pan "$2" "${4:--O2} -DCOLLAPSE" tern.pml
+    begun=$SECONDS
     timeout -s INT "$3" ./pan -E -m1000000 >out.txt 2>&1
     report "$1 [$2]"
 }
 
 ticks() {
     make_pan "$1" "-O1 -DCOLLAPSE" tern_ticks.pml
+    begun=$SECONDS
     timeout -s INT 120 ./pan -E -m1000000 >out.txt 2>&1
     report "ticks [$1]"
 }
 
 report() {
-    local verdict=ok
+    local verdict=ok seconds=$((SECONDS - begun))
     if ! grep -q 'errors: 0' out.txt; then
         verdict=FAILED
     elif grep -qE 'not completed|max search depth too small|out of memory|interrupted' out.txt; then
         verdict=INCOMPLETE
     fi
     [ "$verdict" = ok ] || failed=1
-    printf '%-10s %s: %s states\n' "$verdict" "$1" "$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' out.txt | head -1)"
+    printf '%-10s %s: %s states, %s MB, %d s\n' "$verdict" "$1" \
+        "$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' out.txt | head -1)" \
+        "$(sed -n 's/^ *\([0-9.]*\).*total actual memory usage.*/\1/p' out.txt | head -1)" "$seconds"
 }
 
 # bounds_of M_NAME: small bounds that catch it.
 bounds_of() {
     case $1 in
     M_NOPENDLEASE | M_NOPENDACK | M_EARLYADD) echo "-DEMAX=3 -DNW=1 -DNCRASH=1 -DINITMEM=3 -DNOHAND" ;;
+    M_DUPNOSYNC) echo "-DEMAX=4 -DNW=1 -DNCRASH=1 -DINITMEM=3 -DNOHAND" ;;
     M_ADDINACTIVE) echo "-DEMAX=4 -DNW=1 -DNCRASH=0 -DINITMEM=3 -DNOHAND" ;;
     M_NOFLOOR2) echo "-DEMAX=3 -DNW=2 -DNCRASH=1 -DNOADD -DNOHAND" ;;
     M_ACKLAST) echo "-DEMAX=3 -DNW=2 -DNCRASH=0 -DNOADD -DNOHAND" ;;
@@ -67,6 +73,7 @@ mutate() {
     local bounds trail
     bounds="$(bounds_of "$1") -D$1 ${2:+-DTRACE}"
     make_pan "$bounds" "-O0 -DBFS -DHC4" tern.pml # most counterexamples come sooner than an optimised pan
+    begun=$SECONDS
     timeout "${TERN_MODEL_SECONDS:-120}" ./pan -E -m100000 -w24 >out.txt 2>&1
     trail=$(find . -name '*.trail' | head -1)
     if [ -z "$trail" ]; then
@@ -74,7 +81,7 @@ mutate() {
         failed=1
         return
     fi
-    printf '%-10s %s broken: counterexample found\n' ok "$1"
+    printf '%-10s %s broken: counterexample found, %d s\n' ok "$1" "$((SECONDS - begun))"
     [ "${2:-}" = show ] || return 0
     # shellcheck disable=SC2086
     spin -t $bounds -k "$trail" "$here/tern.pml" 2>&1 |
@@ -109,7 +116,7 @@ case ${1:-} in
     ;;
 --search) search search "$2" "${3:-600}" ;;
 M_*) mutate "$1" show ;;
-"")
+--full)
     search c1 "-DEMAX=3 -DNW=1 -DNCRASH=1" 600
     search c2 "-DEMAX=3 -DNW=2 -DNCRASH=1 -DNOADD -DNOHAND" 600
     search c3 "-DEMAX=4 -DNW=1 -DNCRASH=0" 900
