@@ -76,34 +76,34 @@ static void test_append(void **state)
     free(e);
 }
 
+static const struct slice rows = SLICE_LIT("rows of a copy");
+enum { ACK, REFUSE, CHUNK, CHUNK_ACK, CHECK };
+static const struct replica_msg small[] = {
+    [ACK] = { .type = REPLICA_MSG_ACK, .epoch = 2, .ack = { .match = 1234567890123 } },
+    [REFUSE] = { .type = REPLICA_MSG_REFUSE,
+                 .epoch = 2,
+                 .refuse = { .commit = 1, .last = 2, .prev = 3, .nonce = UINT64_MAX } },
+    [CHUNK] = { .type = REPLICA_MSG_CHUNK, .epoch = 2, .chunk = { 1, 2, 3, 4, 5, true, (void *)&rows } },
+    [CHUNK_ACK] = { .type = REPLICA_MSG_CHUNK_ACK, .epoch = 2, .chunk_ack = { 6, 7, 8 } },
+    [CHECK] = { .type = REPLICA_MSG_CHECK, .epoch = 2, .check = { 9, 10, UINT64_MAX, 12, true } },
+};
+
 static void test_small_ones(void **state)
 {
-    struct slice rows = SLICE_LIT("rows of a copy");
-    struct replica_msg ack = { .type = REPLICA_MSG_ACK, .epoch = 2, .ack = { .match = 1234567890123 } };
-    struct replica_msg refuse = { .type = REPLICA_MSG_REFUSE,
-                                  .epoch = 2,
-                                  .refuse = { .commit = 1, .last = 2, .prev = 3, .nonce = UINT64_MAX } };
-    struct replica_msg chunk = { .type = REPLICA_MSG_CHUNK,
-                                 .epoch = 2,
-                                 .chunk = { 1, 2, 3, 4, 5, true, &rows } };
-    struct replica_msg chunk_ack = { .type = REPLICA_MSG_CHUNK_ACK, .epoch = 2, .chunk_ack = { 6, 7, 8 } };
-    struct replica_msg check = { .type = REPLICA_MSG_CHECK,
-                                 .epoch = 2,
-                                 .check = { 9, 10, UINT64_MAX, 12, true } };
-    struct worker_message *m = round_trip(&check, NULL);
+    struct worker_message *m = round_trip(&small[CHECK], NULL);
     assert_int_equal(m->msg.check.index, 9);
     assert_int_equal(m->msg.check.chain, 10);
     assert_true(m->msg.check.state == UINT64_MAX);
     assert_int_equal(m->msg.check.bodies, 12);
     assert_true(m->msg.check.damaged);
     worker_message_free(m);
-    m = round_trip(&ack, NULL);
+    m = round_trip(&small[ACK], NULL);
     assert_int_equal(m->msg.ack.match, 1234567890123);
     worker_message_free(m);
-    m = round_trip(&refuse, NULL);
-    assert_memory_equal(&m->msg.refuse, &refuse.refuse, sizeof refuse.refuse);
+    m = round_trip(&small[REFUSE], NULL);
+    assert_memory_equal(&m->msg.refuse, &small[REFUSE].refuse, sizeof m->msg.refuse);
     worker_message_free(m);
-    m = round_trip(&chunk, NULL);
+    m = round_trip(&small[CHUNK], NULL);
     assert_int_equal(m->msg.chunk.term, 1);
     assert_int_equal(m->msg.chunk.nonce, 2);
     assert_int_equal(m->msg.chunk.seq, 3);
@@ -112,9 +112,42 @@ static void test_small_ones(void **state)
     assert_true(m->msg.chunk.last);
     assert_true(slice_eq(buf_slice(&m->rows), rows));
     worker_message_free(m);
-    m = round_trip(&chunk_ack, NULL);
-    assert_memory_equal(&m->msg.chunk_ack, &chunk_ack.chunk_ack, sizeof chunk_ack.chunk_ack);
+    m = round_trip(&small[CHUNK_ACK], NULL);
+    assert_memory_equal(&m->msg.chunk_ack, &small[CHUNK_ACK].chunk_ack, sizeof m->msg.chunk_ack);
     worker_message_free(m);
+}
+
+static enum err try_decode(const struct slice frames[LINK_FRAMES])
+{
+    struct peer_ends got;
+    struct worker_message *m;
+    enum err err = peer_decode(frames, &got, &m);
+    if (err == OK)
+        worker_message_free(m);
+    return err;
+}
+
+static void damage(struct buf frames[LINK_FRAMES])
+{
+    struct slice slices[LINK_FRAMES];
+    for (int f = 0; f < LINK_FRAMES; f++) {
+        for (size_t i = 0; i < frames[f].len; i++) {
+            to_slices(frames, slices);
+            frames[f].data[i] ^= 0x15;
+            enum err err = try_decode(slices);
+            assert_true(err == ERR_PROTOCOL || f == 0);
+            frames[f].data[i] ^= 0x15;
+            uint8_t *exact = malloc(i + 1);
+            memcpy(exact, frames[f].data, i);
+            slices[f] = slice_of(exact, i);
+            err = try_decode(slices);
+            assert_true(err == ERR_PROTOCOL || f == 0);
+            free(exact);
+        }
+    }
+    to_slices(frames, slices);
+    assert_int_equal(try_decode(slices), OK);
+    free_bufs(frames);
 }
 
 /* Every byte of every frame changed, and every frame cut short: refused or understood, never read beyond;
@@ -123,32 +156,14 @@ static void test_damage(void **state)
 {
     struct peer_entries *e = calloc(1, sizeof *e);
     struct buf frames[LINK_FRAMES];
-    struct slice slices[LINK_FRAMES];
-    struct peer_ends got;
-    struct worker_message *m;
     make_entries(e);
     peer_encode(77, &ends, &append, e, frames);
-    for (int f = 0; f < LINK_FRAMES; f++) {
-        for (size_t i = 0; i < frames[f].len; i++) {
-            to_slices(frames, slices);
-            frames[f].data[i] ^= 0x15;
-            enum err err = peer_decode(slices, &got, &m);
-            if (err == OK)
-                worker_message_free(m);
-            assert_true(err == ERR_PROTOCOL || f == 0);
-            frames[f].data[i] ^= 0x15;
-            uint8_t *exact = malloc(i + 1);
-            memcpy(exact, frames[f].data, i);
-            slices[f] = slice_of(exact, i);
-            err = peer_decode(slices, &got, &m);
-            if (err == OK)
-                worker_message_free(m);
-            assert_true(err == ERR_PROTOCOL || f == 0);
-            free(exact);
-        }
-    }
-    free_bufs(frames);
+    damage(frames);
     free(e);
+    for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) {
+        peer_encode(77, &ends, &small[i], NULL, frames);
+        damage(frames);
+    }
 }
 
 static void test_beats(void **state)
