@@ -145,6 +145,11 @@ void directors_restore(struct cluster *c)
     struct directors *ds = c->directors;
     if (ds->restored)
         return;
+    for (int p = 1; p <= c->partitions; p++) {
+        if (!is_born(c,
+                     p)) /* what an operator must not do: conf(2) of a partition that nobody has yet (R26) */
+            return;
+    }
     ds->restored = true;
     ds->restored_until = c->now + 500 * MS + cluster_below(c, RESTORED_MS * MS);
     ds->generation++;
