@@ -93,10 +93,11 @@ enum {
     LOCK_EXPIRY_MS = 60 * 1000,
     HELLO_INTERVAL_MS = 1000,
     REQUEST_ID_SIZE = 16,
-    QUEUE_RECIPIENTS_MAX = 200,              /* of one item; the store client splits */
+    QUEUE_RECIPIENTS_MAX = 180,              /* of one item: they fit an entry */
     QUEUE_ITEMS_MAX = 100 * 1000,            /* of one partition */
     QUEUE_LEASE_MAX = 32,                    /* items of one lease, reports of one report */
-    QUEUE_LEASE_MS_MAX = 3600 * 1000,        /* how long one lease may be */
+    QUEUE_LEASE_MS_MAX = 3600 * 1000,        /* how long one lease may be ... */
+    QUEUE_LEASE_BYTES_PER_MS = 1024,         /* ... and longer by what its message takes at this rate */
     QUEUE_DELAY_MS_MAX = 24 * 3600 * 1000,   /* until the next attempt */
     QUEUE_LIST_MAX = 100,                    /* items of one page */
     QUEUE_AGE_MAX_MS = 5 * 24 * 3600 * 1000, /* then nothing is tried again */

@@ -18,7 +18,7 @@ struct upload_part {
     struct call call;
 };
 
-enum { UPLOAD_SPARE_USERS = 200 }; /* targets that one spare copy is for */
+enum { UPLOAD_SPARE_USERS = 180 }; /* targets that one spare copy is for */
 
 struct upload {
     struct store *store;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* QUEUE_LEASE: a front-end takes what is due. The fencing number grows with every lease of an item, so a
- * report says of which lease it speaks, and one that comes after somebody else took over changes nothing. */
+ * report says of which lease it speaks, and one that comes after somebody else took over changes nothing. A
+ * large message's lease is longer: two front-ends that each need more than a lease would take it from each
+ * other for ever, and neither report would count. */
 #include "storage-node/mailbox/queue_edit.h"
 
 enum {
@@ -52,7 +54,8 @@ static enum err lease(struct apply *a, const Tern__QueueLeaseRequest *request, s
     e->state.fence++;
     e->state.attempts += e->state.attempts < UINT32_MAX;
     e->state.leased_ms = a->header->time_ms;
-    e->state.lease_until_ms = a->header->time_ms + request->lease_ms;
+    e->state.lease_until_ms =
+        a->header->time_ms + request->lease_ms + e->item.size / QUEUE_LEASE_BYTES_PER_MS;
     e->state.holder = slice_str(request->holder);
     TRY(queue_close(a, e));
     return queue_describe(&a->state, e->id, &e->item, &e->state, QUEUE_VIEW_PENDING, out);

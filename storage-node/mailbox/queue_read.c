@@ -102,7 +102,7 @@ enum err read_queue_body(struct read_ctx *r, const Tern__QueueBodyRequest *reque
     if (err == OK)
         err = body_reader_copy(&reader, request->offset, len, r->body);
     body_reader_end(&reader);
-    TRY(err);
+    TRY(err == ERR_NOT_FOUND ? ERR_CORRUPT : err); /* the item is there: its bytes should be */
     Tern__QueueBodyResponse response = TERN__QUEUE_BODY_RESPONSE__INIT;
     response.size = item.size;
     read_respond(r, &response.base);

@@ -427,6 +427,84 @@ static void test_list_pages(void **state)
     assert_null(show(f, fixture_id(f)));
 }
 
+/* The most and longest recipients still fit an entry. */
+static void test_largest_put_fits(void **state)
+{
+    struct fixture *f = *state;
+    struct put p;
+    char longest[QUEUE_PATH_MAX + 1];
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    Tern__QueueNewRecipient one = TERN__QUEUE_NEW_RECIPIENT__INIT, *all[QUEUE_RECIPIENTS_MAX];
+    one.path = longest;
+    one.account = UINT64_MAX;
+    one.home = UINT32_MAX;
+    for (size_t i = 0; i < QUEUE_RECIPIENTS_MAX; i++)
+        all[i] = &one;
+    prepare(f, &p, 1);
+    p.request.sender = longest;
+    p.request.recipients = all;
+    p.request.n_recipients = QUEUE_RECIPIENTS_MAX;
+    p.request.size = UINT64_MAX;
+    p.request.upload_id = fixture_id(f);
+    struct slice packed = { 0 };
+    packed.len = tern__queue_put_request__get_packed_size(&p.request);
+    packed.data = arena_alloc(&f->arena, packed.len);
+    tern__queue_put_request__pack(&p.request, (uint8_t *)packed.data);
+    assert_int_equal(machine_check(METHOD_QUEUE_PUT, packed, 0), OK);
+    p.request.size = strlen(mail);
+    p.request.upload_id.len = 0;
+    assert_int_equal(put_with_body(f, &p), OK);
+    Tern__QueueLeaseResponse *l = lease(f);
+    assert_int_equal(l->items[0]->n_recipients, QUEUE_RECIPIENTS_MAX);
+}
+
+/* While a large message is on its way nobody else begins with it: two who take turns would never be done. */
+static void test_lease_of_large_message_is_longer(void **state)
+{
+    enum { CHUNKS = 250 };
+    struct fixture *f = *state;
+    char *bytes = xcalloc(1, BODY_CHUNK_MAX);
+    Tern__UploadChunkRequest chunk = TERN__UPLOAD_CHUNK_REQUEST__INIT;
+    chunk.upload_id = fixture_id(f);
+    for (int i = 0; i < CHUNKS; i++) {
+        f->body = slice_of(bytes, BODY_CHUNK_MAX);
+        chunk.offset = (uint64_t)i * BODY_CHUNK_MAX;
+        chunk.last = i == CHUNKS - 1;
+        assert_int_equal(fixture_write(f, METHOD_UPLOAD_CHUNK, &chunk.base), OK);
+    }
+    free(bytes);
+    struct put p;
+    prepare(f, &p, 1);
+    p.request.upload_id = chunk.upload_id;
+    p.request.size = (uint64_t)CHUNKS * BODY_CHUNK_MAX;
+    assert_int_equal(fixture_write(f, METHOD_QUEUE_PUT, &p.request.base), OK);
+    Tern__QueueItem *item = lease(f)->items[0];
+    uint64_t travel_ms = p.request.size / QUEUE_LEASE_BYTES_PER_MS;
+    assert_int_equal(item->lease_until_ms, f->time_ms + LEASE_MS + travel_ms);
+    f->time_ms += LEASE_MS + travel_ms / 2;
+    assert_int_equal(lease(f)->n_items, 0);
+    assert_int_equal(report(f, item, item->fence, "d", 0), OK);
+    expect_empty(f);
+}
+
+/* An item whose bytes are missing is damage, not an item that somebody deleted. */
+static void test_lost_bytes_are_told(void **state)
+{
+    struct fixture *f = *state;
+    struct put *p = put(f, 1);
+    struct buf key = { 0 };
+    struct kv_batch *batch = kv_batch_new(f->kv);
+    machine_body_key(PARTITION, f->index, &key);
+    kv_batch_delete(batch, KV_BODY, buf_slice(&key));
+    assert_int_equal(kv_write(f->kv, batch), OK);
+    kv_batch_free(&batch);
+    buf_fini(&key);
+    f->damaged = true;
+    assert_int_equal(read_body(f, p->request.item_id, 0, 1000), ERR_CORRUPT);
+    assert_int_equal(read_body(f, fixture_id(f), 0, 1000), ERR_NOT_FOUND);
+}
+
 /* Random operations against a list of what should be there: whatever happens, each recipient ends delivered,
  * failed or deleted, no lease is given twice, and the totals agree. */
 enum { MODEL_ITEMS = 12, MODEL_STEPS = 3000 };
@@ -595,6 +673,9 @@ int main(void)
         TEST(test_too_old),
         TEST(test_hold),
         TEST(test_list_pages),
+        TEST(test_largest_put_fits),
+        TEST(test_lease_of_large_message_is_longer),
+        TEST(test_lost_bytes_are_told),
         TEST(test_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
