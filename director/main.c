@@ -229,7 +229,7 @@ int main(int argc, char **argv)
         return 1;
     if (http != NULL)
         log_info("director", "http on port %u", http_port(http));
-    void *zmq = zmq_ctx_new();
+    void *zmq = rpc_context_new();
     if (rpc_keys_open(zmq, config.common.keys, RPC_ROLE_DIRECTOR, &state.keys) != OK ||
         signals_start(&handlers) != OK)
         return 1;

@@ -14,6 +14,7 @@
 #include "lib/base/metrics.h"
 #include "lib/ops/http.h"
 #include "lib/ops/privileges.h"
+#include "lib/rpc/endpoint.h"
 #include "lib/rpc/server.h"
 #include "storage-node/control.h"
 #include "storage-node/figures.h"
@@ -244,7 +245,7 @@ enum err node_start(const struct node_config *config, struct node **out)
     struct node *n = NEW(struct node);
     enum err err;
     n->config = config;
-    n->zmq = zmq_ctx_new();
+    n->zmq = rpc_context_new();
     n->map = map_holder_new();
     n->dispatch = dispatch_new(n->map);
     n->directory = directory_new();

@@ -2,16 +2,15 @@
 #include "lib/rpc/client.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/fiber/fiber.h"
+#include "lib/rpc/conn.h"
 #include "lib/rpc/endpoint.h"
 #include "lib/rpc/frame.h"
 #include "proto/rpc.pb-c.h"
@@ -21,24 +20,18 @@ enum {
     RECEIVE_BATCH = 64, /* messages of one peer a turn */
 };
 
-/* One connection to a peer. libuv keeps the handle until its loop has turned, so it lives a little longer. */
-struct conn {
-    struct conn *next;
-    void *socket;
-    struct rpc_watch *watch;
-    uint64_t keys;           /* rpc_keys_of_connection */
-    uint64_t retire_mono_ms; /* 0: not retired */
-    uv_poll_t poll;
-};
-
 struct rpc_peer {
     struct rpc_client *client;
     struct rpc_peer *next;
     enum rpc_role role;
-    struct conn *conn;      /* what is sent goes here */
-    struct conn *fresh;     /* with other keys; takes over once it stands */
-    uint64_t retry_mono_ms; /* of a connection that was refused; 0: it was not */
-    struct conn *retired;   /* what still comes over them is taken */
+    struct conn *conn;              /* what is sent goes here */
+    struct conn *fresh;             /* with other keys; takes over once it stands */
+    uint64_t retry_mono_ms;         /* of a connection that was refused; 0: it was not */
+    struct conn *retired;           /* what still comes over them is taken */
+    TAILQ_HEAD(, rpc_call) waiting; /* submitted, and ZeroMQ does not take them yet */
+    uint32_t waiting_count;
+    uint32_t call_count;   /* that have not ended */
+    uint64_t used_mono_ms; /* asked for last */
     char endpoint[RPC_ENDPOINT_MAX];
 };
 
@@ -66,6 +59,7 @@ static void table_add(struct rpc_client *client, struct rpc_call *call)
     call->hash_next = *bucket;
     *bucket = call;
     client->call_count++;
+    call->peer->call_count++;
 }
 
 static struct rpc_call *table_take(struct rpc_client *client, uint64_t id)
@@ -76,10 +70,82 @@ static struct rpc_call *table_take(struct rpc_client *client, uint64_t id)
             struct rpc_call *call = *at;
             *at = call->hash_next;
             client->call_count--;
+            call->peer->call_count--;
             return call;
         }
     }
     return NULL;
+}
+
+/* ---- calls that wait for a connection
+ *
+ * They wait here and not inside of ZeroMQ: one that ended meanwhile is never sent, so a peer that was away
+ * meets no burst of what nobody expects an answer to any more. */
+
+static void free_frames(struct rpc_call *call)
+{
+    for (int i = 0; i < call->frame_count; i++)
+        zmq_msg_close(&call->frames[i]);
+    call->frame_count = 0;
+}
+
+static void stop_waiting(struct rpc_call *call)
+{
+    if (!call->waiting)
+        return;
+    TAILQ_REMOVE(&call->peer->waiting, call, wait_entry);
+    call->peer->waiting_count--;
+    call->waiting = false;
+    free_frames(call);
+}
+
+static void start_waiting(struct rpc_call *call)
+{
+    TAILQ_INSERT_TAIL(&call->peer->waiting, call, wait_entry);
+    call->peer->waiting_count++;
+    call->waiting = true;
+}
+
+static void pack_header(zmq_msg_t *msg, const struct rpc_call *call, uint64_t now)
+{
+    Tern__RequestHeader h = TERN__REQUEST_HEADER__INIT;
+    h.version = RPC_VERSION;
+    h.call = call->id;
+    h.method = call->method;
+    h.partition = call->partition;
+    h.map_version = call->map_version;
+    h.deadline_ms = call->deadline_mono_ms > now ? (uint32_t)(call->deadline_mono_ms - now) : 0;
+    if (call->has_id) {
+        h.request_id.data = (uint8_t *)call->id_bytes;
+        h.request_id.len = sizeof call->id_bytes;
+    }
+    frame_pack(msg, &h.base);
+}
+
+/* What ZeroMQ refuses stays with the call: it is given copies, which share the bytes. */
+static bool send_call(struct rpc_call *call, uint64_t now)
+{
+    zmq_msg_t frames[1 + RPC_CALL_FRAMES];
+    pack_header(&frames[0], call, now);
+    for (int i = 0; i < call->frame_count; i++) {
+        zmq_msg_init(&frames[1 + i]);
+        zmq_msg_copy(&frames[1 + i], &call->frames[i]);
+    }
+    return conn_send(call->peer->conn, frames, 1 + call->frame_count);
+}
+
+/* In the order in which they came. Those whose time is over end in rpc_wait. */
+static void send_waiting(struct rpc_peer *peer)
+{
+    if (peer->waiting_count == 0 || !conn_can_send(peer->conn))
+        return;
+    struct rpc_call *call;
+    uint64_t now = clock_mono_ms();
+    while ((call = TAILQ_FIRST(&peer->waiting)) != NULL) {
+        if (call->deadline_mono_ms > now && !call->abandoned && !send_call(call, now))
+            break;
+        stop_waiting(call);
+    }
 }
 
 /* ---- in */
@@ -92,6 +158,7 @@ static void copy_text(char *out, size_t size, const char *text)
 static void finish_call(struct rpc_call *call, const Tern__ResponseHeader *h, zmq_msg_t *payload,
                         zmq_msg_t *body)
 {
+    stop_waiting(call); /* an answer that came before the question: no matter */
     call->status = h->status < ERR_COUNT ? (enum err)h->status : ERR_PROTOCOL;
     call->time_ms = h->time_ms;
     call->peer_map_version = h->map_version;
@@ -159,21 +226,14 @@ static bool receive_one(struct rpc_peer *peer, struct conn *conn)
     return count > 0;
 }
 
-static bool has_input(struct conn *conn)
-{
-    int events = 0;
-    size_t size = sizeof events;
-    return zmq_getsockopt(conn->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN);
-}
-
 /* True if there is more. */
 static bool drain_conn(struct rpc_peer *peer, struct conn *conn)
 {
-    for (int i = 0; i < RECEIVE_BATCH && has_input(conn); i++) {
+    for (int i = 0; i < RECEIVE_BATCH && conn_has_input(conn); i++) {
         if (!receive_one(peer, conn))
             break;
     }
-    return has_input(conn);
+    return conn_has_input(conn);
 }
 
 static void follow_keys(struct rpc_client *client);
@@ -189,6 +249,7 @@ static bool drain(void *arg)
         more |= drain_conn(peer, peer->conn);
         if (rpc_watch_refused(peer->conn->watch))
             try_anew(peer);
+        send_waiting(peer);
         for (struct conn *conn = peer->retired; conn != NULL; conn = conn->next)
             more |= drain_conn(peer, conn);
     }
@@ -196,60 +257,12 @@ static bool drain(void *arg)
     return more;
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
-{
-    /* Only ends the wait in the kernel: drain does the work at the end of the turn. */
-    (void)poll;
-    (void)status;
-    (void)events;
-}
-
 /* ---- connections */
 
-static struct conn *open_conn(struct rpc_peer *peer)
+static struct conn *open_conn(const struct rpc_peer *peer)
 {
-    struct rpc_client *client = peer->client;
-    int fd = -1;
-    size_t size = sizeof fd;
-    struct conn *conn = NEW(struct conn);
-    conn->socket = zmq_socket(client->zmq, ZMQ_DEALER);
-    if (conn->socket == NULL) {
-        free(conn);
-        return NULL;
-    }
-    rpc_socket_prepare(conn->socket);
-    conn->keys = rpc_keys_of_connection(client->keys, peer->role);
-    rpc_keys_connect(client->keys, conn->socket, peer->role);
-    conn->watch = rpc_keys_watch(client->keys, conn->socket, RPC_SERVICE_COUNT, peer->endpoint);
-    if (zmq_connect(conn->socket, peer->endpoint) != 0 ||
-        zmq_getsockopt(conn->socket, ZMQ_FD, &fd, &size) != 0) {
-        log_warn("rpc", "cannot connect to %s: %s", peer->endpoint, zmq_strerror(errno));
-        zmq_close(conn->socket);
-        rpc_watch_release(&conn->watch);
-        free(conn);
-        return NULL;
-    }
-    uv_poll_init(loop_uv(client->loop), &conn->poll, fd);
-    uv_poll_start(&conn->poll, UV_READABLE, on_readable);
-    return conn;
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-    struct conn *conn = handle->data;
-    free(conn);
-}
-
-/* libuv holds the handle until its loop turns once more, and lets go of the descriptor now: before ZeroMQ
- * closes it. */
-static void close_conn(struct conn *conn)
-{
-    if (conn == NULL)
-        return;
-    conn->poll.data = conn;
-    uv_close((uv_handle_t *)&conn->poll, on_closed);
-    zmq_close(conn->socket);
-    rpc_watch_release(&conn->watch);
+    const struct rpc_client *client = peer->client;
+    return conn_open(client->loop, client->zmq, client->keys, peer->role, peer->endpoint);
 }
 
 static void close_retired(struct rpc_peer *peer, uint64_t until_mono_ms)
@@ -259,7 +272,7 @@ static void close_retired(struct rpc_peer *peer, uint64_t until_mono_ms)
         struct conn *conn = *at;
         if (conn->retire_mono_ms <= until_mono_ms) {
             *at = conn->next;
-            close_conn(conn);
+            conn_close(conn);
         } else {
             at = &conn->next;
         }
@@ -273,7 +286,7 @@ static void renew(struct rpc_peer *peer)
 {
     uint64_t keys = rpc_keys_of_connection(peer->client->keys, peer->role);
     close_retired(peer, UINT64_MAX); /* theirs were dropped, or will be in a moment */
-    close_conn(peer->fresh);
+    conn_close(peer->fresh);
     peer->fresh = keys == peer->conn->keys ? NULL : open_conn(peer);
 }
 
@@ -290,7 +303,7 @@ static void try_anew(struct rpc_peer *peer)
     struct conn *conn = open_conn(peer);
     if (conn == NULL)
         return;
-    close_conn(peer->conn);
+    conn_close(peer->conn);
     peer->conn = conn;
 }
 
@@ -339,17 +352,36 @@ struct rpc_client *rpc_client_new(struct loop *loop, void *zmq, struct rpc_keys 
     return client;
 }
 
-struct rpc_peer *rpc_client_peer(struct rpc_client *client, const char *endpoint, enum rpc_role role)
+static void free_peer(struct rpc_peer *peer)
 {
-    for (struct rpc_peer *peer = client->peers; peer != NULL; peer = peer->next) {
-        if (peer->role == role && strcmp(peer->endpoint, endpoint) == 0)
-            return peer;
+    close_retired(peer, UINT64_MAX);
+    conn_close(peer->fresh);
+    conn_close(peer->conn);
+    free(peer);
+}
+
+/* Places that programs have left would otherwise be called at for ever. */
+static void drop_idle(struct rpc_client *client, uint64_t now)
+{
+    struct rpc_peer **at = &client->peers;
+    while (*at != NULL) {
+        struct rpc_peer *peer = *at;
+        if (peer->call_count == 0 && now - peer->used_mono_ms >= RPC_PEER_IDLE_MS) {
+            *at = peer->next;
+            client->peer_count--;
+            free_peer(peer);
+        } else {
+            at = &peer->next;
+        }
     }
-    if (client->peer_count >= RPC_PEERS_MAX || strlen(endpoint) >= RPC_ENDPOINT_MAX)
-        return NULL;
+}
+
+static struct rpc_peer *new_peer(struct rpc_client *client, const char *endpoint, enum rpc_role role)
+{
     struct rpc_peer *peer = NEW(struct rpc_peer);
     peer->client = client;
     peer->role = role;
+    TAILQ_INIT(&peer->waiting);
     copy_text(peer->endpoint, sizeof peer->endpoint, endpoint);
     peer->conn = open_conn(peer);
     if (peer->conn == NULL) {
@@ -360,6 +392,28 @@ struct rpc_peer *rpc_client_peer(struct rpc_client *client, const char *endpoint
     client->peers = peer;
     client->peer_count++;
     return peer;
+}
+
+struct rpc_peer *rpc_client_peer(struct rpc_client *client, const char *endpoint, enum rpc_role role)
+{
+    struct rpc_peer *peer = client->peers;
+    uint64_t now = clock_mono_ms();
+    while (peer != NULL && (peer->role != role || strcmp(peer->endpoint, endpoint) != 0))
+        peer = peer->next;
+    if (peer == NULL) {
+        drop_idle(client, now);
+        if (client->peer_count >= RPC_PEERS_MAX || strlen(endpoint) >= RPC_ENDPOINT_MAX)
+            return NULL;
+        peer = new_peer(client, endpoint, role);
+    }
+    if (peer != NULL)
+        peer->used_mono_ms = now;
+    return peer;
+}
+
+size_t rpc_client_peers(const struct rpc_client *client)
+{
+    return client->peer_count;
 }
 
 const char *rpc_peer_endpoint(const struct rpc_peer *peer)
@@ -377,10 +431,7 @@ void rpc_client_free(struct rpc_client **client)
     while (c->peers != NULL) {
         struct rpc_peer *peer = c->peers;
         c->peers = peer->next;
-        close_retired(peer, UINT64_MAX);
-        close_conn(peer->fresh);
-        close_conn(peer->conn);
-        free(peer);
+        free_peer(peer);
     }
     free(c);
     *client = NULL;
@@ -393,60 +444,43 @@ size_t rpc_client_calls(const struct rpc_client *client)
     return client->call_count;
 }
 
-static void pack_header(zmq_msg_t *msg, const struct rpc_call *call)
+static void pack_frames(struct rpc_call *call)
 {
-    Tern__RequestHeader h = TERN__REQUEST_HEADER__INIT;
-    h.version = RPC_VERSION;
-    h.call = call->id;
-    h.method = call->method;
-    h.partition = call->partition;
-    h.map_version = call->map_version;
-    h.deadline_ms = call->deadline_ms;
-    if (call->request_id != NULL) {
-        h.request_id.data = (uint8_t *)call->request_id;
-        h.request_id.len = 16;
-    }
-    frame_pack(msg, &h.base);
-}
-
-/* Give all frames to ZeroMQ, which takes a message whole or not at all: only the first frame meets a full
- * queue. Should a later one fail (the connection is being torn down), ZeroMQ takes back the earlier ones and
- * drops what comes until the message ends, so the rest must be given all the same. Frees the frames. */
-static bool send_frames(void *socket, zmq_msg_t *frames, int count)
-{
-    bool sent = true;
-    for (int i = 0; i < count; i++) {
-        if (zmq_msg_send(&frames[i], socket, ZMQ_DONTWAIT | (i + 1 < count ? ZMQ_SNDMORE : 0)) >= 0)
-            continue;
-        sent = false;
-        if (i == 0)
-            break;
-    }
-    for (int i = 0; i < count; i++)
-        zmq_msg_close(&frames[i]);
-    return sent;
+    frame_pack(&call->frames[call->frame_count++], call->request);
+    if (call->body.len > 0)
+        frame_copy(&call->frames[call->frame_count++], call->body);
+    call->has_id = call->request_id != NULL;
+    if (call->has_id)
+        memcpy(call->id_bytes, call->request_id, sizeof call->id_bytes);
 }
 
 enum err rpc_submit(struct rpc_peer *peer, struct rpc_call *call)
 {
     struct rpc_client *client = peer->client;
-    zmq_msg_t frames[3];
-    int count = 0;
     assert(!call->submitted);
-    if (client->call_count >= RPC_CALLS_MAX)
+    if (client->call_count >= RPC_CALLS_MAX || peer->waiting_count >= RPC_HWM)
         return ERR_BUSY;
+    uint64_t now = clock_mono_ms();
     call->id = ++client->last_id;
     call->client = client;
-    call->deadline_mono_ms = clock_mono_ms() + call->deadline_ms;
-    pack_header(&frames[count++], call);
-    frame_pack(&frames[count++], call->request);
-    if (call->body.len > 0)
-        frame_copy(&frames[count++], call->body);
-    if (!send_frames(peer->conn->socket, frames, count))
-        return ERR_BUSY;
+    call->peer = peer;
+    call->deadline_mono_ms = now + call->deadline_ms;
+    pack_frames(call);
+    if (peer->waiting_count == 0 && send_call(call, now))
+        free_frames(call);
+    else
+        start_waiting(call);
     call->submitted = true;
     table_add(client, call);
     return OK;
+}
+
+/* Nobody waits for its answer any more. */
+static void forget(struct rpc_call *call)
+{
+    table_take(call->client, call->id);
+    stop_waiting(call);
+    call->submitted = false;
 }
 
 enum err rpc_wait(struct rpc_call *call)
@@ -455,8 +489,7 @@ enum err rpc_wait(struct rpc_call *call)
     call->waiter = fiber_self();
     while (!call->done) {
         if ((call->abandoned || fiber_suspend_until(call->deadline_mono_ms) == ERR_TIMEOUT) && !call->done) {
-            table_take(call->client, call->id);
-            call->submitted = false;
+            forget(call);
             call->waiter = NULL;
             return ERR_TIMEOUT;
         }
@@ -481,7 +514,7 @@ enum err rpc_call(struct rpc_peer *peer, struct rpc_call *call)
 void rpc_call_fini(struct rpc_call *call)
 {
     if (call->submitted && !call->done)
-        table_take(call->client, call->id);
+        forget(call);
     if (call->have_response)
         zmq_msg_close(&call->response_msg);
     if (call->have_body)

@@ -5,6 +5,7 @@
 #define LIB_RPC_CLIENT_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <sys/queue.h>
 #include <zmq.h>
 
 #include "lib/base/buf.h"
@@ -30,14 +31,19 @@ void rpc_client_free(struct rpc_client **client);
 /* Calls that have not ended. */
 size_t rpc_client_calls(const struct rpc_client *client);
 
-/* The peer at an endpoint, connected lazily and kept for the client's life; `role` is what it must prove to
- * be, if keys are in use. Bounded by RPC_PEERS_MAX: NULL beyond. */
+/* The peer at an endpoint, connected lazily; `role` is what it must prove to be, if keys are in use. Valid
+ * while it has calls under way, and otherwise until the caller yields: the connection is kept, but for one
+ * that nobody has asked for in RPC_PEER_IDLE_MS. Bounded by RPC_PEERS_MAX: NULL beyond. */
 struct rpc_peer *rpc_client_peer(struct rpc_client *client, const char *endpoint, enum rpc_role role);
+/* Peers that are kept. */
+size_t rpc_client_peers(const struct rpc_client *client);
 const char *rpc_peer_endpoint(const struct rpc_peer *peer);
 
 enum {
     RPC_PEERS_MAX = 1024,
+    RPC_PEER_IDLE_MS = 10 * 60 * 1000, /* longer than what asks for notices goes without asking again */
     RPC_CALLS_MAX = 20000,
+    RPC_CALL_FRAMES = 2,  /* request and body */
     RPC_DETAIL_MAX = 512, /* bytes of a detail with its end; longer ones are cut */
     RPC_RETIRE_MS =
         60 * 1000, /* longer than a watch goes without renewal (WATCH_RENEW_MS): no notice is missed */
@@ -61,6 +67,12 @@ struct rpc_call {
     char detail[RPC_DETAIL_MAX];
 
     /* private */
+    zmq_msg_t frames[RPC_CALL_FRAMES]; /* while it waits to be sent */
+    int frame_count;
+    uint8_t id_bytes[16];
+    bool has_id, waiting;
+    TAILQ_ENTRY(rpc_call) wait_entry;
+    struct rpc_peer *peer;
     zmq_msg_t response_msg, body_msg;
     bool have_response, have_body, done, submitted, abandoned;
     uint64_t id;
@@ -70,8 +82,8 @@ struct rpc_call {
     struct rpc_call *hash_next;
 };
 
-/* Send. ERR_BUSY: the peer's queue is full or RPC_CALLS_MAX calls are open; nothing was sent. Does not yield.
- */
+/* Send, or let it wait until the peer is connected: it goes out then if nobody has given it up by that time.
+ * ERR_BUSY: RPC_HWM calls wait for the peer or RPC_CALLS_MAX are open; nothing was sent. Does not yield. */
 MUST_CHECK enum err rpc_submit(struct rpc_peer *peer, struct rpc_call *call);
 /* Wait for the answer. OK: see call->status. ERR_TIMEOUT: no answer within the deadline, the peer may have
  * acted. Yields. */

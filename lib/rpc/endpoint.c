@@ -29,6 +29,16 @@ enum err rpc_endpoint_check_bind(const char *endpoint, bool have_keys)
     return have_keys || is_loopback(endpoint + 6) ? OK : ERR_DENIED;
 }
 
+void *rpc_context_new(void)
+{
+    void *zmq = zmq_ctx_new();
+    if (zmq != NULL && zmq_ctx_set(zmq, ZMQ_MAX_SOCKETS, RPC_SOCKETS_MAX) != 0) {
+        zmq_ctx_term(zmq);
+        zmq = NULL;
+    }
+    return zmq;
+}
+
 static void set_int(void *socket, int option, int value)
 {
     /* These options exist in every libzmq that we build with; a failure would be a wrong constant. */

@@ -16,7 +16,11 @@ enum {
     RPC_FRAME_MAX = 4 * 1024 * 1024, /* bytes of one frame; ZeroMQ ends a connection that sends more */
     RPC_HWM = 10000,                 /* messages queued for one peer; beyond it EAGAIN, which is pressure */
     RPC_ENDPOINT_MAX = 256,          /* bytes of an endpoint's text */
+    RPC_SOCKETS_MAX = 32768,         /* of a context: three for each peer of each loop, with its watch */
 };
+
+/* A ZeroMQ context with room for RPC_SOCKETS_MAX sockets. NULL: no memory, no descriptors. */
+void *rpc_context_new(void);
 
 /* ERR_INVALID unless `endpoint` is "tcp://host:port" (host may be "*" or an address in [ ]) or "ipc://path".
  * Without CURVE keys only loopback and ipc may be bound: ERR_DENIED. */

@@ -44,7 +44,7 @@ static void *shared_zmq(void)
     static void *zmq;
     pthread_mutex_lock(&lock);
     if (zmq == NULL)
-        zmq = zmq_ctx_new();
+        zmq = rpc_context_new();
     pthread_mutex_unlock(&lock);
     if (zmq == NULL)
         log_fatal("store", "cannot start ZeroMQ");
