@@ -16,6 +16,7 @@ struct attempt {
     size_t count;
     struct upload *upload;
     struct summary_builder *summary;
+    bool source_failed; /* the queue's partition, not those of the recipients */
 };
 
 static uint32_t backoff_ms(uint32_t attempts)
@@ -26,12 +27,14 @@ static uint32_t backoff_ms(uint32_t attempts)
     return (uint32_t)(delay_ms < QUEUE_BACKOFF_MAX_MS ? delay_ms : QUEUE_BACKOFF_MAX_MS);
 }
 
+/* The mail was taken on: only an account that is gone ends its way. Whatever else is said may pass, and is
+ * tried until it is too old. */
 static void settle(struct attempt *a, size_t recipient, enum err err)
 {
     enum queue_outcome outcome = QUEUE_OUTCOME_LATER;
     if (err == OK)
         outcome = QUEUE_OUTCOME_DELIVERED;
-    else if (err_class(err) == ERR_CLASS_CALLER)
+    else if (err == ERR_NOT_FOUND)
         outcome = QUEUE_OUTCOME_FAILED;
     const char *why = err == ERR_NOT_FOUND ? "the account does not exist any more" : err_text(err);
     a->report->outcomes[recipient] = outcome;
@@ -76,11 +79,11 @@ static enum err stream(struct attempt *a)
         err = store_queue_body_read(a->queue->store, &a->item->id, at, READ_SIZE, &page);
         if (err == OK && page.len == 0)
             err = ERR_CORRUPT;
+        a->source_failed = err != OK;
         if (err != OK)
             break;
         summary_builder_push(a->summary, buf_slice(&page));
-        err = upload_write(a->upload, buf_slice(&page));
-        if (err != OK && err_class(err) != ERR_CLASS_CALLER)
+        if (upload_write(a->upload, buf_slice(&page)) != OK)
             err = ERR_UNAVAILABLE; /* chunks alone are no delivery; and nobody is left to have one */
     }
     if (err == OK) {
@@ -100,7 +103,7 @@ static void settle_targets(struct attempt *a)
         enum err err = a->targets[i].status;
         if (err == OK)
             queue_home_served(a->queue, a->targets[i].account.home);
-        else if (err_class(err) != ERR_CLASS_CALLER)
+        else if (!a->source_failed && err_class(err) != ERR_CLASS_CALLER)
             queue_home_failed(a->queue, a->targets[i].account.home);
         settle(a, a->numbers[i], err);
     }

@@ -67,10 +67,9 @@ static void try_everything(struct queue *q)
     for (uint32_t p = 0; p < q->slot_count; p++) {
         if (q->slots[p].next_ms == 0)
             continue;
-        q->slots[p].early = true;
-        q->slots[p].wake_ms = 0;
+        q->slots[p].early_before_ms = UINT64_MAX;
+        queue_wake(q, p);
     }
-    cond_broadcast(&q->changed);
 }
 
 static void look_round(struct queue *q)

@@ -16,6 +16,7 @@
 enum {
     QUEUE_WORKERS_MAX = 8,          /* partitions worked on at once */
     QUEUE_BATCH = 16,               /* items of one lease */
+    QUEUE_TURN_MS = 10 * 1000,      /* of one partition, while others may wait for a worker */
     QUEUE_LEASE_MS = 30 * 1000,     /* another front-end takes over after this */
     QUEUE_LEASE_RESERVE_MS = 8000,  /* with less of a lease left nothing is begun */
     QUEUE_DELIVER_WAIT_MS = 3000,   /* for a recipient's partition */
@@ -32,11 +33,11 @@ enum {
 /* What the runner knows of one partition. */
 struct queue_slot {
     /* as a queue */
-    uint64_t next_ms; /* when it is due next, in its own time, as it last said; 0: never */
-    uint64_t wake_ms; /* when to look at it; DEADLINE_NEVER */
-    bool busy;        /* a worker is at it */
-    bool woken;       /* somebody knows of something since the worker began */
-    bool early;       /* try what is not due yet too */
+    uint64_t next_ms;         /* when it is due next, in its own time, as it last said; 0: never */
+    uint64_t wake_ms;         /* when to look at it; DEADLINE_NEVER */
+    bool busy;                /* a worker is at it */
+    bool woken;               /* somebody knows of something since the worker began */
+    uint64_t early_before_ms; /* try also what is not due yet and was last tried before this; 0: nothing */
     struct queue_status status;
     /* as a home of recipients */
     atomic_bool away;
@@ -72,7 +73,7 @@ void queue_sleep(struct queue *q, uint64_t ms);
 void queue_wake(struct queue *q, uint32_t partition);
 /* Its partition has said when it is due. */
 void queue_schedule(struct queue *q, uint32_t partition, uint64_t now_ms, uint64_t next_ms);
-/* Lease, attempt and report until nothing of a partition's queue is due. Yields. */
+/* Lease, attempt and report until nothing of a partition's queue is due, or its turn is over. Yields. */
 void queue_work(struct queue *q, uint32_t partition);
 
 /* A partition took mail, or did not. On the runner's loop. */

@@ -62,7 +62,7 @@ static void worker_fiber(void *arg)
     queue_work(q, w->partition);
     struct queue_slot *slot = &q->slots[w->partition];
     slot->busy = false;
-    if (slot->woken || slot->early)
+    if (slot->woken)
         slot->wake_ms = 0;
     q->workers--;
     cond_broadcast(&q->changed);

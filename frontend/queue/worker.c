@@ -79,16 +79,21 @@ void queue_work(struct queue *q, uint32_t partition)
     struct arena arena = { 0 };
     struct batch *b = ARENA_NEW(&arena, struct batch);
     *b = (struct batch){ .queue = q, .partition = partition };
-    uint64_t early_before_ms = slot->early ? UINT64_MAX : 0;
-    slot->early = false;
+    uint64_t early_before_ms = slot->early_before_ms;
+    uint64_t turn_ends_ms = loop_deadline_ms(QUEUE_TURN_MS);
+    slot->early_before_ms = 0;
     enum err err = OK;
-    while (err == OK && !atomic_load(&q->stopping)) {
+    while (err == OK && !atomic_load(&q->stopping) && loop_now_ms() < turn_ends_ms) {
         err = work_once(b, early_before_ms);
         if (early_before_ms == UINT64_MAX && (err == OK || err == ERR_NOT_FOUND))
             early_before_ms = b->lease.now_ms; /* what this pass has tried is not tried again by it */
         arena_clear(&b->arena);
     }
-    if (err != OK && err != ERR_NOT_FOUND) {
+    if (err != ERR_NOT_FOUND && slot->early_before_ms == 0)
+        slot->early_before_ms = early_before_ms; /* this pass has not come to its end */
+    if (err == OK) {
+        slot->woken = true;
+    } else if (err != ERR_NOT_FOUND) {
         log_info("queue", "queue of partition=%u: %s", partition, err_name(err));
         slot->wake_ms = loop_deadline_ms(QUEUE_TROUBLE_MS);
     }

@@ -136,6 +136,8 @@ static void end_delivery(struct partition_delivery *d, struct delivery_target *t
         err = call_response(&d->call, &tern__deliver_response__descriptor, &response);
     if (err == OK && response->n_results != d->target_count)
         err = ERR_PROTOCOL;
+    if (err == ERR_NOT_FOUND) /* of the request: the upload is gone. It says nothing of any target */
+        err = ERR_UNAVAILABLE;
     if (err != OK) {
         fail_targets(d, targets, err);
     } else {

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one attempt makes of the answers it gets, and how a worker's pass over a queue goes on after trouble.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "frontend/queue/queue_priv.h"
+#include "proto/message.pb-c.h"
+#include "proto/methods.h"
+#include "proto/queue.pb-c.h"
+#include "tests/unit/lib/store/fake_cluster.h"
+
+enum { QUEUE = 0, HOME = 1, TARGETS = 2 };
+
+static struct queue q;
+static struct queue_slot slots[FAKE_PARTITIONS];
+
+/* What the nodes answer. */
+static enum err body_answer, deliver_answer, target_answers[TARGETS], lease_answer;
+static uint64_t early_seen;
+
+static void on_deliver(struct rpc_request *request)
+{
+    Tern__DeliverResponse response = TERN__DELIVER_RESPONSE__INIT;
+    Tern__DeliverResult results[TARGETS], *pointers[TARGETS];
+    response.n_results = TARGETS;
+    response.results = pointers;
+    for (size_t i = 0; i < TARGETS; i++) {
+        tern__deliver_result__init(&results[i]);
+        results[i].status = target_answers[i];
+        pointers[i] = &results[i];
+    }
+    fake_reply(request, deliver_answer, deliver_answer == OK ? &response.base : NULL, SLICE_NULL);
+}
+
+/* Nothing is due. */
+static void on_lease(struct rpc_request *request)
+{
+    Tern__QueueLeaseResponse response = TERN__QUEUE_LEASE_RESPONSE__INIT;
+    Tern__QueueLeaseRequest *r =
+        tern__queue_lease_request__unpack(NULL, request->request.len, request->request.data);
+    early_seen = r->early_before_ms;
+    tern__queue_lease_request__free_unpacked(r, NULL);
+    response.now_ms = 1000;
+    fake_reply(request, lease_answer, lease_answer == OK ? &response.base : NULL, SLICE_NULL);
+}
+
+static void handle(int node, struct rpc_request *request, unsigned nth)
+{
+    (void)node;
+    (void)nth;
+    if (request->method == METHOD_QUEUE_BODY) {
+        Tern__QueueBodyResponse response = TERN__QUEUE_BODY_RESPONSE__INIT;
+        fake_reply(request, body_answer, body_answer == OK ? &response.base : NULL,
+                   body_answer == OK ? SLICE_LIT("text") : SLICE_NULL);
+    } else if (request->method == METHOD_DELIVER) {
+        on_deliver(request);
+    } else if (request->method == METHOD_QUEUE_LEASE) {
+        on_lease(request);
+    } else {
+        fake_reply(request, OK, NULL, SLICE_NULL);
+    }
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    body_answer = deliver_answer = lease_answer = OK;
+    memset(target_answers, 0, sizeof target_answers);
+    memset(slots, 0, sizeof slots);
+    fake_start();
+    fake_set_handler(handle);
+    q = (struct queue){ .store = fake_store_new(), .holder = (char *)"test", .slot_count = FAKE_PARTITIONS };
+    q.loop = fake_loop();
+    atomic_store(&q.slots, slots);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fake_store_free();
+    fake_stop();
+    return 0;
+}
+
+/* An attempt at an item for two accounts of one partition: "dlf", as the report will say. */
+static const char *attempt(void)
+{
+    static char text[TARGETS + 1];
+    struct queue_recipient recipients[TARGETS] = { { .account = { 100, HOME } },
+                                                   { .account = { 101, HOME } } };
+    struct queue_item item = {
+        .id.partition = QUEUE, .size = 4, .attempts = 1, .recipients = recipients, .recipient_count = TARGETS
+    };
+    struct arena arena = { 0 };
+    struct queue_report report = { .item = &item };
+    atomic_store(&slots[HOME].away, false);
+    assert_int_equal(queue_attempt(&q, &item, &arena, &report), OK);
+    for (size_t i = 0; i < TARGETS; i++)
+        text[i] = "dlf"[report.outcomes[i]];
+    arena_fini(&arena);
+    return text;
+}
+
+static void outcomes(void)
+{
+    assert_string_equal(attempt(), "dd");
+    /* Only an account that is gone ends the way of a message that was taken on. */
+    target_answers[0] = ERR_NOT_FOUND;
+    target_answers[1] = ERR_LIMIT;
+    assert_string_equal(attempt(), "fl");
+    assert_false(queue_home_is_away(&q, HOME));
+    static const enum err whole[] = { ERR_NOT_FOUND, ERR_INVALID, ERR_NO_SPACE };
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
+        deliver_answer = whole[i]; /* of the upload, or of the id: of no account */
+        assert_string_equal(attempt(), "ll");
+    }
+    assert_true(queue_home_is_away(&q, HOME));
+}
+
+static void only_a_gone_account_fails(void **state)
+{
+    (void)state;
+    fake_run(outcomes);
+}
+
+static void blame(void)
+{
+    body_answer = ERR_IO;
+    assert_string_equal(attempt(), "ll");
+    assert_false(queue_home_is_away(&q, HOME));
+    assert_int_equal(fake_count(METHOD_DELIVER), 0);
+}
+
+static void homes_are_not_blamed_for_the_source(void **state)
+{
+    (void)state;
+    fake_run(blame);
+}
+
+/* A pass over what is not due yet, broken off by trouble, is taken up again; but not at once. */
+static void broken_pass(void)
+{
+    slots[QUEUE].early_before_ms = UINT64_MAX;
+    lease_answer = ERR_NO_SPACE;
+    queue_work(&q, QUEUE);
+    assert_int_equal(early_seen, UINT64_MAX);
+    assert_int_equal(slots[QUEUE].early_before_ms, UINT64_MAX);
+    assert_false(slots[QUEUE].woken);
+    assert_true(slots[QUEUE].wake_ms > loop_now_ms());
+    lease_answer = OK;
+    early_seen = 0;
+    queue_work(&q, QUEUE);
+    assert_int_equal(early_seen, UINT64_MAX);
+    assert_int_equal(slots[QUEUE].early_before_ms, 0);
+    assert_int_equal(slots[QUEUE].wake_ms, DEADLINE_NEVER);
+}
+
+static void a_pass_survives_trouble(void **state)
+{
+    (void)state;
+    fake_run(broken_pass);
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(only_a_gone_account_fails),
+        TEST(homes_are_not_blamed_for_the_source),
+        TEST(a_pass_survives_trouble),
+    };
+    queue_figures_register();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
