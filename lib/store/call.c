@@ -20,10 +20,11 @@
 #include "lib/store/store_priv.h"
 
 enum {
-    TRY_MS = 5000,         /* one try's patience */
-    BACKOFF_MS = 50,       /* after "not now" */
-    REROUTE_WAIT_MS = 100, /* for a newer map after NOT_PRIMARY */
-    HINTS_MAX = 3,         /* hints of one call that are followed at once */
+    TRY_MS = 5000,    /* one try's patience */
+    PAUSE_MIN_MS = 4, /* after "not now" or "not here", doubled each time: a seat that is handed over is
+                         free again after some milliseconds, one whose holder died after seconds */
+    PAUSE_MAX_MS = 50,
+    HINTS_MAX = 3, /* hints of one call that are followed at once */
 };
 
 static void make_request_id(struct call *call)
@@ -109,10 +110,16 @@ static void learn(struct call *call)
         map_want(store, call->rpc.peer_map_version);
 }
 
-static void wait_for_map(struct call *call)
+/* A newer map ends the pause: it may say where to go. */
+static void pause_call(struct call *call)
 {
+    uint64_t pause_ms = PAUSE_MIN_MS << call->pauses;
+    if (pause_ms >= PAUSE_MAX_MS)
+        pause_ms = PAUSE_MAX_MS;
+    else
+        call->pauses++;
     map_want(call->store, 0);
-    uint64_t until = loop_deadline_ms(REROUTE_WAIT_MS);
+    uint64_t until = loop_deadline_ms(pause_ms);
     enum err err = map_wait_change(call->store, until < call->deadline_ms ? until : call->deadline_ms);
     (void)err; /* changed or not, the next try looks at the map there is */
 }
@@ -129,21 +136,22 @@ static bool try_is_final(struct call *call, enum err err, char hint[static RPC_E
         if (call->rpc.primary_hint[0] != '\0' && call->hints_followed++ < HINTS_MAX)
             memcpy(hint, call->rpc.primary_hint, sizeof call->rpc.primary_hint);
         else
-            wait_for_map(call);
+            pause_call(call);
         return false;
     case ERR_EXPIRED:
         if (call->maybe_done || !call->is_write)
             return true;
         if (call->expired_count++ > 0) /* the first answer told us the time; the next ones should not come */
-            fiber_sleep_ms(BACKOFF_MS);
+            fiber_sleep_ms(PAUSE_MAX_MS);
         make_request_id(call);
         return false;
-    case ERR_UNAVAILABLE:
     case ERR_BUSY:
+        fiber_sleep_ms(PAUSE_MAX_MS);
+        return false;
+    case ERR_UNAVAILABLE:
     case ERR_TIMEOUT:
     case ERR_IN_DOUBT:
-        fiber_sleep_ms(BACKOFF_MS);
-        map_want(call->store, 0);
+        pause_call(call);
         return false;
     default:
         return true;

@@ -66,7 +66,7 @@ struct call {
     uint8_t request_id[REQUEST_ID_SIZE];
     char endpoint[RPC_ENDPOINT_MAX]; /* of the try under way */
     LIST_ENTRY(call) entry;          /* in store->calls while `listed` */
-    unsigned hints_followed, expired_count;
+    unsigned hints_followed, expired_count, pauses;
     bool listed;
     bool is_write;
     bool maybe_done; /* a try ended without an answer: it may have happened */

@@ -14,7 +14,7 @@ enum {
     WORKERS_MAX = 64,
     WORKER_SCAN_MS = 50,      /* ticks are looked for at most this often */
     WORKER_HANDOVERS_MAX = 3, /* of one partition while this node leaves */
-    WORKER_HANDING_MAX = 16,  /* of one worker at a time */
+    WORKER_HANDING_MAX = 4,   /* of one worker at a time: the fewer, the shorter is each without service */
     WORKER_LEAVE_SCAN_MS = 5, /* how often the next ones are begun */
 };
 
