@@ -121,8 +121,10 @@ static enum err tell_page(struct imap_session *s, const struct imap_telling *how
     return OK;
 }
 
-/* Vanished UIDs at or below the mailbox's floor are forgotten: compare with what we have then. */
-static enum err ask(struct imap_session *s, struct arena *arena, struct changes *out)
+/* Vanished UIDs at or below the mailbox's floor are forgotten: compare with what we have then, what came with
+ * the pages before included. */
+static enum err ask(struct imap_session *s, const struct uidset *fresh, struct arena *arena,
+                    struct changes *out)
 {
     struct uidset known = { 0 };
     enum err err =
@@ -132,6 +134,7 @@ static enum err ask(struct imap_session *s, struct arena *arena, struct changes 
         return err;
     changes_fini(out);
     uidmap_uids(&s->view.map, &known);
+    uidset_add_set(&known, fresh);
     err = store_changes(s->context->store, s->account, s->view.mailbox, s->view.modseq, &known, arena, out);
     uidset_fini(&known);
     return err;
@@ -148,7 +151,7 @@ enum err imap_changes_tell(struct imap_session *s, const struct imap_telling *ho
     for (bool more = true; more;) {
         struct changes changes;
 
-        err = ask(s, &arena, &changes);
+        err = ask(s, &fresh, &arena, &changes);
         if (err != OK)
             break;
         err = tell_page(s, how, &changes, &fresh);

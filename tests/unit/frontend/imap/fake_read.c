@@ -128,6 +128,41 @@ static struct fake_message *next_change(struct fake_mailbox *b, uint64_t since)
     return first;
 }
 
+void fake_move_between_pages(void)
+{
+    fake_world.move_between_pages = true;
+}
+
+static void move_away(struct fake_mailbox *b, uint64_t since, uint64_t until)
+{
+    fake_world.move_between_pages = false;
+    b->floor = b->m.modseq = ++fake_world.modseq;
+    for (size_t i = 0; i < b->count; i++) {
+        struct fake_message *m = &b->messages[i];
+
+        if (m->gone || m->modseq <= since || m->modseq > until)
+            continue;
+        fake_message_gone(m);
+        m->modseq = b->floor;
+    }
+}
+
+static void find_vanished(const struct fake_mailbox *b, const struct uidset *known, struct uidset *out)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->messages[i].gone && uidset_contains(known, b->messages[i].uid))
+            uidset_add(out, b->messages[i].uid);
+    }
+}
+
+unsigned fake_changes_asked(void)
+{
+    unsigned asked = fake_world.changes_asked;
+
+    fake_world.changes_asked = 0;
+    return asked;
+}
+
 enum err store_changes(struct store *store, struct account_ref account, uint64_t mailbox,
                        uint64_t since_modseq, const struct uidset *known_uids, struct arena *arena,
                        struct changes *out)
@@ -138,6 +173,7 @@ enum err store_changes(struct store *store, struct account_ref account, uint64_t
     uint32_t count = 0;
 
     *out = (struct changes){ .modseq = since_modseq };
+    fake_world.changes_asked++;
     if (b == NULL)
         return ERR_NOT_FOUND;
     while ((next = next_change(b, out->modseq)) != NULL && count++ < fake_world.page_rows) {
@@ -146,10 +182,10 @@ enum err store_changes(struct store *store, struct account_ref account, uint64_t
         for (size_t i = 0; i < b->count; i++) {
             struct fake_message *m = &b->messages[i];
 
-            if (m->modseq == modseq && m->gone)
-                uidset_add(&out->vanished, m->uid);
-            else if (m->modseq == modseq)
+            if (m->modseq == modseq && !m->gone)
                 row_of(m, 0, &rows);
+            else if (m->modseq == modseq && modseq > b->floor)
+                uidset_add(&out->vanished, m->uid);
         }
         out->modseq = modseq;
     }
@@ -157,6 +193,11 @@ enum err store_changes(struct store *store, struct account_ref account, uint64_t
     if (!out->more && b->m.modseq > out->modseq)
         out->modseq = b->m.modseq;
     out->uidnext = b->m.uidnext;
+    out->floor_passed = since_modseq < b->floor;
+    if (out->floor_passed && known_uids != NULL)
+        find_vanished(b, known_uids, &out->vanished);
+    if (out->more && fake_world.move_between_pages)
+        move_away(b, since_modseq, out->modseq);
     struct mailbox shown = fake_mailbox_show(b, arena);
 
     out->keywords = shown.keywords;

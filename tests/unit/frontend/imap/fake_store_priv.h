@@ -27,6 +27,7 @@ struct fake_mailbox {
     struct keyword_table keywords;
     struct fake_message messages[MESSAGES_MAX];
     size_t count;
+    uint64_t floor; /* what had vanished by then is not listed */
 };
 
 struct watch {
@@ -45,7 +46,8 @@ struct store {
     uint32_t page_rows;
     uint64_t page_body_max;
     enum err fail;
-    unsigned body_reads;
+    unsigned body_reads, changes_asked;
+    bool move_between_pages;
     struct slice shown_keywords[KEYWORDS_MAX];
 };
 
