@@ -41,6 +41,27 @@ static void tell_modseq(struct imap_session *s, const struct row *row, uint32_t 
              (unsigned long long)row->modseq);
 }
 
+void imap_changes_tell_own(struct imap_session *s, const struct uidset *changed,
+                           const struct mail_flags *flags, uint64_t modseq, bool with_uid)
+{
+    struct row row = { .modseq = modseq };
+
+    if (flags != NULL) {
+        row.flags = flags->system;
+        row.keywords = flags->keywords;
+    }
+    for (struct uidset_iter it = uidset_iter(changed); uidset_next(&it, &row.uid);) {
+        uint32_t seq = uidmap_seq(&s->view.map, row.uid);
+
+        if (seq != 0 && flags != NULL)
+            imap_changes_write_flags(s, &row, seq, with_uid);
+        else if (seq != 0)
+            tell_modseq(s, &row, seq);
+        if (s->out.len > IMAP_OUTPUT_HIGH)
+            imap_session_relieve(s);
+    }
+}
+
 static void tell_row(struct imap_session *s, const struct imap_telling *how, const struct row *row,
                      struct uidset *fresh)
 {

@@ -19,6 +19,12 @@ struct imap_telling {
  * RECENT. The session must have a mailbox selected. ERR_NOT_FOUND: the mailbox is gone. Yields. */
 MUST_CHECK enum err imap_changes_tell(struct imap_session *s, const struct imap_telling *how);
 
+/* One's own change made all of these flags the same, and nothing else happened since the view's modseq: told
+ * without asking. `flags` NULL: it was .SILENT, of which only clients that know modseqs hear. */
+struct mail_flags;
+void imap_changes_tell_own(struct imap_session *s, const struct uidset *changed,
+                           const struct mail_flags *flags, uint64_t modseq, bool with_uid);
+
 /* Only what is known already: the expunges that could not be told when they were noticed. */
 void imap_changes_tell_gone(struct imap_session *s);
 

@@ -52,6 +52,8 @@ static void mark_first_page(struct imap_fetching *f, const struct uidset *unseen
     if (mark_seen(f, unseen, &result)) {
         uidset_copy(&result.changed, &f->marked);
         f->marked_modseq = result.modseq;
+        if (result.one_modseq && imap_view_is_next(&f->s->view, result.before_modseq, result.keyword_count))
+            f->known_modseq = result.modseq;
     }
     store_flags_result_fini(&result);
 }
@@ -136,7 +138,7 @@ static enum err write_pages(struct imap_fetching *f, const struct uidset *uids, 
     while ((err = fetch_next(fetch, &page)) == OK) {
         bool more = page.next_uid != 0;
 
-        f->cmd->is_fresh = page.modseq <= s->view.modseq;
+        f->cmd->is_fresh = page.modseq <= s->view.modseq || page.modseq <= f->known_modseq;
         err = write_page(f, &page, first, last_uid);
         fetch_page_fini(&page);
         first = false;
@@ -172,8 +174,9 @@ static enum err fetch_uids(struct imap_fetching *f, const struct uidset *uids)
     f->parts = plan_parts(f->s, f->fetch, wanted == 1);
     TRY(write_all(f, uids));
     mark_rest(f);
-    if (!uidset_is_empty(&f->unseen) || !uidset_is_empty(&f->marked))
+    if (!uidset_is_empty(&f->unseen) || (!uidset_is_empty(&f->marked) && f->known_modseq == 0))
         f->cmd->is_fresh = false;
+    imap_view_advance(&f->s->view, f->known_modseq); /* its rows have told */
     f->cmd->silent = &f->marked;
     f->cmd->silent_modseq = f->marked_modseq;
     f->cmd->silent_is_told = true;

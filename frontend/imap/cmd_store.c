@@ -3,7 +3,10 @@
  *
  * Everything up to the view's modseq has been told to the client, so a .SILENT store first changes, on that
  * condition, what nobody else has touched since: these changes stay unsaid. What others did touch is changed
- * after that, and told with all its flags, or the client would never hear what they did. */
+ * after that, and told with all its flags, or the client would never hear what they did.
+ *
+ * Mostly nobody else touches anything: the store says so, and if what the change made is known too (.SILENT,
+ * FLAGS), it is told without asking for it. */
 #include "frontend/codec/imap_write.h"
 #include "frontend/imap/changes.h"
 #include "frontend/imap/progress.h"
@@ -13,6 +16,10 @@ struct storing {
     struct imap_command *cmd;
     const struct imap_store *store;
     struct uidset changed, modified;
+    uint64_t modseq; /* of the last change */
+    unsigned calls;  /* of the store */
+    bool is_whole;   /* the last call: nobody else came between its parts */
+    bool is_next;    /* the one call: nobody else had changed anything, and all has one modseq */
 };
 
 static enum store_mode mode_of(enum imap_store_mode mode)
@@ -29,8 +36,7 @@ static enum store_mode mode_of(enum imap_store_mode mode)
 }
 
 /* One store call; what it changed is added to `changed`, what it refused replaces `modified`. */
-static enum err change(struct storing *st, const struct uidset *uids, const uint64_t *unchanged_since,
-                       uint64_t *modseq_out)
+static enum err change(struct storing *st, const struct uidset *uids, const uint64_t *unchanged_since)
 {
     struct imap_session *s = st->s;
     struct imap_progress progress;
@@ -52,25 +58,36 @@ static enum err change(struct storing *st, const struct uidset *uids, const uint
 
     uidset_add_set(&st->changed, &result.changed);
     uidset_copy(&result.modified, &st->modified);
-    *modseq_out = result.modseq;
+    st->modseq = result.modseq;
+    st->is_whole = result.parts <= 1 || result.before_modseq != 0;
+    st->is_next = st->calls++ == 0 && err == OK && (result.one_modseq || result.modseq == 0) &&
+                  imap_view_is_next(&s->view, result.before_modseq, result.keyword_count);
     store_flags_result_fini(&result);
     return err;
+}
+
+/* Of what was changed. Where somebody else came between the parts of a large change, it is told: what they
+ * did may be among it. */
+static void keep_silent(struct storing *st)
+{
+    struct uidset *silent = ARENA_NEW(&st->s->arena, struct uidset);
+
+    *silent = uidset_in_arena(&st->changed, &st->s->arena);
+    st->cmd->silent = silent;
+    st->cmd->silent_modseq = st->is_whole ? st->modseq : 0;
 }
 
 static enum err change_silently(struct storing *st, const struct uidset *uids)
 {
     struct uidset others = { 0 };
-    uint64_t since = st->s->view.modseq, modseq = 0;
-    enum err err = change(st, uids, &since, &modseq);
-    struct uidset *silent = ARENA_NEW(&st->s->arena, struct uidset);
+    uint64_t since = st->s->view.modseq;
+    enum err err = change(st, uids, &since);
 
-    *silent = uidset_in_arena(&st->changed, &st->s->arena);
-    st->cmd->silent = silent;
-    st->cmd->silent_modseq = modseq;
+    keep_silent(st);
     if (err != OK || uidset_is_empty(&st->modified))
         return err;
     uidset_copy(&st->modified, &others);
-    err = change(st, &others, NULL, &modseq);
+    err = change(st, &others, NULL);
     uidset_fini(&others);
     return err;
 }
@@ -128,25 +145,53 @@ static enum err answer_modified(struct storing *st)
 
 static enum err store_uids(struct storing *st, const struct uidset *uids)
 {
-    uint64_t modseq;
-
     if (uidset_is_empty(uids))
         return OK;
     if (st->store->has_unchanged_since) {
-        TRY(change(st, uids, &st->store->unchanged_since, &modseq));
-        if (st->store->silent) {
-            struct uidset *silent = ARENA_NEW(&st->s->arena, struct uidset);
-
-            *silent = uidset_in_arena(&st->changed, &st->s->arena);
-            st->cmd->silent = silent;
-            st->cmd->silent_modseq = modseq;
-        }
+        TRY(change(st, uids, &st->store->unchanged_since));
+        if (st->store->silent)
+            keep_silent(st);
         return uidset_is_empty(&st->modified) ? OK : answer_modified(st);
     }
     if (st->store->silent)
         return change_silently(st, uids);
-    TRY(change(st, uids, NULL, &modseq));
+    TRY(change(st, uids, NULL));
     return tell_unchanged(st, uids);
+}
+
+/* What FLAGS made of every message; false if it names a keyword that the view does not. */
+static bool find_flags(const struct storing *st, struct mail_flags *out)
+{
+    const struct imap_flag_list *flags = &st->store->flags;
+
+    *out = (struct mail_flags){ .system = flags->system };
+    for (unsigned i = 0; i < flags->keyword_count; i++) {
+        int index = keyword_table_find(&st->s->view.keywords, flags->keywords[i]);
+
+        if (index < 0)
+            return false;
+        out->keywords |= UINT64_C(1) << index;
+    }
+    return true;
+}
+
+/* If all that happened is known, tell it now and spare the question behind the command. */
+static void tell_known(struct storing *st)
+{
+    struct imap_session *s = st->s;
+    struct mail_flags flags;
+
+    if (!st->is_next)
+        return;
+    if (st->store->silent) {
+        imap_changes_tell_own(s, &st->changed, NULL, st->modseq, st->cmd->uid);
+    } else if (!uidset_is_empty(&st->changed)) {
+        if (st->store->mode != IMAP_STORE_REPLACE || !find_flags(st, &flags))
+            return;
+        imap_changes_tell_own(s, &st->changed, &flags, st->modseq, st->cmd->uid);
+    }
+    imap_view_advance(&s->view, st->modseq);
+    st->cmd->is_fresh = true;
 }
 
 enum err imap_cmd_store(struct imap_session *s, struct imap_command *cmd)
@@ -166,6 +211,8 @@ enum err imap_cmd_store(struct imap_session *s, struct imap_command *cmd)
         imap_reply_bad(cmd, "No message has that number");
     else
         err = store_uids(&st, &uids);
+    if (err == OK)
+        tell_known(&st);
     uidset_fini(&uids);
     uidset_fini(&st.changed);
     uidset_fini(&st.modified);

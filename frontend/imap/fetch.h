@@ -16,6 +16,7 @@ struct imap_fetching {
     struct uidset unseen;     /* to be marked \Seen when the rows are out */
     struct uidset marked;     /* marked \Seen before their rows are written, ... */
     uint64_t marked_modseq;   /* ... with this modseq */
+    uint64_t known_modseq;    /* that too, if nobody else had changed anything; else 0 */
     struct uidset downgraded; /* shown as surrogates */
     struct imap_message message;
     struct buf scratch;  /* a header, or decoded bytes */

@@ -44,6 +44,17 @@ bool imap_view_set_keywords(struct imap_view *v, const struct slice *names, uint
     return v->keywords.count > before;
 }
 
+bool imap_view_is_next(const struct imap_view *v, uint64_t before_modseq, uint32_t keyword_count)
+{
+    return before_modseq != 0 && before_modseq == v->modseq && keyword_count == v->keywords.count;
+}
+
+void imap_view_advance(struct imap_view *v, uint64_t modseq)
+{
+    if (modseq > v->modseq)
+        v->modseq = modseq;
+}
+
 bool imap_view_is_recent(const struct imap_view *v, uint32_t uid)
 {
     return uid > v->recent_floor;

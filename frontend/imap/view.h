@@ -31,6 +31,12 @@ void imap_view_fini(struct imap_view *v);
 /* Replace the keyword table by the mailbox's newer one. True if names were added. */
 bool imap_view_set_keywords(struct imap_view *v, const struct slice *names, uint32_t count);
 
+/* A change of our own began at this modseq and nothing else came between, and the table of keywords then had
+ * so many: true if the view knows everything but that change. */
+bool imap_view_is_next(const struct imap_view *v, uint64_t before_modseq, uint32_t keyword_count);
+/* Everything up to here is known now. */
+void imap_view_advance(struct imap_view *v, uint64_t modseq);
+
 bool imap_view_is_recent(const struct imap_view *v, uint32_t uid);
 uint32_t imap_view_recent_count(const struct imap_view *v);
 

@@ -6,6 +6,20 @@
 
 /* ---- flags */
 
+/* Of the parts of a large change: did somebody else come between? */
+static void note_modseqs(const Tern__StoreFlagsResponse *response, struct store_flags_result *out)
+{
+    uint64_t before = out->modseq != 0 ? out->modseq : out->before_modseq;
+    if (out->parts++ == 0)
+        out->before_modseq = response->before_modseq;
+    else if (response->before_modseq != before)
+        out->before_modseq = 0;
+    if (response->modseq != 0) {
+        out->one_modseq = out->modseq == 0;
+        out->modseq = response->modseq;
+    }
+}
+
 static enum err store_part(struct store *store, const struct store_flags_request *r,
                            const struct uidset *uids, struct arena *scratch, struct arena *arena,
                            struct store_flags_result *out)
@@ -24,7 +38,7 @@ static enum err store_part(struct store *store, const struct store_flags_request
     request.unchanged_since = r->unchanged_since == NULL ? 0 : *r->unchanged_since;
     TRY(call_simple(store, METHOD_STORE_FLAGS, r->account.home, &request.base,
                     &tern__store_flags_response__descriptor, &response));
-    out->modseq = response->modseq;
+    note_modseqs(response, out);
     if (response->n_keywords != out->keyword_count) { /* it only grows */
         out->keywords = texts_read(response->keywords, response->n_keywords, arena);
         out->keyword_count = (uint32_t)response->n_keywords;

@@ -19,6 +19,7 @@ struct store {
     const Tern__StoreFlagsRequest *request;
     struct mailbox_edit m;
     uint64_t keywords; /* mask of the request's */
+    uint64_t before;   /* the mailbox's modseq */
     struct uidset changed, modified;
 };
 
@@ -75,6 +76,7 @@ static enum err answer(struct store *s)
     TRY(mailbox_load_keywords(s->a, &s->m));
     Tern__StoreFlagsResponse response = TERN__STORE_FLAGS_RESPONSE__INIT;
     response.modseq = s->m.modseq;
+    response.before_modseq = s->before;
     response.changed_uids = uids_for_response(&s->changed, arena);
     response.modified_uids = uids_for_response(&s->modified, arena);
     response.n_keywords = s->m.keywords.count;
@@ -91,6 +93,7 @@ enum err apply_store_flags(struct apply *a, const Tern__StoreFlagsRequest *reque
     TRY(account_open(a, request->account, &account));
     struct store s = { .a = a, .request = request };
     TRY(mailbox_edit_open(a, &account, request->mailbox, &s.m));
+    s.before = s.m.row.modseq;
     enum err err = store_all(&s);
     if (err == OK)
         err = answer(&s);

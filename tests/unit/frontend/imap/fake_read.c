@@ -155,6 +155,14 @@ static void find_vanished(const struct fake_mailbox *b, const struct uidset *kno
     }
 }
 
+unsigned fake_changes_asked(void)
+{
+    unsigned asked = fake_world.changes_asked;
+
+    fake_world.changes_asked = 0;
+    return asked;
+}
+
 enum err store_changes(struct store *store, struct account_ref account, uint64_t mailbox,
                        uint64_t since_modseq, const struct uidset *known_uids, struct arena *arena,
                        struct changes *out)
@@ -165,6 +173,7 @@ enum err store_changes(struct store *store, struct account_ref account, uint64_t
     uint32_t count = 0;
 
     *out = (struct changes){ .modseq = since_modseq };
+    fake_world.changes_asked++;
     if (b == NULL)
         return ERR_NOT_FOUND;
     while ((next = next_change(b, out->modseq)) != NULL && count++ < fake_world.page_rows) {

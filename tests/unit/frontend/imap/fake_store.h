@@ -23,6 +23,8 @@ void fake_fail_next_write(enum err err);
 void fake_move_between_pages(void);
 /* How often bodies were read piece by piece, and FETCH pages were asked for with a body. */
 unsigned fake_body_reads(void);
+/* How often changes were asked for since this was last called. */
+unsigned fake_changes_asked(void);
 
 /* Rows a page, 3 at first; messages larger than this stay out of pages. */
 void fake_set_page(uint32_t rows, uint64_t body_bytes_max);

@@ -46,7 +46,7 @@ struct store {
     uint32_t page_rows;
     uint64_t page_body_max;
     enum err fail;
-    unsigned body_reads;
+    unsigned body_reads, changes_asked;
     bool move_between_pages;
     struct slice shown_keywords[KEYWORDS_MAX];
 };

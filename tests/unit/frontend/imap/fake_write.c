@@ -114,12 +114,13 @@ enum err store_flags(struct store *store, const struct store_flags_request *r, s
     struct fake_mailbox *b = fake_by_id(r->mailbox);
     uint64_t mask;
 
-    *out = (struct store_flags_result){ 0 };
+    *out = (struct store_flags_result){ .parts = 1 };
     TRY(fake_failure());
     if (b == NULL)
         return ERR_NOT_FOUND;
+    out->before_modseq = b->m.modseq;
     TRY(fake_mask_of(b, r->keywords, r->keyword_count, &mask));
-    fake_world.modseq++;
+    out->keyword_count = b->keywords.count;
     for (size_t i = 0; i < b->count; i++) {
         struct fake_message *m = &b->messages[i];
         uint32_t flags = m->flags;
@@ -134,10 +135,13 @@ enum err store_flags(struct store *store, const struct store_flags_request *r, s
         apply_flags(m, r, mask);
         if (m->flags == flags && m->keywords == keywords)
             continue;
-        m->modseq = fake_world.modseq;
+        m->modseq = fake_world.modseq + 1;
         uidset_add(&out->changed, m->uid);
     }
-    out->modseq = fake_world.modseq;
+    if (uidset_is_empty(&out->changed))
+        return OK;
+    out->one_modseq = true;
+    out->modseq = ++fake_world.modseq;
     fake_changed(b);
     return OK;
 }

@@ -142,6 +142,16 @@ static void drain(void)
     }
 }
 
+static void expect_asked(unsigned count)
+{
+    unsigned asked = fake_changes_asked();
+
+    if (asked == count)
+        return;
+    fprintf(stderr, "asked for changes %u times, not %u\n", asked, count);
+    abort();
+}
+
 static void step(const char *line)
 {
     char mailbox[64];
@@ -165,6 +175,8 @@ static void step(const char *line)
         drain();
     else if (strcmp(line, "MOVE BETWEEN PAGES") == 0)
         fake_move_between_pages();
+    else if (sscanf(line, "ASKED %u", &number) == 1)
+        expect_asked(number);
     else if (sscanf(line, "DELIVER %63s", mailbox) == 1)
         fake_deliver(mailbox, "From: a@example.test\r\nSubject: news\r\n\r\ntext\r\n");
     else if (sscanf(line, "FLAG %63s %u %u", mailbox, &uid, &number) == 3)

@@ -90,6 +90,23 @@ static void on_fetch(struct rpc_request *request, unsigned nth)
     tern__fetch_request__free_unpacked(r, NULL);
 }
 
+/* What two parts of a store say, and what that comes to. */
+static const struct {
+    uint64_t before[2], modseq[2];
+    uint64_t before_out, modseq_out;
+    bool one_out;
+} told[] = {
+    { { 50, 100 }, { 100, 101 }, 50, 101, false }, /* one follows the other */
+    { { 50, 100 }, { 100, 0 }, 50, 100, true },
+    { { 50, 50 }, { 0, 101 }, 50, 101, true },
+    { { 50, 50 }, { 0, 0 }, 50, 0, false },
+    { { 50, 101 }, { 100, 102 }, 0, 102, false }, /* somebody came between */
+    { { 50, 51 }, { 0, 0 }, 0, 0, false },
+    { { 0, 100 }, { 100, 101 }, 0, 101, false }, /* not said */
+    { { 50, 0 }, { 100, 101 }, 0, 101, false },
+};
+static size_t telling; /* 0: the default; else the row and one */
+
 static void on_store(struct rpc_request *request, unsigned nth)
 {
     Tern__StoreFlagsRequest *r =
@@ -101,7 +118,11 @@ static void on_store(struct rpc_request *request, unsigned nth)
     uidset_fini(&uids);
     response.modseq = 100 + nth;
     response.changed_uids = r->uids;
-    fake_reply(request, nth == 2 ? ERR_CORRUPT : OK, &response.base, SLICE_NULL);
+    if (telling > 0) {
+        response.before_modseq = told[telling - 1].before[nth % 2];
+        response.modseq = told[telling - 1].modseq[nth % 2];
+    }
+    fake_reply(request, nth == 2 && telling == 0 ? ERR_CORRUPT : OK, &response.base, SLICE_NULL);
     tern__store_flags_request__free_unpacked(r, NULL);
 }
 
@@ -487,6 +508,26 @@ static void split_store(void)
     uidset_fini(&uids);
 }
 
+static void modseqs_of_parts(void)
+{
+    struct uidset uids = { 0 };
+    struct arena arena = { 0 };
+    uidset_add_range(&uids, 1, 2 * STORE_UIDS_MAX);
+    struct store_flags_request request = { .account = { 7, 1 }, .mailbox = 5, .uids = &uids, .flags = 1 };
+    for (telling = 1; telling <= sizeof told / sizeof told[0]; telling++) {
+        struct store_flags_result result;
+        assert_int_equal(store_flags(store, &request, &arena, &result), OK);
+        assert_int_equal(result.parts, 2);
+        assert_int_equal(result.before_modseq, told[telling - 1].before_out);
+        assert_int_equal(result.modseq, told[telling - 1].modseq_out);
+        assert_int_equal(result.one_modseq, told[telling - 1].one_out);
+        store_flags_result_fini(&result);
+    }
+    telling = 0;
+    arena_fini(&arena);
+    uidset_fini(&uids);
+}
+
 static void split_expunge(void)
 {
     struct uidset uids = { 0 }, vanished = { 0 };
@@ -502,6 +543,12 @@ static void split_expunge(void)
     assert_int_equal(modseq, 200);
     uidset_fini(&uids);
     uidset_fini(&vanished);
+}
+
+static void parts_tell_whether_somebody_came_between(void **state)
+{
+    (void)state;
+    fake_run(modseqs_of_parts);
 }
 
 static void large_sets_are_split(void **state)
@@ -587,6 +634,7 @@ int main(void)
         TEST(pages_follow_each_other),
         TEST(bodies_come_in_order),
         TEST(large_sets_are_split),
+        TEST(parts_tell_whether_somebody_came_between),
         TEST(large_copies_are_staged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

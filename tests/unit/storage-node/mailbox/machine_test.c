@@ -220,10 +220,12 @@ static void test_store(void **state)
     uint64_t box = open_mailbox(f, id, "INBOX")->id;
     for (int i = 0; i < 4; i++)
         append_text(f, id, box, mail, 0);
+    uint64_t before = open_mailbox(f, id, "INBOX")->modseq;
     Tern__StoreFlagsResponse *r =
         store_flags(f, id, box, "2:3,99", TERN__STORE_MODE__STORE_ADD, MAIL_SEEN | MAIL_FLAGGED);
     assert_string_equal(fixture_uids_text(f, r->changed_uids), "2:3");
     uint64_t modseq = r->modseq;
+    assert_int_equal(r->before_modseq, before);
     assert_int_equal(open_mailbox(f, id, "INBOX")->modseq, modseq);
     assert_int_equal(open_mailbox(f, id, "INBOX")->unseen, 2);
     r = store_flags(f, id, box, "1:3", TERN__STORE_MODE__STORE_ADD, MAIL_SEEN); /* 2 and 3 have it */
@@ -233,8 +235,10 @@ static void test_store(void **state)
     store_flags(f, id, box, "4", TERN__STORE_MODE__STORE_REPLACE, MAIL_DRAFT);
     assert_string_equal(fetch_flags(f, id, box, "1:9", 0), "1:1 2:5 3:4 4:16 ");
     assert_string_equal(fetch_flags(f, id, box, "1:9", modseq), "1:1 3:4 4:16 ");
+    before = open_mailbox(f, id, "INBOX")->modseq;
     r = store_flags(f, id, box, "1:9", TERN__STORE_MODE__STORE_REMOVE, MAIL_DELETED);
     assert_string_equal(fixture_uids_text(f, r->changed_uids), "");
+    assert_true(r->modseq == 0 && r->before_modseq == before);
     assert_int_equal(f->result.change_count, 0);
     assert_int_equal(open_mailbox(f, id, "INBOX")->unseen, 2);
     assert_int_equal(try_open_mailbox(f, id, "INBOX"), OK);
