@@ -403,11 +403,97 @@ static void test_mailboxes_are_deleted_meanwhile(void **state)
     expect_no_leaks(c);
 }
 
+/* RENAME INBOX takes the messages away under their mailbox's id: the stage goes with them. */
+static void test_inbox_is_renamed_meanwhile(void **state)
+{
+    struct stage_case *c = *state;
+    Tern__CopyCommitResponse *done;
+    assert_int_equal(step(c, 6, "1:3", true), OK);
+    Tern__MailboxRenameRequest request = TERN__MAILBOX_RENAME_REQUEST__INIT;
+    request.account = c->account;
+    request.from = (char *)"INBOX";
+    request.to = (char *)"old";
+    assert_int_equal(fixture_write(&c->f, METHOD_MAILBOX_RENAME, &request.base), OK);
+    append_text(&c->f, c->account, open_mailbox(&c->f, c->account, "INBOX")->id, "text", 0);
+    assert_int_equal(step(c, 0, "4", true), OK);
+    assert_int_equal(commit(c, &done), OK);
+    assert_string_equal(uids_of(c, "old"), "5:6");
+    assert_string_equal(uids_of(c, "INBOX"), "1");
+    assert_int_equal(open_mailbox(&c->f, c->account, "to")->messages, 4);
+    expunge(&c->f, c->account, open_mailbox(&c->f, c->account, "INBOX")->id, "1", false);
+    expect_no_leaks(c);
+}
+
+static void delete_account(struct stage_case *c)
+{
+    Tern__AccountDeleteRequest request = TERN__ACCOUNT_DELETE_REQUEST__INIT;
+    request.address = (char *)"a@example.test";
+    assert_int_equal(fixture_write(&c->f, METHOD_ACCOUNT_DELETE, &request.base), OK);
+}
+
+/* Its sweep and that of the stage both let go of messages: each message once. */
+static void test_account_is_deleted_meanwhile(void **state)
+{
+    struct stage_case *c = *state;
+    for (int how = 0; how < 4; how++) {
+        Tern__CopyCommitResponse *done;
+        assert_int_equal(step(c, 6, "1:4", how != 3), OK);
+        if (how == 1)
+            abandon(c);
+        else if (how == 2)
+            assert_int_equal(commit(c, &done), OK);
+        delete_account(c);
+        assert_int_equal(commit(c, &done), ERR_NOT_FOUND);
+        for (int i = 0; i < 4; i++) {
+            sweep_all(c);
+            c->f.time_ms += 3700 * 1000;
+        }
+        sweep_all(c);
+        assert_int_equal(count_rows(&c->f, KV_BODY), 0);
+        assert_int_equal(count_rows(&c->f, KV_STATE), 2); /* CLOCK, PARTITION */
+        c->account = create_account(&c->f, "a@example.test", 0);
+        c->from = open_mailbox(&c->f, c->account, "INBOX")->id;
+        c->to = create_mailbox(&c->f, c->account, "to")->id;
+        for (uint32_t i = 1; i <= 6; i++)
+            append_text(&c->f, c->account, c->from, "text", 0);
+        c->id = fixture_id(&c->f);
+    }
+}
+
+/* Modseqs rise above those that a stage had reserved: it begins again. */
+static void test_recovery_ends_a_stage(void **state)
+{
+    struct stage_case *c = *state;
+    Tern__CopyCommitResponse *done;
+    assert_int_equal(step(c, 6, "1:3", true), OK);
+    struct entry_header header = { .version = MACHINE_VERSION,
+                                   .method = ENTRY_RECOVER,
+                                   .time_ms = c->f.time_ms };
+    struct buf entry = { 0 };
+    entry_encode(&header, SLICE_NULL, &entry);
+    assert_int_equal(fixture_apply(&c->f, buf_slice(&entry), SLICE_NULL), OK);
+    buf_fini(&entry);
+    assert_int_equal(step(c, 0, "4", true), ERR_CONFLICT);
+    assert_int_equal(commit(c, &done), ERR_CONFLICT);
+    abandon(c);
+    sweep_all(c);
+    expect_untouched(c);
+    uint64_t modseq = open_mailbox(&c->f, c->account, "to")->modseq;
+    c->id = fixture_id(&c->f);
+    assert_int_equal(step(c, 6, "1:3", true), OK);
+    assert_int_equal(commit(c, &done), OK);
+    assert_true(done->modseq > modseq);
+    expect_no_leaks(c);
+}
+
 int main(void)
 {
 #define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(test_copy_appears_at_once),
+        STAGE_TEST(test_inbox_is_renamed_meanwhile),
+        STAGE_TEST(test_account_is_deleted_meanwhile),
+        STAGE_TEST(test_recovery_ends_a_stage),
         STAGE_TEST(test_copy_onto_itself),
         STAGE_TEST(test_move_changes_both_at_once),
         STAGE_TEST(test_move_of_what_changed_begins_again),
