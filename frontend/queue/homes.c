@@ -47,21 +47,6 @@ static bool any_away(const struct queue *q)
     return false;
 }
 
-/* True if it serves again. `silent_node` is the primary that did not answer last: others of it are not asked
- * in this round. Yields. */
-static bool is_back(struct queue *q, uint32_t partition, uint32_t *silent_node)
-{
-    uint32_t node;
-    uint64_t epoch;
-    struct queue_status status;
-    if (!store_partition_primary(q->store, partition, &node, &epoch) || node == *silent_node)
-        return false;
-    if (store_queue_status(q->store, partition, &status) == OK)
-        return true;
-    *silent_node = node;
-    return false;
-}
-
 static void try_everything(struct queue *q)
 {
     for (uint32_t p = 0; p < q->slot_count; p++) {
@@ -72,13 +57,15 @@ static void try_everything(struct queue *q)
     }
 }
 
-static void look_round(struct queue *q)
+void queue_homes_look(struct queue *q, struct queue_round *r)
 {
-    uint32_t silent_node = 0; /* no node has this id */
+    struct queue_status status;
     bool found = false;
-    for (uint32_t p = 0; p < q->slot_count && !atomic_load(&q->stopping); p++) {
+    queue_round_begin(q, r);
+    for (uint32_t i = 0; i < q->slot_count && !atomic_load(&q->stopping); i++) {
+        uint32_t p = queue_round_at(q, r, i);
         struct queue_slot *slot = &q->slots[p];
-        if (!atomic_load(&slot->away) || slot->probe_ms > loop_now_ms() || !is_back(q, p, &silent_node))
+        if (!atomic_load(&slot->away) || slot->probe_ms > loop_now_ms() || !queue_round_ask(q, r, p, &status))
             continue;
         slot->back_ms = loop_now_ms();
         atomic_store(&slot->away, false);
@@ -92,9 +79,10 @@ static void look_round(struct queue *q)
 void queue_homes_fiber(void *arg)
 {
     struct queue *q = arg;
+    struct queue_round round = { 0 };
     while (!atomic_load(&q->stopping)) {
         if (any_away(q)) {
-            look_round(q);
+            queue_homes_look(q, &round);
             queue_sleep(q, QUEUE_PROBE_MS);
         } else {
             enum err err = cond_wait(&q->homes_changed, DEADLINE_NEVER);

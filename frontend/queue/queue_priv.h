@@ -20,6 +20,7 @@ enum {
     QUEUE_LEASE_MS = 30 * 1000,     /* another front-end takes over after this */
     QUEUE_LEASE_RESERVE_MS = 8000,  /* with less of a lease left nothing is begun */
     QUEUE_DELIVER_WAIT_MS = 3000,   /* for a recipient's partition */
+    QUEUE_SILENT_MAX = 16,          /* nodes of one look that are remembered as not answering */
     QUEUE_SCAN_MS = 30 * 1000,      /* one look at all partitions ... */
     QUEUE_SCAN_FIRST_MS = 2000,     /* ... and the first one after the start */
     QUEUE_WATCH_MS = 3000,          /* between looks at partitions that hold items */
@@ -58,6 +59,22 @@ struct queue {
     atomic_bool stopping;
 };
 
+/* Asking one partition after the other how its queue is. A node that does not answer for one of them is not
+ * asked for others in this round; the next round begins behind the first that was not answered for, so that a
+ * partition that never is hides no other. Zero-initialised. */
+struct queue_round {
+    uint32_t begin; /* this round's first partition */
+    bool failed;
+    uint32_t first_failed;
+    uint32_t silent[QUEUE_SILENT_MAX]; /* nodes; of more than these the last ones */
+    unsigned silent_count;
+};
+void queue_round_begin(const struct queue *q, struct queue_round *r);
+/* The round's nth partition. */
+uint32_t queue_round_at(const struct queue *q, const struct queue_round *r, uint32_t nth);
+/* False: not asked, or not answered. Yields. */
+bool queue_round_ask(struct queue *q, struct queue_round *r, uint32_t partition, struct queue_status *out);
+
 /* Fibers. */
 void queue_scan_fiber(void *arg);
 void queue_watch_fiber(void *arg);
@@ -76,6 +93,8 @@ void queue_schedule(struct queue *q, uint32_t partition, uint64_t now_ms, uint64
 /* Lease, attempt and report until nothing of a partition's queue is due, or its turn is over. Yields. */
 void queue_work(struct queue *q, uint32_t partition);
 
+/* One look at the partitions that are away: whether they serve again. Yields. */
+void queue_homes_look(struct queue *q, struct queue_round *r);
 /* A partition took mail, or did not. On the runner's loop. */
 void queue_home_served(struct queue *q, uint32_t partition);
 void queue_home_failed(struct queue *q, uint32_t partition);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one attempt makes of the answers it gets, and how a worker's pass over a queue goes on after trouble.
- */
+/* What one attempt makes of the answers it gets, how a worker's pass over a queue goes on after trouble, and
+ * that partitions which never answer hide no others. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,6 +23,7 @@ static struct queue_slot slots[FAKE_PARTITIONS];
 /* What the nodes answer. */
 static enum err body_answer, deliver_answer, target_answers[TARGETS], lease_answer;
 static uint64_t early_seen;
+static bool silent[FAKE_PARTITIONS];
 
 static void on_deliver(struct rpc_request *request)
 {
@@ -62,6 +63,8 @@ static void handle(int node, struct rpc_request *request, unsigned nth)
         on_deliver(request);
     } else if (request->method == METHOD_QUEUE_LEASE) {
         on_lease(request);
+    } else if (request->method == METHOD_QUEUE_STATUS) {
+        fake_reply(request, silent[request->partition] ? ERR_IO : OK, NULL, SLICE_NULL);
     } else {
         fake_reply(request, OK, NULL, SLICE_NULL);
     }
@@ -73,6 +76,7 @@ static int setup(void **state)
     body_answer = deliver_answer = lease_answer = OK;
     memset(target_answers, 0, sizeof target_answers);
     memset(slots, 0, sizeof slots);
+    memset(silent, 0, sizeof silent);
     fake_start();
     fake_set_handler(handle);
     q = (struct queue){ .store = fake_store_new(), .holder = (char *)"test", .slot_count = FAKE_PARTITIONS };
@@ -168,6 +172,28 @@ static void a_pass_survives_trouble(void **state)
     fake_run(broken_pass);
 }
 
+/* 1 and 3 live at one node, 0 and 2 at the other. */
+static void hidden_homes(void)
+{
+    struct queue_round round = { 0 };
+    for (uint32_t p = 0; p < FAKE_PARTITIONS; p++)
+        atomic_store(&slots[p].away, true);
+    silent[0] = silent[1] = true;
+    queue_homes_look(&q, &round);
+    assert_int_equal(fake_count(METHOD_QUEUE_STATUS),
+                     2); /* a round asks no node twice that does not answer */
+    for (int i = 0; i < 2; i++)
+        queue_homes_look(&q, &round);
+    for (uint32_t p = 0; p < FAKE_PARTITIONS; p++)
+        assert_int_equal(queue_home_is_away(&q, p), silent[p]);
+}
+
+static void a_silent_partition_hides_no_other(void **state)
+{
+    (void)state;
+    fake_run(hidden_homes);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -175,6 +201,7 @@ int main(void)
         TEST(only_a_gone_account_fails),
         TEST(homes_are_not_blamed_for_the_source),
         TEST(a_pass_survives_trouble),
+        TEST(a_silent_partition_hides_no_other),
     };
     queue_figures_register();
     return cmocka_run_group_tests(tests, NULL, NULL);
