@@ -6,8 +6,9 @@
 #include "storage-node/mailbox/queue_edit.h"
 
 enum {
-    LOOKED_AT_MAX = 2000,          /* due rows of one entry */
-    RESPONSE_BYTES_MAX = 64 * 1024 /* about: no further item is taken beyond; the answer is remembered */
+    LOOKED_AT_MAX = 2000,           /* due rows of one entry */
+    RESPONSE_BYTES_MAX = 64 * 1024, /* about: no further item is taken beyond */
+    REMEMBERED_MAX = 8 * 1024,      /* bytes of an answer that is kept for a repeat */
 };
 
 enum err check_queue_lease(const Tern__QueueLeaseRequest *request, size_t body_len)
@@ -94,7 +95,10 @@ enum err apply_queue_lease(struct apply *a, const Tern__QueueLeaseRequest *reque
     TRY(err);
     TRY(queue_next(&a->state, &response.next_ms));
     response.now_ms = a->header->time_ms;
-    a->unremembered = response.n_items == 0; /* nothing happened: a repeat may look again */
+    /* Nothing happened: a repeat may look again. And who tries many recipients every minute shall not fill an
+     * hour of remembered answers: a repeat takes other items, these come back when their leases end. */
+    a->unremembered =
+        response.n_items == 0 || tern__queue_lease_response__get_packed_size(&response) > REMEMBERED_MAX;
     apply_respond(a, &response.base);
     return OK;
 }

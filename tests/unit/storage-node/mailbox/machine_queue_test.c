@@ -455,8 +455,13 @@ static void test_largest_put_fits(void **state)
     p.request.size = strlen(mail);
     p.request.upload_id.len = 0;
     assert_int_equal(put_with_body(f, &p), OK);
+    size_t rows = count_rows(f, KV_STATE);
     Tern__QueueLeaseResponse *l = lease(f);
     assert_int_equal(l->items[0]->n_recipients, QUEUE_RECIPIENTS_MAX);
+    assert_int_equal(count_rows(f, KV_STATE), rows); /* such an answer is not remembered */
+    assert_int_equal(fixture_repeat(f), OK);
+    l = fixture_unpack(f, &tern__queue_lease_response__descriptor, &f->result.response);
+    assert_int_equal(l->n_items, 0);
 }
 
 /* While a large message is on its way nobody else begins with it: two who take turns would never be done. */
