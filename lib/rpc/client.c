@@ -237,7 +237,7 @@ static bool drain_conn(struct rpc_peer *peer, struct conn *conn)
 }
 
 static void follow_keys(struct rpc_client *client);
-static void try_anew(struct rpc_peer *peer);
+static void try_anew(struct rpc_peer *peer, struct conn **refused);
 
 /* Runs at the end of every turn, because ZMQ_FD only hints at changes since the last look (and a send may
  * swallow the hint). */
@@ -248,7 +248,9 @@ static bool drain(void *arg)
     for (struct rpc_peer *peer = client->peers; peer != NULL; peer = peer->next) {
         more |= drain_conn(peer, peer->conn);
         if (rpc_watch_refused(peer->conn->watch))
-            try_anew(peer);
+            try_anew(peer, &peer->conn);
+        else if (peer->fresh != NULL && rpc_watch_refused(peer->fresh->watch))
+            try_anew(peer, &peer->fresh);
         send_waiting(peer);
         for (struct conn *conn = peer->retired; conn != NULL; conn = conn->next)
             more |= drain_conn(peer, conn);
@@ -290,9 +292,10 @@ static void renew(struct rpc_peer *peer)
     peer->fresh = keys == peer->conn->keys ? NULL : open_conn(peer);
 }
 
-/* ZeroMQ gives up on a peer without keys if we have some, and the other way round; it may be started again
- * with what fits. Calls that were under way end by their deadlines. */
-static void try_anew(struct rpc_peer *peer)
+/* ZeroMQ gives up on a peer without keys if we have some, and the other way round, and on one that does not
+ * take our key; it may be started again with what fits by then. Calls that were under way end by their
+ * deadlines. */
+static void try_anew(struct rpc_peer *peer, struct conn **refused)
 {
     uint64_t now = clock_mono_ms();
     if (peer->retry_mono_ms == 0)
@@ -303,8 +306,8 @@ static void try_anew(struct rpc_peer *peer)
     struct conn *conn = open_conn(peer);
     if (conn == NULL)
         return;
-    conn_close(peer->conn);
-    peer->conn = conn;
+    conn_close(*refused);
+    *refused = conn;
 }
 
 static void settle(struct rpc_peer *peer, uint64_t now)

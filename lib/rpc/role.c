@@ -70,14 +70,20 @@ static bool may_call_director(enum rpc_role role, uint32_t method)
     }
 }
 
-/* A front-end works on mailboxes; which accounts and aliases there are is an operator's business. */
+/* A front-end works on mailboxes and on mail in the queue; what accounts and aliases there are and what
+ * becomes of stuck mail is an operator's business, as is looking over all of it. */
 static bool may_call_storage(enum rpc_role role, uint32_t method)
 {
     switch (method) {
     case METHOD_ACCOUNT_CREATE:
+    case METHOD_ACCOUNT_UPDATE:
     case METHOD_ACCOUNT_DELETE:
     case METHOD_ALIAS_PUT:
     case METHOD_ALIAS_DELETE:
+    case METHOD_ADDRESS_LIST:
+    case METHOD_QUEUE_LIST:
+    case METHOD_QUEUE_CHANGE:
+    case METHOD_CHECK:
         return role == RPC_ROLE_CTL;
     default:
         return true;

@@ -162,6 +162,17 @@ static void *socket_of(struct link *link, struct link_node *node)
     return node->socket;
 }
 
+/* The node does not take our new key yet: ZeroMQ has given up, and it may know better by now. */
+static void retry_fresh(struct link *link, struct link_node *node)
+{
+    uint64_t now = clock_mono_ms();
+    if (!rpc_watch_refused(node->fresh_watch) || now < node->retry_mono_ms)
+        return;
+    node->retry_mono_ms = now + RPC_KEYS_RETRY_MS;
+    close_socket(&node->fresh, &node->fresh_watch);
+    node->fresh = open_socket(link, node, &node->fresh_watch);
+}
+
 static void renew(struct link *link, struct link_node *node)
 {
     if (node->connected[0] == '\0' ||
@@ -188,6 +199,7 @@ static void follow_keys(struct link *link)
         if (changed)
             renew(link, link->nodes[i]);
         settle(link->nodes[i]);
+        retry_fresh(link, link->nodes[i]);
         link->unsettled |= link->nodes[i]->fresh != NULL;
     }
 }

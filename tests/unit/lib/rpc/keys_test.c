@@ -225,6 +225,14 @@ static void roles(void **state)
         { RPC_ROLE_FRONTEND, RPC_SERVICE_DIRECTOR, METHOD_DOMAIN_ADD, true, false },
         { RPC_ROLE_FRONTEND, RPC_SERVICE_STORAGE, METHOD_DELIVER, true, true },
         { RPC_ROLE_FRONTEND, RPC_SERVICE_STORAGE, METHOD_ACCOUNT_DELETE, true, false },
+        { RPC_ROLE_FRONTEND, RPC_SERVICE_STORAGE, METHOD_ACCOUNT_UPDATE, true, false },
+        { RPC_ROLE_FRONTEND, RPC_SERVICE_STORAGE, METHOD_ADDRESS_LIST, true, false },
+        { RPC_ROLE_FRONTEND, RPC_SERVICE_STORAGE, METHOD_ADDRESS_LOOKUP, true, true },
+        { RPC_ROLE_FRONTEND, RPC_SERVICE_STORAGE, METHOD_QUEUE_LEASE, true, true },
+        { RPC_ROLE_FRONTEND, RPC_SERVICE_STORAGE, METHOD_QUEUE_STATUS, true, true },
+        { RPC_ROLE_FRONTEND, RPC_SERVICE_STORAGE, METHOD_QUEUE_CHANGE, true, false },
+        { RPC_ROLE_FRONTEND, RPC_SERVICE_STORAGE, METHOD_CHECK, true, false },
+        { RPC_ROLE_CTL, RPC_SERVICE_STORAGE, METHOD_QUEUE_CHANGE, true, true },
         { RPC_ROLE_FRONTEND, RPC_SERVICE_PEER, 0, false, false },
         { RPC_ROLE_FRONTEND, RPC_SERVICE_BEAT, 0, false, false },
         { RPC_ROLE_STORAGE_NODE, RPC_SERVICE_DIRECTOR, METHOD_NODE_HELLO, true, true },
@@ -372,6 +380,56 @@ static void rotation(void **state)
     stop_server();
 }
 
+static uint64_t handshakes_failed(void)
+{
+    return atomic_load(&metrics_counter("tern_handshakes_failed_total",
+                                        "Connections to other programs that failed in the handshake", NULL)
+                            ->value);
+}
+
+static void wait_fiber(void)
+{
+    uint64_t failed = handshakes_failed(), until = clock_mono_ms() + WAIT_MS;
+    while (handshakes_failed() == failed && clock_mono_ms() < until)
+        fiber_sleep_ms(5);
+    assert_true(handshakes_failed() > failed);
+}
+
+static void short_while(void)
+{
+    fiber_sleep_ms(3 * RPC_KEYS_RETRY_MS); /* an idle server looks every second */
+}
+
+/* A client speaks with its next key before the server has heard of it: refused, and tried again until the
+ * server knows better; the old connection serves meanwhile. */
+static void server_learns_last(void **state)
+{
+    (void)state;
+    start_server(RPC_SERVICE_STORAGE, RPC_ROLE_STORAGE_NODE, t.folder);
+    struct client c = open_client(RPC_ROLE_FRONTEND, t.folder, RPC_ROLE_STORAGE_NODE);
+    assert_int_equal(call_method(&c, METHOD_FETCH, CALL_MS), OK);
+    struct key_pair *pairs = t.roles[RPC_ROLE_FRONTEND].pairs;
+    pairs[KEY_PREVIOUS] = pairs[KEY_CURRENT];
+    key_pair_make(&pairs[KEY_CURRENT]);
+    write_keys(t.folder, t.roles);
+    rpc_keys_reload(c.keys);
+    run_fiber(t.loop, wait_fiber);
+    run_fiber(t.loop, wait_fiber);
+    assert_int_equal(call_method(&c, METHOD_FETCH, CALL_MS), OK);
+    rpc_keys_reload(t.keys);
+    run_fiber(t.loop, short_while);
+    /* Now the old one goes: the client is there with the new one already. */
+    memset(&pairs[KEY_PREVIOUS], 0, sizeof pairs[KEY_PREVIOUS]);
+    write_keys(t.folder, t.roles);
+    uint64_t before = refused("storage", "unknown_key");
+    rpc_keys_reload(t.keys);
+    run_fiber(t.loop, short_while);
+    assert_int_equal(call_method(&c, METHOD_FETCH, CALL_MS), OK);
+    assert_int_equal(refused("storage", "unknown_key"), before);
+    close_client(&c);
+    stop_server();
+}
+
 static void bad_files(void **state)
 {
     static const char *const texts[] = {
@@ -464,6 +522,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(server_without_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(rotation, setup, teardown),
         cmocka_unit_test_setup_teardown(comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(server_learns_last, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_files, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_reload, setup, teardown),
     };
