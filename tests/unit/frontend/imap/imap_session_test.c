@@ -204,27 +204,6 @@ static void test_fetch_pages(void **state)
                                "S~ c OK %\n");
 }
 
-/* What came on one page of changes and has moved away by the next is never told of. */
-static void test_changes_moved_between_pages(void **state)
-{
-    play("C: a SELECT INBOX\n"
-         "S~ a OK %\n"
-         "DELIVER INBOX\n"
-         "DELIVER INBOX\n"
-         "DELIVER INBOX\n"
-         "DELIVER INBOX\n"
-         "DELIVER INBOX\n"
-         "MOVE BETWEEN PAGES\n"
-         "C: b NOOP\n"
-         "S: * 2 EXISTS\n"
-         "S: * 2 RECENT\n"
-         "S: b OK %\n"
-         "C: c UID FETCH 1:* (FLAGS)\n"
-         "S: * 1 FETCH (%UID 4%\n"
-         "S: * 2 FETCH (%UID 5%\n"
-         "S: c OK %\n");
-}
-
 static void large_bodies(void)
 {
     three_messages();
@@ -683,7 +662,6 @@ int main(void)
         cmocka_unit_test(test_fetch_items),
         cmocka_unit_test(test_fetch_marks_seen),
         cmocka_unit_test(test_fetch_pages),
-        cmocka_unit_test(test_changes_moved_between_pages),
         cmocka_unit_test(test_fetch_large),
         cmocka_unit_test(test_store),
         cmocka_unit_test(test_store_asks_if_it_must),
