@@ -48,7 +48,6 @@ static struct {
     uint64_t notice_value;
     uint64_t last_deadline_ms;
     bool last_has_id;
-    unsigned requests;
 } t;
 
 /* ---- the server's side */
@@ -80,7 +79,6 @@ static void handle(struct rpc_request *req, void *arg)
     pthread_mutex_lock(&t.lock);
     t.last_deadline_ms = req->deadline_mono_ms;
     t.last_has_id = req->has_request_id;
-    t.requests++;
     pthread_mutex_unlock(&t.lock);
     switch (req->method) {
     case HOLD:
@@ -387,89 +385,6 @@ static void a_peer_that_comes_back(void **state)
     run_fiber(t.loop, restart_fiber);
 }
 
-/* Whoever comes back is told what somebody still waits for, in order and with the time that is left, and
- * nothing else. */
-enum { STALE = 30, AWAY_MS = 1000, PATIENCE_MS = 20000, SLACK_MS = AWAY_MS * 8 / 10 };
-
-static void stale_fiber(void)
-{
-    char endpoint[RPC_ENDPOINT_MAX];
-    uint8_t id[16] = { 7 };
-    struct rpc_call stale[STALE], given_up, calls[2];
-    struct rpc_call call = make_call(ECHO, 5000, setting());
-    assert_int_equal(rpc_call(t.peer, &call), OK);
-    rpc_call_fini(&call);
-    snprintf(endpoint, sizeof endpoint, "%s", rpc_server_endpoint(t.server));
-    rpc_server_free(&t.server);
-    fiber_sleep_ms(200); /* the end of the connection is noticed */
-    for (int i = 0; i < STALE; i++) {
-        stale[i] = make_call(ECHO, 100, setting());
-        stale[i].body = SLICE_LIT("body");
-        assert_int_equal(rpc_submit(t.peer, &stale[i]), OK);
-    }
-    given_up = make_call(ECHO, PATIENCE_MS, setting());
-    assert_int_equal(rpc_submit(t.peer, &given_up), OK);
-    rpc_call_abandon(&given_up);
-    for (int i = 0; i < 2; i++) {
-        calls[i] = make_call(ECHO, PATIENCE_MS, setting());
-        calls[i].body = i == 0 ? SLICE_LIT("first") : SLICE_LIT("second");
-        calls[i].request_id = id;
-        assert_int_equal(rpc_submit(t.peer, &calls[i]), OK);
-    }
-    memset(id, 0, sizeof id); /* was copied */
-    fiber_sleep_ms(AWAY_MS);
-    for (int i = 0; i < STALE / 2; i++) { /* the others have ended and nobody has looked */
-        assert_int_equal(rpc_wait(&stale[i]), ERR_TIMEOUT);
-        rpc_call_fini(&stale[i]);
-    }
-    t.requests = 0;
-    start_server(endpoint);
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(rpc_wait(&calls[i]), OK);
-        assert_true(slice_eq_str(calls[i].response_body, i == 0 ? "first" : "second"));
-        rpc_call_fini(&calls[i]);
-    }
-    call = make_call(ECHO, 5000, setting());
-    assert_int_equal(rpc_call(t.peer, &call), OK); /* behind everything that waited */
-    rpc_call_fini(&call);
-    assert_int_equal(t.requests, 3);
-    assert_int_equal(rpc_wait(&given_up), ERR_TIMEOUT);
-    rpc_call_fini(&given_up);
-    for (int i = STALE / 2; i < STALE; i++) {
-        assert_int_equal(rpc_wait(&stale[i]), ERR_TIMEOUT);
-        rpc_call_fini(&stale[i]);
-    }
-    assert_int_equal(rpc_client_calls(t.client), 0);
-}
-
-static void what_is_stale_is_not_sent(void **state)
-{
-    (void)state;
-    run_fiber(t.loop, stale_fiber);
-}
-
-static void left_time_fiber(void)
-{
-    char endpoint[RPC_ENDPOINT_MAX];
-    snprintf(endpoint, sizeof endpoint, "%s", rpc_server_endpoint(t.server));
-    rpc_server_free(&t.server);
-    fiber_sleep_ms(200);
-    struct rpc_call call = make_call(ECHO, PATIENCE_MS, setting());
-    uint64_t submitted = clock_mono_ms();
-    assert_int_equal(rpc_submit(t.peer, &call), OK);
-    fiber_sleep_ms(AWAY_MS);
-    start_server(endpoint);
-    assert_int_equal(rpc_wait(&call), OK);
-    assert_true(t.last_deadline_ms < submitted + PATIENCE_MS + SLACK_MS);
-    rpc_call_fini(&call);
-}
-
-static void waiting_uses_up_the_time(void **state)
-{
-    (void)state;
-    run_fiber(t.loop, left_time_fiber);
-}
-
 /* ---- pressure */
 
 static void busy_fiber(void)
@@ -752,8 +667,6 @@ int main(void)
         TEST(calls_end_at_their_deadline),
         TEST(a_peer_that_is_not_there),
         TEST(a_peer_that_comes_back),
-        TEST(what_is_stale_is_not_sent),
-        TEST(waiting_uses_up_the_time),
         TEST(beyond_the_bound_it_is_busy),
         TEST(a_full_queue_refuses),
         TEST(notices_arrive),
