@@ -55,84 +55,6 @@ static void host_work(void *arg, struct partition_work *work)
     }
 }
 
-/* ---- beats */
-
-static void list_add(struct beat_list *list, const struct beat_part *part)
-{
-    if (list->count == list->cap) {
-        list->cap = list->cap == 0 ? 16 : list->cap * 2;
-        list->parts = xrealloc(list->parts, list->cap * sizeof *list->parts);
-    }
-    list->parts[list->count++] = *part;
-}
-
-static void transport_send(void *arg, struct partition *p, const struct replica_msg *msg)
-{
-    struct worker *w = arg;
-    const struct peer_transport *peers = w->pool->options.peers;
-    if (msg->type == REPLICA_MSG_BEAT_ACK) { /* only inside take_beats */
-        struct beat_part part = { .partition = partition_id(p), .epoch = msg->epoch };
-        list_add(&w->granted, &part);
-    } else {
-        peers->send(peers->arg, p, msg);
-    }
-}
-
-static struct beat_list *list_of(struct worker *w, struct replica_node node)
-{
-    for (size_t i = 0; i < w->list_count; i++) {
-        if (replica_node_eq(w->lists[i].node, node))
-            return &w->lists[i];
-    }
-    if (w->list_count == w->list_cap) {
-        size_t cap = w->list_cap == 0 ? 8 : w->list_cap * 2;
-        w->lists = xrealloc(w->lists, cap * sizeof *w->lists);
-        memset(w->lists + w->list_cap, 0, (cap - w->list_cap) * sizeof *w->lists);
-        w->list_cap = cap;
-    }
-    struct beat_list *list = &w->lists[w->list_count++];
-    list->node = node;
-    list->count = 0;
-    return list;
-}
-
-static bool add_beats(struct worker *w, struct partition *p)
-{
-    const struct replica_conf *conf = partition_known_conf(p);
-    struct beat_part part;
-    for (int i = 0; i < conf->member_count; i++) {
-        if (partition_beat(p, conf->members[i], &part))
-            list_add(list_of(w, conf->members[i]), &part);
-    }
-    for (int i = 0; i < conf->learner_count; i++) {
-        if (partition_beat(p, conf->learners[i], &part))
-            list_add(list_of(w, conf->learners[i]), &part);
-    }
-    return conf->member_count + conf->learner_count > 1;
-}
-
-/* Each node that some partition of this worker beats to gets one message. */
-static void make_beats(struct worker *w, struct partition_now now)
-{
-    const struct peer_transport *peers = w->pool->options.peers;
-    uint32_t open = atomic_load_explicit(&w->stats.partitions, memory_order_relaxed);
-    bool shared = false;
-    w->list_count = 0;
-    for (size_t i = 0; open > 0 && i < PARTITION_COUNT_MAX / w->pool->options.workers + 1; i++) {
-        if (w->slots[i].p == NULL)
-            continue;
-        open--;
-        shared |= add_beats(w, w->slots[i].p);
-    }
-    for (size_t i = 0; i < w->list_count; i++) {
-        struct beats beats = { .peer = w->lists[i].node,
-                               .parts = w->lists[i].parts,
-                               .count = w->lists[i].count };
-        peers->beats(peers->arg, &beats);
-    }
-    w->next_beat_ns = shared ? now.boot_ns + REPLICA_BEAT_NS : REPLICA_NEVER;
-}
-
 /* ---- partitions of a worker */
 
 static size_t slot_count(const struct worker *w)
@@ -263,34 +185,6 @@ static void take_message(struct worker *w, struct worker_message *m, struct part
     worker_message_free(m);
 }
 
-static void take_beats(struct worker *w, struct beats_item *b, struct partition_now now)
-{
-    const struct peer_transport *peers = w->pool->options.peers;
-    w->granted.count = 0;
-    for (size_t i = 0; i < b->beats.count && !w->stopping; i++) {
-        const struct beat_part *part = &b->parts[i];
-        struct slot *slot = worker_slot(w, part->partition);
-        struct replica_msg msg = { .type = REPLICA_MSG_BEAT, .peer = b->beats.peer, .epoch = part->epoch };
-        if (slot == NULL || slot->p == NULL)
-            continue;
-        msg.beat.commit = part->commit;
-        if (b->beats.answer) {
-            msg.type = REPLICA_MSG_BEAT_ACK;
-            msg.beat_ack.sent_at = b->beats.sent_at;
-        }
-        worker_must(w, partition_message(slot->p, now, &msg), "a beat");
-        worker_touch(w, slot);
-    }
-    if (w->granted.count > 0) {
-        struct beats answer = b->beats;
-        answer.answer = true;
-        answer.parts = w->granted.parts;
-        answer.count = w->granted.count;
-        peers->beats(peers->arg, &answer);
-    }
-    free(b);
-}
-
 static void take_drop(struct worker *w, struct drop_item *d, struct partition_now now)
 {
     struct slot *slot = worker_slot(w, d->partition);
@@ -340,7 +234,7 @@ static void take_items(struct worker *w, struct inbox_item *item, struct partiti
             take_message(w, (struct worker_message *)item, now);
             break;
         case ITEM_BEATS:
-            take_beats(w, (struct beats_item *)item, now);
+            worker_take_beats(w, (struct beats_item *)item, now);
             break;
         case ITEM_DROP:
             take_drop(w, (struct drop_item *)item, now);
@@ -364,7 +258,7 @@ static void take_items(struct worker *w, struct inbox_item *item, struct partiti
 
 /* ---- a turn */
 
-static void want_tick(struct worker *w, const struct partition *p)
+void worker_want_tick(struct worker *w, const struct partition *p)
 {
     uint64_t at = partition_next_tick(p), earliest = w->last_scan_ns + (uint64_t)WORKER_SCAN_MS * 1000000;
     if (at < earliest)
@@ -387,7 +281,7 @@ static void tick_all(struct worker *w, struct partition_now now)
             worker_must(w, partition_tick(slot->p, now), "a tick");
             worker_touch(w, slot);
         }
-        want_tick(w, slot->p);
+        worker_want_tick(w, slot->p);
     }
 }
 
@@ -415,7 +309,8 @@ static void flush_touched(struct worker *w, struct partition_now now)
             atomic_fetch_sub_explicit(&w->stats.partitions, 1, memory_order_relaxed);
             continue;
         }
-        want_tick(w, slot->p);
+        worker_want_tick(w, slot->p);
+        worker_beat_early(w, slot);
         if (partition_has_committed(slot->p)) { /* the time was up: goes on in the next turn */
             slot->touched = true;
             w->touched[left++] = slot->p;
@@ -450,13 +345,15 @@ void worker_turn(struct worker *w, struct inbox_item *items, struct partition_no
 {
     take_items(w, items, now);
     if (now.boot_ns >= w->next_beat_ns && !w->stopping)
-        make_beats(w, now);
+        worker_beat(w, now);
     if (now.boot_ns >= w->next_scan_ns && !w->stopping)
         tick_all(w, now);
     if (now.boot_ns >= w->next_leave_ns && !w->stopping)
         worker_hand_over(w, now);
     if (w->touched_count > 0)
         flush_touched(w, now);
+    else
+        submit_jobs(w);
     atomic_fetch_add_explicit(&w->stats.turns, 1, memory_order_relaxed);
 }
 
@@ -480,7 +377,7 @@ void worker_init(struct worker_pool *pool, uint32_t i)
     w->slots = NEW_ARRAY(struct slot, slot_count(w));
     w->touched = NEW_ARRAY(struct partition *, slot_count(w));
     w->round = apply_round_new(pool->options.kv);
-    w->transport = (struct peer_transport){ w, transport_send, NULL };
+    w->transport = (struct peer_transport){ w, worker_send, NULL };
     w->host = (struct partition_host){ w, host_submit, host_notify, host_ask, &w->transport, host_work };
 }
 

@@ -57,7 +57,8 @@ struct beat_list {
 struct slot {
     struct partition *p; /* NULL: not open */
     bool touched;
-    uint8_t handed; /* times that the seat was offered to another while this node leaves */
+    uint64_t beat_since; /* the term whose first beats went out at once */
+    uint8_t handed;      /* times that the seat was offered to another while this node leaves */
 };
 
 struct worker {
@@ -122,6 +123,13 @@ void worker_touch(struct worker *w, struct slot *slot);
 struct slot *worker_slot(struct worker *w, uint32_t partition); /* NULL: no such number */
 /* An error after which the process must end. */
 void worker_must(struct worker *w, enum err err, const char *what);
+/* CLOCK_BOOTTIME: the next scan comes when the partition wants a tick. */
+void worker_want_tick(struct worker *w, const struct partition *p);
+/* worker_beats.c */
+void worker_beat(struct worker *w, struct partition_now now);
+void worker_beat_early(struct worker *w, struct slot *slot);
+void worker_take_beats(struct worker *w, struct beats_item *b, struct partition_now now);
+void worker_send(void *arg, struct partition *p, const struct replica_msg *msg); /* a partition's transport */
 /* worker_seats.c */
 void worker_take_wish(struct worker *w, struct wish_item *item, struct partition_now now);
 void worker_hand_over(struct worker *w, struct partition_now now);
