@@ -28,7 +28,7 @@ def memory_gib():
 
 
 def commit():
-    dirty = output("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/benchmarks.*")
+    dirty = output("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/benchmarks*")
     return output("git", "rev-parse", "--short=12", "HEAD") + (" with changes" if dirty else "")
 
 

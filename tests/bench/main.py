@@ -29,13 +29,18 @@ def parse_arguments():
     parser.add_argument("--smoke", action="store_true", help="tiny amounts, Tern alone: only to see that everything works")
     parser.add_argument("--tern-only", action="store_true", help="without Postfix and Dovecot")
     parser.add_argument("--rounds", type=int, help="measure each side so often")
-    parser.add_argument("--write-docs", action="store_true", help="write docs/benchmarks.md and its plot")
+    parser.add_argument("--family", choices=[family.name for family in report.FAMILIES], help="all of one page of the documents")
+    parser.add_argument("--write-docs", action="store_true", help="write the pages in docs and their plots")
     parser.add_argument("--build", required=True, help="folder of the build whose bin/ has the programs")
     parser.add_argument("--load", required=True, help="the load client's program")
     parser.add_argument("--work", required=True, help="folder for data; emptied first")
     arguments = parser.parse_args()
     if arguments.write_docs and (arguments.names or arguments.smoke or arguments.tern_only):
-        parser.error("--write-docs needs everything to be measured")
+        parser.error("--write-docs needs everything of a page to be measured")
+    if arguments.family:
+        if arguments.names:
+            parser.error("either names or --family")
+        names = [bench.name for family, benches in report.by_family(BENCHES) if family.name == arguments.family for bench in benches]
     arguments.names = arguments.names or names
     return arguments
 

@@ -35,13 +35,18 @@ class Outage(Bench):
     is_own_cluster = True
     with_peers = False
 
+    def __init__(self, plan, tools):
+        super().__init__(plan, tools)
+        self.rounds = plan.memory_rounds
+
     def measure(self, side):
         users = [USERS % number for number in range(1, self.plan.outage_users + 1)]
         gaps = []
-        with Tern(self.tools.build, self.tools.work, STORAGES) as side:
+        with Tern(self.tools.build, self.tools.work, STORAGES, self.plan.partitions) as side:
             side.add_users(USERS, len(users))
             imap.fill(side, users, [b"Subject: probe\r\n\r\nHere.\r\n"], 1)
-            for storage in side.cluster.storages[:self.plan.outages]:
+            leads = primaries(side, users)
+            for storage in sorted(leads, key=lambda storage: -len(leads[storage]))[:self.plan.outages]:
                 found = primaries(side, users)[storage][:WATCHED_MAX]
                 with Probes(side, found) as probes:
                     since = time.monotonic()

@@ -45,7 +45,7 @@ class Replicas(Bench):
     def measure(self, side):
         if side.name != TERN:
             return self._measure(side)
-        with Tern(self.tools.build, self.tools.work, COPIES_MAX) as side:
+        with Tern(self.tools.build, self.tools.work, COPIES_MAX, self.plan.partitions) as side:
             side.add_users(USERS, self.plan.users)
             return self._measure(side)
 
@@ -58,6 +58,7 @@ class Scale(Bench):
 
     def __init__(self, plan, tools):
         super().__init__(plan, tools)
+        self.rounds = plan.memory_rounds
         self.nodes = NODES[:plan.scale_steps]
         self.metrics = [Metric("scale.%d" % nodes, "storage nodes' CPU a message and replica, %d node%s" % (nodes, "s"[:nodes > 1]),
                                "ms") for nodes in self.nodes]
@@ -65,7 +66,7 @@ class Scale(Bench):
 
     def _measure(self, nodes):
         copies = min(nodes, COPIES_MAX)
-        with Tern(self.tools.build, self.tools.work, nodes, director={"copies": copies}) as side:
+        with Tern(self.tools.build, self.tools.work, nodes, self.plan.partitions, director={"copies": copies}) as side:
             side.add_users(USERS, self.plan.users)
             processes = measure.Processes()
             for storage in side.cluster.storages:

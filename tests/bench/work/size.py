@@ -146,7 +146,7 @@ class CatchUp(Bench):
 
     def measure(self, side):
         size, count = 50000, self.plan.catchup_megabytes * 1000000 // 50000
-        with Tern(self.tools.build, self.tools.work, STORAGES, director={"repair_after": "1s"}) as side:
+        with Tern(self.tools.build, self.tools.work, STORAGES, self.plan.partitions, director={"repair_after": "1s"}) as side:
             side.add_users(USERS, self.plan.users)
             load.run(self.tools.load, "smtp", side.ports["smtp"], side, (USERS.replace("%d", "%u"), self.plan.users), 10,
                      ("units", count), messages=corpus.sized(self.tools.mail_folder, size))
