@@ -13,6 +13,9 @@ static const struct config_key keys[] = {
     CONFIG_KEY_INT(struct frontend_config, threads, "threads", "0", 0, 256,
                    "event loops; 0: one a processor"),
     KEY_LIST(directors, "directors", CONFIG_REQUIRED, "endpoints of the directors, \"tcp://host:port\""),
+    KEY_LIST(
+        storage_nodes, "storage_nodes", "",
+        "some storage nodes, \"tcp://host:port\": asked for the map at a start while no director answers"),
     KEY_LIST(smtp, "listen.smtp", "", "addresses of mail from other hosts (port 25)"),
     KEY_LIST(submission, "listen.submission", "", "addresses of submission with STARTTLS (port 587)"),
     KEY_LIST(submissions, "listen.submissions", "", "addresses of submission over TLS (port 465)"),

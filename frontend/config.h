@@ -10,7 +10,7 @@ struct frontend_config {
     struct program_config common;
     char *hostname;
     int64_t threads;
-    struct config_strings directors;
+    struct config_strings directors, storage_nodes;
     struct config_strings smtp, submission, submissions, imap, imaps, pop3, pop3s;
     char *tls_certificate, *tls_key;
     struct config_strings proxy_nets, trusted_nets;

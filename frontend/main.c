@@ -82,6 +82,10 @@ static void not_ready(struct buf *reasons, void *arg)
 
 static void read_settings(void)
 {
+    if (config.directors.count == 0 || config.directors.count > STORE_DIRECTORS_MAX)
+        log_fatal("frontend", "directors: 1 to %d must be named", STORE_DIRECTORS_MAX);
+    if (config.storage_nodes.count > STORE_NODES_MAX)
+        log_fatal("frontend", "storage_nodes: more than %d", STORE_NODES_MAX);
     if (config.trusted_nets.count > TRUSTED_NETS_MAX)
         log_fatal("frontend", "trusted_nets: more than %d networks", TRUSTED_NETS_MAX);
     for (size_t i = 0; i < config.trusted_nets.count; i++) {
@@ -116,6 +120,8 @@ static void make_lane(struct lane *lane)
     struct store_options options = {
         .directors = (const char *const *)config.directors.items,
         .director_count = config.directors.count,
+        .nodes = (const char *const *)config.storage_nodes.items,
+        .node_count = config.storage_nodes.count,
     };
     if (loop_new(&lane->context.loop) != OK)
         log_fatal("frontend", "cannot make an event loop");

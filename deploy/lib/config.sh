@@ -110,8 +110,18 @@ memory_limit = "256M";
 END
 }
 
+# Those of the first start are enough: front-ends are not to be started again when nodes are added.
+config_storage_nodes() {
+    local n list=""
+    for ((n = 1; n <= INITIAL_NODES; n++)); do
+        list="$list${list:+, }\"tcp://127.0.0.1:$(port_of "storage-$n-rpc")\""
+    done
+    echo "storage_nodes = [ $list ];"
+}
+
 config_frontend() {
     config_directors
+    config_storage_nodes
     cat <<END
 hostname = "mail.example.test";
 listen: {

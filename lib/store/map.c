@@ -74,9 +74,21 @@ static bool ask(struct store *store, const char *endpoint, enum rpc_role role)
     return answered;
 }
 
+/* Before the first map: those that the configuration names. */
+static bool ask_first_nodes(struct store *store)
+{
+    for (size_t i = 0; store->map == NULL && i < store->node_count && !store->stopping; i++) {
+        if (ask(store, store->nodes[i], RPC_ROLE_STORAGE_NODE))
+            return true;
+    }
+    return false;
+}
+
 static bool ask_nodes(struct store *store)
 {
-    for (size_t i = 0; store->map != NULL && i < store->map->n_nodes && !store->stopping; i++) {
+    if (store->map == NULL)
+        return ask_first_nodes(store);
+    for (size_t i = 0; i < store->map->n_nodes && !store->stopping; i++) {
         char endpoint[RPC_ENDPOINT_MAX];
         const char *text = store->map->nodes[i]->endpoint;
         if (strlen(text) >= sizeof endpoint)

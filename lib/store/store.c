@@ -71,6 +71,10 @@ struct store *store_new(struct loop *loop, const struct store_options *options)
     store->director_count = options->director_count;
     for (size_t i = 0; i < options->director_count; i++)
         store->directors[i] = xstrdup(options->directors[i]);
+    assert(options->node_count <= STORE_NODES_MAX);
+    store->node_count = options->node_count;
+    for (size_t i = 0; i < options->node_count; i++)
+        store->nodes[i] = xstrdup(options->nodes[i]);
     LIST_INIT(&store->calls);
     watches_start(store);
     map_start(store);
@@ -89,6 +93,8 @@ void store_free(struct store **store)
     rpc_client_free(&s->rpc);
     for (size_t i = 0; i < s->director_count; i++)
         free(s->directors[i]);
+    for (size_t i = 0; i < s->node_count; i++)
+        free(s->nodes[i]);
     free(s);
     *store = NULL;
 }

@@ -21,6 +21,7 @@
 enum {
     STORE_DEADLINE_MS = 20 * 1000, /* how long one call goes on trying */
     STORE_DIRECTORS_MAX = 8,
+    STORE_NODES_MAX = 64,
 };
 
 struct store;
@@ -28,6 +29,9 @@ struct store;
 struct store_options {
     const char *const *directors; /* endpoints; strings are copied */
     size_t director_count;        /* 1..STORE_DIRECTORS_MAX */
+    /* Storage nodes that are asked for the map when no director answers and none is known yet; copied. */
+    const char *const *nodes;
+    size_t node_count; /* 0..STORE_NODES_MAX */
 };
 
 /* Starts to fetch the map in the background; does not yield. */

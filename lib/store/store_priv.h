@@ -22,6 +22,8 @@ struct store {
     struct rpc_client *rpc;
     char *directors[STORE_DIRECTORS_MAX];
     size_t director_count;
+    char *nodes[STORE_NODES_MAX];
+    size_t node_count;
     size_t director_at; /* the one that answered last */
 
     Tern__Map *map; /* NULL: none yet */

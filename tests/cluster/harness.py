@@ -209,16 +209,17 @@ class Cluster:
         self.director = self._process("director", dict(common, **dict(dict(
             data=self.path("director"), listen=endpoint, partitions=partitions, copies=storages, initial_nodes=storages),
             **(director or {}))))
+        self.node_endpoints = ["tcp://127.0.0.1:%d" % free_port() for _ in range(storages)]
         self.storages = []
         for n in range(1, storages + 1):
             folder = storage_folder or self.path("storage" if n == 1 else "storage-%d" % n)
             self.storages.append(self._process("storage-node", dict(common, **dict(dict(
-                data=folder, listen="tcp://127.0.0.1:%d" % free_port(), peer_listen="tcp://127.0.0.1:%d" % free_port(),
+                data=folder, listen=self.node_endpoints[n - 1], peer_listen="tcp://127.0.0.1:%d" % free_port(),
                 beat_listen="tcp://127.0.0.1:%d" % free_port(), name="n%d" % n, directors=[endpoint], disk_reserve="16M"),
                 **(storage or {}))), "" if n == 1 else "-%d" % n))
         self.storage = self.storages[0]
         self.frontend_conf = dict(
-            common, hostname=HOSTNAME, threads=2, directors=[endpoint],
+            common, hostname=HOSTNAME, threads=2, directors=[endpoint], storage_nodes=self.node_endpoints,
             listen={name: ["127.0.0.1:%d" % port] for name, port in self.ports.items()},
             tls={"certificate": self.certificate, "key": self.key}, **(frontend or {}))
         self.frontend = self._process("frontend", self.frontend_conf)

@@ -160,3 +160,19 @@ def check(cluster, user, writers):
     for data in rows:
         name = data["ENVELOPE"][1].decode()
         assert data["BODY[]"].endswith((numbered(name), numbered(name, 50000)))
+
+
+def test_front_end_starts_while_no_director_answers(trio):
+    """The storage nodes tell it the map."""
+    cluster, user = trio, trio.add_user()
+    cluster.director.kill()
+    cluster.frontend.kill()
+    cluster.frontend.start()
+    writer = SmtpWriter(cluster, user, "alone")
+    wait_for(lambda: len(writer.acknowledged) >= 5, 60, "mail without a director", interval=0.02)
+    writer.end()
+    with wire.Imap(cluster, user) as imap:
+        imap.command("SELECT INBOX")
+        assert imap.exists() >= 5
+    cluster.director.start()
+    cluster.frontend.may_fail = cluster.director.may_fail = True

@@ -232,7 +232,8 @@ struct store *fake_store_new(void)
     for (int i = 0; i < FAKE_DIRECTORS; i++)
         directors[i] = rpc_server_endpoint(f.directors[i]);
     assert_int_equal(loop_new(&f.loop), OK);
-    f.store = store_new(f.loop, &(struct store_options){ directors, FAKE_DIRECTORS });
+    f.store = store_new(f.loop,
+                        &(struct store_options){ .directors = directors, .director_count = FAKE_DIRECTORS });
     fake_run(wait_ready);
     return f.store;
 }
