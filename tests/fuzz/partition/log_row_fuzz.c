@@ -14,6 +14,15 @@ static void check_same(const struct buf *again, struct slice input)
         abort();
 }
 
+/* A row of an older version is written back as one of today's that says the same. */
+static void check_older(const struct buf *again, const struct partition_applied *read)
+{
+    struct partition_applied same;
+    if (applied_decode(buf_slice(again), &same) != OK || same.index != read->index ||
+        same.chain != read->chain || same.body_bytes != read->body_bytes)
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice input = slice_of(data, size), entry, request;
@@ -28,7 +37,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (applied_decode(input, &applied) == OK) {
         applied_encode(&applied, &again);
-        check_same(&again, input);
+        if (again.len == input.len)
+            check_same(&again, input);
+        else
+            check_older(&again, &applied);
     }
     if (log_row_decode(input, &epoch, &entry) == OK && entry_decode(entry, &header, &request) == OK) {
         log_row_begin(epoch, &again);
