@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every method of the cluster, once. Numbers are on the wire and in the log: never changed, never reused. */
+/* Every method of the cluster, once. Numbers are on the wire and in the log: never changed, never reused. 119
+ * is a notice of lib/rpc's own (lib/rpc/farewell.h). */
 #ifndef PROTO_METHODS_H
 #define PROTO_METHODS_H
 

@@ -12,6 +12,7 @@
 #include "lib/fiber/fiber.h"
 #include "lib/rpc/conn.h"
 #include "lib/rpc/endpoint.h"
+#include "lib/rpc/farewell.h"
 #include "lib/rpc/frame.h"
 #include "proto/rpc.pb-c.h"
 
@@ -181,11 +182,28 @@ static void finish_call(struct rpc_call *call, const Tern__ResponseHeader *h, zm
         fiber_wake(call->waiter);
 }
 
-static void dispatch(struct rpc_client *client, zmq_msg_t *header, zmq_msg_t *payload, zmq_msg_t *body)
+/* The peer is about to hang up and wants to know that everything before this was read. Should ZeroMQ not take
+ * it, the peer asks again. */
+static void return_farewell(struct rpc_client *client, struct conn *conn)
+{
+    Tern__RequestHeader h = TERN__REQUEST_HEADER__INIT;
+    zmq_msg_t frames[2];
+    h.version = RPC_VERSION;
+    h.call = ++client->last_id;
+    h.method = FAREWELL_METHOD;
+    frame_pack(&frames[0], &h.base);
+    zmq_msg_init(&frames[1]);
+    conn_send(conn, frames, 2);
+}
+
+static void dispatch(struct rpc_client *client, struct conn *conn, zmq_msg_t *header, zmq_msg_t *payload,
+                     zmq_msg_t *body)
 {
     Tern__ResponseHeader *h = NULL;
     if (frame_decode_response(frame_slice(header), &h) != OK) {
         log_warn("rpc", "malformed answer dropped");
+    } else if (h->call == 0 && h->method == FAREWELL_METHOD) {
+        return_farewell(client, conn);
     } else if (h->call == 0) {
         if (client->on_notice != NULL)
             client->on_notice(h->method, h->partition, frame_slice(payload), client->arg);
@@ -218,7 +236,7 @@ static bool receive_one(struct rpc_peer *peer, struct conn *conn)
         count++;
     }
     if (count == 2 || count == 3)
-        dispatch(peer->client, &parts[0], &parts[1], count == 3 ? &parts[2] : NULL);
+        dispatch(peer->client, conn, &parts[0], &parts[1], count == 3 ? &parts[2] : NULL);
     else if (count > 0)
         log_warn("rpc", "answer with %d frames dropped endpoint=%s", count, peer->endpoint);
     for (int i = 0; i < count && i < 3; i++)

@@ -28,7 +28,8 @@ struct conn *conn_open(struct loop *loop, void *zmq, struct rpc_keys *keys, enum
         return NULL;
     }
     rpc_socket_prepare(conn->socket);
-    /* Nothing waits inside of ZeroMQ for a connection that is not there: it could not be taken back. */
+    /* Nothing waits inside of ZeroMQ for a connection that is not there: it could not be taken back. The
+     * price: when the other end hangs up, what came and was not read yet is lost (lib/rpc/farewell.h). */
     zmq_setsockopt(conn->socket, ZMQ_IMMEDIATE, &on, sizeof on);
     conn->keys = rpc_keys_of_connection(keys, role);
     rpc_keys_connect(keys, conn->socket, role);

@@ -16,6 +16,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/rpc/doors.h"
+#include "lib/rpc/farewell.h"
 #include "lib/rpc/frame.h"
 #include "proto/methods.h"
 
@@ -35,7 +36,8 @@ struct outgoing {
 };
 
 struct rpc_server {
-    struct doors doors; /* the network thread's once it runs */
+    struct doors doors;       /* the network thread's once it runs */
+    struct farewell farewell; /* likewise */
     struct rpc_server_options options;
     char endpoint[RPC_ENDPOINT_MAX];
     pthread_t thread;
@@ -68,6 +70,8 @@ static void send_outgoing(struct rpc_server *server, struct outgoing *o)
         if (last)
             break;
     }
+    if (sent)
+        farewell_note(&server->farewell, &o->peer);
     free(o);
 }
 
@@ -383,6 +387,7 @@ void rpc_server_free(struct rpc_server **server)
     rpc_server_stop(*server);
     assert(atomic_load(&(*server)->pending) == 0);
     send_queued(*server);
+    farewell_wait(&(*server)->farewell, &(*server)->doors);
     release(*server);
     *server = NULL;
 }

@@ -82,6 +82,8 @@ uint32_t rpc_server_pending(const struct rpc_server *server);
 /* Stops taking requests, sends what is queued, ends the thread. All requests must have been replied to before
  * rpc_server_free. */
 void rpc_server_stop(struct rpc_server *server);
+/* Stops, sends what is queued, and waits until its clients have read what they were sent, FAREWELL_WAIT_MS
+ * (lib/rpc/farewell.h) at most; so a client whose loop turns meanwhile loses no answer. */
 void rpc_server_free(struct rpc_server **server);
 
 /* Answer and free the request. Takes over `response` (packed) and `body` (both may be NULL; both are empty

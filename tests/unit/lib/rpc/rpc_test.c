@@ -618,32 +618,7 @@ static void malformed_answers_are_dropped(void **state)
     zmq_close(router);
 }
 
-/* ---- the end */
-
-static void stop_fiber(void)
-{
-    struct rpc_call calls[REQUESTS_MAX];
-    for (int i = 0; i < REQUESTS_MAX; i++) {
-        calls[i] = make_call(HOLD, 5000, setting());
-        assert_int_equal(rpc_submit(t.peer, &calls[i]), OK);
-    }
-    while (held_count() < REQUESTS_MAX)
-        fiber_sleep_ms(1);
-    rpc_server_stop(t.server);
-    rpc_server_stop(t.server);
-    release_held(); /* answered behind the end of the thread: still sent */
-    rpc_server_free(&t.server);
-    for (int i = 0; i < REQUESTS_MAX; i++) {
-        assert_int_equal(rpc_wait(&calls[i]), OK);
-        rpc_call_fini(&calls[i]);
-    }
-}
-
-static void what_is_queued_at_stop_is_sent(void **state)
-{
-    (void)state;
-    run_fiber(t.loop, stop_fiber);
-}
+/* ---- the beginning */
 
 static void a_bad_endpoint_does_not_start(void **state)
 {
@@ -673,7 +648,6 @@ int main(void)
         TEST(malformed_requests_are_dropped),
         TEST(oversize_frames_end_the_connection),
         TEST(malformed_answers_are_dropped),
-        TEST(what_is_queued_at_stop_is_sent),
         TEST(a_bad_endpoint_does_not_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
