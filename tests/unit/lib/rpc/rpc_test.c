@@ -191,6 +191,8 @@ static int teardown(void **state)
     rpc_client_free(&t.client);
     run_fiber(t.loop, nothing); /* the loop lets go of what was closed */
     loop_free(&t.loop);
+    if (t.server != NULL)
+        rpc_server_stop(t.server); /* a request may still be on its way to being held */
     release_held();
     rpc_server_free(&t.server);
     zmq_ctx_term(t.zmq);
