@@ -32,6 +32,7 @@ struct embedded {
     rocksdb_writebatch_wi_t *batch;
     uint64_t revision;
     struct coordination_watcher watcher;
+    struct coordination_row told[COORDINATION_CHANGES_MAX]; /* what the watcher is told, the thread's */
 
     pthread_t thread;
     bool thread_started;
@@ -173,7 +174,7 @@ static void write_batch(struct embedded *e)
 
 static void tell_watcher(struct embedded *e, const struct judged *j)
 {
-    struct coordination_row rows[COORDINATION_CHANGES_MAX];
+    struct coordination_row *rows = e->told;
     size_t count = 0;
     for (size_t i = 0; i < j->txn->count; i++) {
         const struct coordination_change *change = &j->txn->changes[i];

@@ -160,14 +160,16 @@ int64_t program_files_max(void)
 
 void program_init(const struct program *program, int argc, char **argv, void *conf)
 {
-    struct arguments args = { 0 };
-    parse_arguments(program, argc, argv, &args);
-    load_config(program, &args, conf);
+    struct arguments *args = NEW(struct arguments);
+    parse_arguments(program, argc, argv, args);
+    load_config(program, args, conf);
     const struct program_config *common = (const void *)((const char *)conf + program->common_offset);
-    if (args.check_only) {
-        printf("%s: configuration is fine\n", args.config_file);
+    if (args->check_only) {
+        printf("%s: configuration is fine\n", args->config_file);
+        free(args);
         exit(0);
     }
+    free(args);
     if (privileges_check(common->user) != OK)
         exit(EXIT_MISTAKE);
     signals_block();

@@ -15,8 +15,8 @@
 #include "lib/rpc/role.h"
 
 enum {
-    KEY_TEXT_SIZE = 41, /* Z85 and NUL */
-    KEY_PATH_MAX = 4096,
+    KEY_TEXT_SIZE = 41,  /* Z85 and NUL */
+    KEY_PATH_MAX = 1024, /* bytes with the NUL */
 };
 
 enum key_age { KEY_CURRENT, KEY_NEXT, KEY_PREVIOUS, KEY_AGES };

@@ -195,6 +195,13 @@ static enum err settle(struct stage_sweep *w, bool *done_out)
     return OK;
 }
 
+static void delete_stage(struct apply *a, uint64_t account)
+{
+    struct key key;
+    key_stage(&key, a->state.partition, account);
+    apply_delete(a, &key);
+}
+
 static enum err sweep_account(struct apply *a, uint64_t account, const struct key *due, size_t *rows)
 {
     struct stage_sweep w = { .a = a, .account = account, .rows = rows };
@@ -212,26 +219,31 @@ static enum err sweep_account(struct apply *a, uint64_t account, const struct ke
         stage_put_due(a, account, &w.row, 0);
         return OK;
     }
-    struct key key;
     apply_delete(a, due);
-    key_stage(&key, a->state.partition, account);
-    apply_delete(a, &key);
+    delete_stage(a, account);
     return OK;
 }
 
-enum err stage_sweep(struct apply *a, size_t *rows)
+/* The key of the stage that is due first; len 0 if there is none. */
+static enum err first_due(struct apply *a, struct key *out)
 {
-    struct key prefix, key;
+    struct key prefix;
     key_begin(&prefix, a->state.partition, 0, KEY_STAGE_DUE);
     struct kv_iter *it = state_iter_prefix(&a->state, &prefix);
     bool found = kv_iter_seek(it, key_slice(&prefix));
     enum err err = kv_iter_err(it);
-    key.len = 0;
+    out->len = 0;
     if (found)
-        key_text(&key, kv_iter_key(it));
+        key_text(out, kv_iter_key(it));
     kv_iter_free(&it);
-    TRY(err);
-    if (!found || *rows == 0)
+    return err;
+}
+
+enum err stage_sweep(struct apply *a, size_t *rows)
+{
+    struct key key;
+    TRY(first_due(a, &key));
+    if (key.len == 0 || *rows == 0)
         return OK;
     enum key_kind kind;
     struct cursor rest;
