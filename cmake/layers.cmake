@@ -49,6 +49,12 @@ function(tern_program name)
     install(TARGETS ${name} RUNTIME)
 endfunction()
 
+# Tests and fuzzers run on the stack of a main thread, and what they run in fibers is measured by itself: the
+# bound of frames is for the programs.
+function(tern_large_frames name)
+    target_compile_options(${name} PRIVATE -Wno-frame-larger-than)
+endfunction()
+
 # tern_test(arena_test LAYERS lib/base [SOURCES extra.c] [LIBS ...]): a cmocka program built from arena_test.c, run by ctest.
 function(tern_test name)
     cmake_parse_arguments(ARG "" "" "LAYERS;SOURCES;LIBS" ${ARGN})
@@ -61,6 +67,7 @@ function(tern_test name)
         target_link_libraries(${name} PRIVATE ${layer_target})
     endforeach()
     target_link_libraries(${name} PRIVATE cmocka ${ARG_LIBS})
+    tern_large_frames(${name})
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 endfunction()
@@ -83,6 +90,7 @@ function(tern_fuzzer name)
         target_link_libraries(${name} PRIVATE ${layer_target})
     endforeach()
     target_link_libraries(${name} PRIVATE ${ARG_LIBS})
+    tern_large_frames(${name})
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
     if(NOT TERN_FUZZ)
         add_test(NAME ${name} COMMAND ${name} --smoke ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name}
