@@ -16,6 +16,7 @@ static enum err lookup(struct fixture *f, const char *address, Tern__AddressLook
     Tern__AddressLookupRequest request = TERN__ADDRESS_LOOKUP_REQUEST__INIT;
     request.address = (char *)address;
     enum err err = fixture_read(f, METHOD_ADDRESS_LOOKUP, &request.base);
+    *out = NULL;
     if (err == OK)
         *out = fixture_unpack(f, &tern__address_lookup_response__descriptor, &f->response);
     return err;
