@@ -117,9 +117,14 @@ static enum err judge(const struct map_node *node, const struct ties *ties, bool
         buf_add_str(why, "the node is alive: stop it, or drain it and remove it without --lost");
         return ERR_IN_USE;
     }
-    if (!lost && copies > 0) {
-        buf_addf(why, "it still holds %u copies: drain it first%s", copies,
-                 alive ? "" : ", or, if it is dead for good, remove it with --lost");
+    if (!lost && (copies > 0 || !node->info->draining)) {
+        if (copies > 0)
+            buf_addf(why, "it still holds %u copies", copies);
+        else /* of a node that died a moment ago nothing counts any more, but it may come back with all of it
+              */
+            buf_add_str(why, "it was not drained");
+        buf_addf(why, ": drain it first%s",
+                 alive && copies > 0 ? "" : ", or, if it is dead for good, remove it with --lost");
         return ERR_DENIED;
     }
     if (ties->orphans > 0) {

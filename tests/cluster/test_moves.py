@@ -161,10 +161,16 @@ def test_lost_node(trio):
         cluster.storages[1].kill()
         cluster.storages[1].may_fail = True
 
+        def empty_but_refused():  # nothing counts on it any more, yet it may come back
+            done = cluster.ctl("node", "remove", str(second), check=False)
+            assert done.returncode != 0
+            return "it was not drained" in done.stderr
+
         def removed():
             done = cluster.ctl("node", "remove", str(second), "--lost", check=False)
             return done.returncode == 0 or "no such node" in done.stderr
         assert not removed()  # it has been silent for too short a time
+        wait_for(empty_but_refused, 30, "others stand in for the lost node", interval=0.5)
         wait_for(removed, 30, "the lost node is removed", interval=0.5)
         wait_for(lambda: settled(cluster), MOVE_TIMEOUT, "copies made anew")
         cluster.expect_error("the director refuses this node: node %d .n2. was removed" % second)

@@ -496,6 +496,8 @@ static void test_drain_and_remove(void **state)
     assert_int_equal(remove_node(f, node, 9, false), ERR_NOT_FOUND);
     assert_int_equal(remove_node(f, node, 1, false), ERR_DENIED); /* it holds everything */
     assert_int_equal(remove_node(f, node, 1, true), ERR_IN_USE);  /* and is alive */
+    assert_int_equal(remove_node(f, node, 2, false), ERR_DENIED); /* it holds nothing, but may only seem so */
+    assert_int_equal(drain_node(f, node, 2, true), OK);
     assert_int_equal(remove_node(f, node, 2, false), OK);
     uint8_t store[16] = { 2 };
     struct buf out = { 0 };
