@@ -120,9 +120,8 @@ static void find_unserved(struct problems *p)
     count = p->sum->not_active > p->sum->unattended ? name_partitions(p, is_not_served) : 0;
     if (count > 0) {
         buf_addf(&p->text,
-                 " %s not served just now. After a node was lost this takes a few seconds; if it lasts, see "
-                 "the log "
-                 "of the primary's node.",
+                 " %s not served just now. A hand-over takes a moment, after a node was lost it takes a few "
+                 "seconds; if it lasts, see the log of the primary's node.",
                  count == 1 ? "is" : "are");
         end(p);
     }
@@ -223,7 +222,10 @@ static void find_copies(struct problems *p)
             map->copies, usable, usable == 1 ? "" : "s");
         end(p);
     } else if (p->sum->few > 0 && !silent) {
-        buf_addf(&p->text, "%u partition%s fewer than %u copies in step; they are made anew (moves).",
+        buf_addf(&p->text,
+                 "%u partition%s fewer than %u copies in step; they are made anew (moves). If a node is lost "
+                 "it is "
+                 "named here within seconds.",
                  p->sum->few, p->sum->few == 1 ? " has" : "s have", map->copies);
         end(p);
     }
