@@ -30,7 +30,8 @@ static bool print_check(const struct partition_check *check)
                  (unsigned long long)s->state, (unsigned long long)s->bodies,
                  s->damaged ? "cannot be read" : "readable");
     }
-    ctl_print_table(&rows);
+    if (check->count > 0)
+        ctl_print_table(&rows);
     buf_fini(&rows);
     return good;
 }
@@ -68,8 +69,9 @@ enum ctl_exit partition_check(struct ctl *ctl)
         return ctl_refuse(CTL_FAILED, "check a partition", "the copies differ or cannot be read",
                           "See docs/operations.md, \"When something breaks\".");
     if (!check.complete)
-        return ctl_refuse(
-            CTL_FAILED, "check a partition", "not every member has answered yet",
-            "Large copies take long (check_rate), a member that catches up is passed over: try again.");
+        return ctl_refuse(CTL_FAILED, "check a partition", "not every member has answered yet",
+                          "Large copies take long (check_rate), a member that catches up is passed over, a "
+                          "damaged copy leaves "
+                          "first: try again in a minute.");
     return CTL_OK;
 }

@@ -21,7 +21,7 @@ const struct command commands[] = {
     { "cluster", "status", "", 0, 0, CTL_JSON | CTL_WATCH, cluster_status, "show how the cluster is" },
     { "node", "list", "", 0, 0, CTL_JSON, node_list, "list storage nodes" },
     { "node", "drain", "NODE", 1, 1, CTL_UNDO | CTL_WAIT, node_drain, "move everything away from a node" },
-    { "node", "remove", "NODE", 1, 1, CTL_LOST, node_remove, "forget an empty node, or one lost for good" },
+    { "node", "remove", "NODE", 1, 1, CTL_LOST, node_remove, "forget a drained node, or one lost for good" },
     { "partition", "list", "", 0, 0, CTL_JSON, partition_list, "list partitions and who holds them" },
     { "partition", "show", "NUMBER|ADDRESS", 1, 1, CTL_JSON, partition_show,
       "show one partition, or an address's" },
