@@ -98,7 +98,9 @@ def test_a_dead_node_is_named(trio):
 
 
 def watch(cluster, *options, stdout):
+    # A shell that runs tests in the background has SIGINT ignored, which children inherit.
     return subprocess.Popen([*cluster.ternctl, "cluster", "status", "--watch", *options], stdout=stdout,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
                             env=dict(sanitizer_environment(), TERN_KEYS=cluster.keys))
 
 
