@@ -287,6 +287,9 @@ static void queue_rest(struct incoming *in, struct smtp_session *s, struct crowd
     enum err err = queue_put(s->context->queue, s->context->store, in->upload, &put);
     if (err != OK) {
         log_warn("smtp", "not queued id=%s recipients=%zu: %s", in->name, put.recipient_count, err_name(err));
+        /* A full disk is what the sender is to hear, also where its home was not asked again. */
+        for (size_t i = 0; err == ERR_NO_SPACE && i < c->count; i++)
+            c->targets[i].status = can_wait(c->targets[i].status) ? err : c->targets[i].status;
         return;
     }
     c->queued = put.recipient_count;
