@@ -344,6 +344,16 @@ bool partition_heir(const struct partition *p, struct replica_node *out)
     return !p->stopped && replica_heir(p->replica, p->id, out);
 }
 
+bool partition_awaits_heir(const struct partition *p)
+{
+    const struct replica_conf *conf = replica_conf(p->replica);
+    struct replica_info info;
+    if (p->stopped || !conf->handover)
+        return false;
+    replica_info(p->replica, &info);
+    return info.role == REPLICA_MEMBER && replica_epoch_at(p->replica, info.commit) < conf->since;
+}
+
 enum err partition_drop(struct partition *p, struct partition_now now)
 {
     struct replica_event event = { .type = REPLICA_EV_DROP, .now = now.boot_ns };

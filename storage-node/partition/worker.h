@@ -55,7 +55,7 @@ struct worker_stats {
     struct partition_stats partition;
     _Atomic uint64_t turns, apply_ns;
     _Atomic uint32_t partitions, stopped;
-    _Atomic uint32_t seats; /* to be handed over */
+    _Atomic uint32_t seats; /* to be handed over, or not yet taken */
 };
 
 struct worker_pool;
@@ -95,7 +95,7 @@ void worker_pool_wish(struct worker_pool *pool, const struct worker_wish *wish);
 /* Any thread, once. From now on every seat of a primary with other members is handed over (R22), a few at a
  * time; each at most WORKER_HANDOVERS_MAX times, should it come back. */
 void worker_pool_leave(struct worker_pool *pool);
-/* Any thread. Seats that are still to be handed over. */
+/* Any thread. Seats that are still to be handed over, or whose heirs have not begun. */
 uint32_t worker_pool_seats(const struct worker_pool *pool);
 
 /* Any thread. Every primary puts its figures on options.board soon. */

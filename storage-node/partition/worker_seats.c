@@ -55,7 +55,7 @@ void worker_take_wish(struct worker *w, struct wish_item *item, struct partition
 
 /* ---- before the end */
 
-/* Counts the seats that are left and those that are on their way. */
+/* Counts the seats that are left, those that are on their way, and those whose heirs have yet to begin. */
 static uint32_t count_seats(struct worker *w, size_t slots, uint32_t *handing_out)
 {
     uint32_t seats = 0, open = atomic_load_explicit(&w->stats.partitions, memory_order_relaxed);
@@ -68,7 +68,7 @@ static uint32_t count_seats(struct worker *w, size_t slots, uint32_t *handing_ou
         open--;
         partition_info(w->slots[i].p, &info);
         *handing_out += info.handing;
-        seats += info.handing ||
+        seats += info.handing || partition_awaits_heir(w->slots[i].p) ||
                  (w->slots[i].handed < WORKER_HANDOVERS_MAX && partition_heir(w->slots[i].p, &heir));
     }
     return seats;

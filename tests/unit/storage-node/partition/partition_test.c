@@ -243,6 +243,42 @@ static void test_backup_applies_what_it_is_sent(void **state)
     buf_fini(&bytes);
 }
 
+/* A node that leaves waits for this before it has itself evicted: the configuration without it says nothing
+ * of the hand-over, and the heir would wait until leases have run out. */
+static void test_heir_is_awaited_until_its_barrier_is_committed(void **state)
+{
+    struct fixture *f = *state;
+    struct replica_conf conf = {
+        .epoch = 2, .since = 2, .primary = other, .member_count = 2, .handover = true
+    };
+    struct entry_header header = { .version = MACHINE_VERSION,
+                                   .method = ENTRY_BARRIER,
+                                   .time_ms = f->now.real_ms };
+    struct buf bytes = { 0 };
+    give_conf(f, 1, true, 0);
+    turn(f);
+    assert_false(partition_awaits_heir(f->p));
+    conf.members[0] = other;
+    conf.members[1] = self;
+    assert_int_equal(partition_conf(f->p, f->now, &conf, 0), OK);
+    assert_true(partition_awaits_heir(f->p));
+    entry_encode(&header, SLICE_NULL, &bytes);
+    struct replica_entry entry = { .epoch = 2, .size = (uint32_t)bytes.len };
+    entry.handle = log_entry_new(buf_slice(&bytes), SLICE_NULL);
+    struct replica_msg append = { .type = REPLICA_MSG_APPEND, .peer = other, .epoch = 2 };
+    append.append.count = 1;
+    append.append.entries = &entry;
+    append.append.prev_index = append.append.prev_epoch = 0;
+    assert_int_equal(partition_message(f->p, f->now, &append), OK);
+    turn(f);
+    assert_true(partition_awaits_heir(f->p)); /* on this disk; the others' count as well */
+    struct replica_msg beat = { .type = REPLICA_MSG_BEAT, .peer = other, .epoch = 2, .beat.commit = 1 };
+    assert_int_equal(partition_message(f->p, f->now, &beat), OK);
+    assert_false(partition_awaits_heir(f->p));
+    turn(f);
+    buf_fini(&bytes);
+}
+
 static void test_unreadable_entry_of_a_peer_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -416,6 +452,7 @@ int main(void)
         TEST(test_log_is_cut_behind_the_applied_index),
         TEST(test_two_members_wait_for_the_other),
         TEST(test_backup_applies_what_it_is_sent),
+        TEST(test_heir_is_awaited_until_its_barrier_is_committed),
         TEST(test_unreadable_entry_of_a_peer_is_refused),
         TEST(test_restored_store_is_a_fault),
         TEST(test_reads_need_a_lease),
