@@ -41,6 +41,7 @@ static void take_figures(struct heard *heard, uint32_t node, const Tern__Partiti
         return;
     *f = (struct heard_figures){ .teller = node,
                                  .heard_mono_ms = now_mono_ms,
+                                 .served_mono_ms = f->served_mono_ms,
                                  .epoch = from->epoch,
                                  .active = from->active,
                                  .last = from->last,
@@ -71,13 +72,35 @@ uint64_t heard_bytes(const struct heard *heard, uint32_t partition)
     return f == NULL ? 0 : f->bytes;
 }
 
+static bool primary_is_here(const struct map *map, const struct conf *conf, uint64_t now_mono_ms)
+{
+    const struct map_node *node = map_find_node(map, conf->primary);
+    return node != NULL && map_node_is_alive(node, now_mono_ms);
+}
+
+static bool primary_says_active(const struct heard_figures *f, const struct conf *conf)
+{
+    return f->active && f->teller == conf->primary && f->epoch >= conf->since;
+}
+
+void heard_look(struct heard *heard, const struct map *map, uint64_t now_mono_ms)
+{
+    for (uint32_t p = 0; p < heard->partition_count && p < map->partition_count; p++) {
+        struct heard_figures *f = heard->figures[p];
+        const struct conf *conf = &map->confs[p];
+        if (f != NULL && primary_says_active(f, conf) && primary_is_here(map, conf, now_mono_ms))
+            f->served_mono_ms = now_mono_ms;
+    }
+}
+
 bool heard_is_active(const struct heard *heard, const struct map *map, const struct conf *conf,
                      uint64_t now_mono_ms)
 {
     const struct heard_figures *f = heard_find(heard, conf->partition);
-    const struct map_node *node = map_find_node(map, conf->primary);
-    return f != NULL && f->active && f->teller == conf->primary && f->epoch >= conf->since && node != NULL &&
-           map_node_is_alive(node, now_mono_ms);
+    if (f == NULL || !primary_is_here(map, conf, now_mono_ms))
+        return false;
+    return primary_says_active(f, conf) ||
+           (f->served_mono_ms != 0 && now_mono_ms < f->served_mono_ms + HEARD_SERVED_MS);
 }
 
 /* ---- faults */

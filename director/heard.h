@@ -10,6 +10,9 @@
 enum {
     HEARD_FAULTS_MAX = 64, /* of one node; more are passed over */
     HEARD_TEXT_MAX = 200,  /* bytes of a fault's text with its end; longer ones are cut */
+    /* A partition that was served so lately still counts as served: nodes tell once a second, and a seat that
+     * is handed over is empty for milliseconds only. */
+    HEARD_SERVED_MS = 4000,
 };
 
 struct heard_peer {
@@ -19,8 +22,9 @@ struct heard_peer {
 };
 
 struct heard_figures {
-    uint32_t teller;        /* node id; 0: never heard of this partition */
-    uint64_t heard_mono_ms; /* when it last told anything of this partition: only changes are told at once */
+    uint32_t teller;         /* node id; 0: never heard of this partition */
+    uint64_t heard_mono_ms;  /* when it last told anything of this partition: only changes are told at once */
+    uint64_t served_mono_ms; /* when heard_look last found it served; 0: never */
     uint64_t epoch;
     bool active; /* it commits writes and serves reads */
     uint64_t last, commit;
@@ -61,8 +65,11 @@ const struct heard_peer *heard_find_peer(const struct heard_figures *figures, ui
 bool heard_has_spare(const struct heard *heard, uint32_t node, uint32_t partition);
 /* Bytes of a partition on one copy, about; 0: not known. */
 uint64_t heard_bytes(const struct heard *heard, uint32_t partition);
-/* Does the primary that `conf` names serve it, by the newest figures and the node's hellos? False while
- * nothing is known. */
+/* Note which partitions are served now, by the newest figures and the hellos of the primaries' nodes. Once a
+ * second. */
+void heard_look(struct heard *heard, const struct map *map, uint64_t now_mono_ms);
+/* Does the primary that `conf` names serve it, or did one less than HEARD_SERVED_MS ago? False while nothing
+ * is known, and when the primary's node is silent. */
 bool heard_is_active(const struct heard *heard, const struct map *map, const struct conf *conf,
                      uint64_t now_mono_ms);
 

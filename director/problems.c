@@ -119,10 +119,11 @@ static void find_unserved(struct problems *p)
     }
     count = p->sum->not_active > p->sum->unattended ? name_partitions(p, is_not_served) : 0;
     if (count > 0) {
-        buf_addf(&p->text,
-                 " %s not served just now. A hand-over takes a moment, after a node was lost it takes a few "
-                 "seconds; if it lasts, see the log of the primary's node.",
-                 count == 1 ? "is" : "are");
+        buf_addf(
+            &p->text,
+            " %s not served just now. After a node was lost it takes a few seconds; if it lasts, see the "
+            "log of the primary's node.",
+            count == 1 ? "is" : "are");
         end(p);
     }
     count = p->sum->read_only > 0 ? name_partitions(p, is_read_only) : 0;

@@ -79,6 +79,7 @@ void status_gauges(struct director *d, uint64_t now_mono_ms)
     if (now_mono_ms < d->figures.summed_ms + SUM_INTERVAL_MS)
         return;
     d->figures.summed_ms = now_mono_ms;
+    heard_look(&d->heard, &d->map, now_mono_ms);
     status_sum(d, now_mono_ms, &sum);
     metric_set(d->figures.moves, (int64_t)d->drive.plan.move_count);
     metric_set(d->figures.copies_missing, sum.missing);

@@ -118,6 +118,46 @@ static void test_faults_are_bounded(void **state)
     assert_int_equal(strlen(f->heard.faults[0].text), HEARD_TEXT_MAX - 1);
 }
 
+static bool is_active(struct fixture *f, const struct conf *conf, uint64_t now)
+{
+    return heard_is_active(&f->heard, &f->map, conf, now);
+}
+
+/* From a hand-over until the heir's figures come, a second or two, the partition counts as served. */
+static void test_a_seat_handed_over_stays_served(void **state)
+{
+    struct fixture *f = *state;
+    Tern__NodeInfo infos[] = { TERN__NODE_INFO__INIT, TERN__NODE_INFO__INIT };
+    struct map_node nodes[] = { { .info = &infos[0] }, { .info = &infos[1] } };
+    struct conf confs[4] = { 0 }, *conf = &confs[2];
+    infos[0].id = 1;
+    infos[1].id = 2;
+    f->map.nodes = nodes;
+    f->map.node_count = 2;
+    f->map.confs = confs;
+    nodes[0].heard_mono_ms = nodes[1].heard_mono_ms = 1000;
+    *conf = (struct conf){ 2, .epoch = 5, .since = 5, .primary = 1, .member_count = 2, .members = { 1, 2 } };
+    assert_false(is_active(f, conf, 1000));
+    tell_figures(f, 1, 2, 5, 0);
+    assert_true(is_active(f, conf, 1000));
+    heard_look(&f->heard, &f->map, 1000);
+    conf->epoch = conf->since = 6;
+    conf->primary = 2;
+    conf->handover = true;
+    assert_true(is_active(f, conf, 2500));
+    heard_look(&f->heard, &f->map, 2500); /* nothing new is known */
+    nodes[1].heard_mono_ms = 4500;
+    assert_true(is_active(f, conf, 1000 + HEARD_SERVED_MS - 1));
+    assert_false(is_active(f, conf, 1000 + HEARD_SERVED_MS)); /* the heir does not serve it */
+    tell_figures(f, 2, 2, 6, 0);
+    assert_true(is_active(f, conf, 1000 + HEARD_SERVED_MS));
+    heard_look(&f->heard, &f->map, 5500);
+    assert_false(is_active(f, conf, 4500 + MAP_NODE_ALIVE_MS)); /* its node is silent */
+    f->map.nodes = NULL;
+    f->map.confs = NULL;
+    f->map.node_count = 0;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -126,6 +166,7 @@ int main(void)
         TEST(test_newest_figures_stay),
         TEST(test_faults_are_the_nodes_last),
         TEST(test_faults_are_bounded),
+        TEST(test_a_seat_handed_over_stays_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
