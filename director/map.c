@@ -313,6 +313,21 @@ bool map_node_is_alive(const struct map_node *node, uint64_t now_mono_ms)
     return node->heard_mono_ms != 0 && now_mono_ms < node->heard_mono_ms + MAP_NODE_ALIVE_MS;
 }
 
+uint32_t map_living_members(const struct map *map, const struct conf *conf, uint64_t now_mono_ms,
+                            uint32_t *first_out)
+{
+    uint32_t living = 0;
+    *first_out = 0;
+    for (size_t i = 0; i < conf->member_count; i++) {
+        const struct map_node *node = map_find_node(map, conf->members[i]);
+        if (node == NULL || !map_node_is_alive(node, now_mono_ms))
+            continue;
+        if (living++ == 0)
+            *first_out = conf->members[i];
+    }
+    return living;
+}
+
 bool map_is_placed(const struct map *map)
 {
     return map->cluster_mod != 0 && map->placed_count == map->partition_count;

@@ -80,6 +80,9 @@ struct map_setting *map_find_setting(const struct map *map, struct slice name);
 /* Nodes with the same failure zone have the same number: the place of the first of them. */
 uint32_t map_zone_number(const struct map *map, size_t at);
 bool map_node_is_alive(const struct map_node *node, uint64_t now_mono_ms);
+/* How many members of a partition are alive, and the first of these (0: none). */
+uint32_t map_living_members(const struct map *map, const struct conf *conf, uint64_t now_mono_ms,
+                            uint32_t *first_out);
 /* Every partition has a configuration. */
 bool map_is_placed(const struct map *map);
 

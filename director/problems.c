@@ -47,19 +47,10 @@ static void add_time(struct problems *p, uint64_t ms)
         buf_addf(&p->text, "%llu h", (unsigned long long)(s / 3600));
 }
 
-static bool is_alive(const struct problems *p, uint32_t id)
-{
-    const struct map_node *node = map_find_node(&p->d->map, id);
-    return node != NULL && map_node_is_alive(node, p->now);
-}
-
 static bool has_living_member(const struct problems *p, const struct conf *conf)
 {
-    for (int i = 0; i < conf->member_count; i++) {
-        if (is_alive(p, conf->members[i]))
-            return true;
-    }
-    return false;
+    uint32_t first;
+    return map_living_members(&p->d->map, conf, p->now, &first) > 0;
 }
 
 /* ---- partitions */

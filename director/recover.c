@@ -22,23 +22,13 @@ static void on_recovered(struct director *d, struct change *change, enum err res
            result == OK ? &response.base : NULL);
 }
 
-static uint32_t living_member(const struct map *map, const struct conf *conf, uint64_t now)
-{
-    for (size_t i = 0; i < conf->member_count; i++) {
-        const struct map_node *node = map_find_node(map, conf->members[i]);
-        if (node != NULL && map_node_is_alive(node, now))
-            return conf->members[i];
-    }
-    return 0;
-}
-
 static enum err judge(struct director *d, const Tern__PartitionRecoverRequest *asked, struct buf *why)
 {
     const struct conf *conf = &d->map.confs[asked->partition];
     uint64_t now = clock_mono_ms();
-    uint32_t living = living_member(&d->map, conf, now);
+    uint32_t living;
     const struct map_node *node = map_find_node(&d->map, asked->node);
-    if (living != 0) {
+    if (map_living_members(&d->map, conf, now, &living) > 0) {
         buf_addf(why, "node %u has the newest state and is alive: the partition comes back by itself",
                  living);
         return ERR_DENIED;

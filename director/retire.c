@@ -69,25 +69,16 @@ struct ties {
     uint32_t named[RETIRE_NAMED_MAX]; /* the first of these */
 };
 
-static bool has_live_member(const struct map *map, const struct conf *conf, uint64_t now)
-{
-    for (size_t i = 0; i < conf->member_count; i++) {
-        const struct map_node *node = map_find_node(map, conf->members[i]);
-        if (node != NULL && map_node_is_alive(node, now))
-            return true;
-    }
-    return false;
-}
-
 static struct ties ties_of(const struct map *map, uint32_t node, uint64_t now)
 {
     struct ties ties = { 0 };
     for (uint32_t p = 0; p < map->partition_count; p++) {
         const struct conf *conf = &map->confs[p];
+        uint32_t first;
         bool member = conf_is_member(conf, node);
         ties.members += member;
         ties.learners += conf_is_learner(conf, node);
-        if (!member || has_live_member(map, conf, now))
+        if (!member || map_living_members(map, conf, now, &first) > 0)
             continue;
         if (ties.orphans < RETIRE_NAMED_MAX)
             ties.named[ties.orphans] = p;

@@ -22,16 +22,6 @@ bool status_is_settled(const struct director *d, uint64_t now_mono_ms)
 
 /* ---- partitions counted */
 
-static uint32_t living_members(const struct map *map, const struct conf *conf, uint64_t now)
-{
-    uint32_t living = 0;
-    for (int i = 0; i < conf->member_count; i++) {
-        const struct map_node *node = map_find_node(map, conf->members[i]);
-        living += node != NULL && map_node_is_alive(node, now);
-    }
-    return living;
-}
-
 static void sum_lags(const struct director *d, const struct conf *conf, struct summary *out)
 {
     const struct heard_figures *f = heard_find(&d->heard, conf->partition);
@@ -47,7 +37,7 @@ static void sum_lags(const struct director *d, const struct conf *conf, struct s
 static void sum_partition(const struct director *d, const struct conf *conf, uint64_t now,
                           struct summary *out)
 {
-    uint32_t living = living_members(&d->map, conf, now);
+    uint32_t first, living = map_living_members(&d->map, conf, now, &first);
     if (heard_is_active(&d->heard, &d->map, conf, now))
         out->active++;
     else if (!status_is_settled(d, now) && heard_find(&d->heard, conf->partition) == NULL)
@@ -194,8 +184,9 @@ static void tell_partition(struct telling *t, const struct conf *conf)
 static bool has_something_to_tell(const struct telling *t, const struct conf *conf)
 {
     const struct map *map = &t->d->map;
+    uint32_t first;
     return !heard_is_active(&t->d->heard, map, conf, t->now) ||
-           living_members(map, conf, t->now) < map->copies || conf->learner_count > 0;
+           map_living_members(map, conf, t->now, &first) < map->copies || conf->learner_count > 0;
 }
 
 static void tell_partitions(struct telling *t, bool all)
