@@ -3,6 +3,7 @@
  * whatever comes of it, the answer is the configuration as the store has it after the request arrived (R27
  * hangs on that). */
 #include "director/director_priv.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 static void answer_conf(struct director *d, struct rpc_request *request, uint32_t partition, enum err status,
@@ -40,15 +41,17 @@ static void on_conf_decided(struct director *d, struct change *change, enum err 
         answer(d, request, ERR_UNAVAILABLE, "the coordination store does not answer", NULL);
 }
 
-/* A node that comes back (or is just going): its copy is wanted unless there are enough without it
- * (ERR_LIMIT: it may be deleted) or will be once the learners have caught up (ERR_CONFLICT: it asks again).
- */
+/* A node that comes back (or is just going): its copy is wanted unless there are enough without it, and all
+ * of them on nodes that are here (ERR_LIMIT: it may be deleted), or will be once the learners have caught up
+ * or the members are back (ERR_CONFLICT: it asks again). If these never come back, it may be the copy that a
+ * person lets the partition go on from. */
 static enum err judge_return(const struct director *d, const struct conf *conf, uint32_t asker)
 {
     const struct map_node *node = map_find_node(&d->map, asker);
+    uint32_t first;
     if (node == NULL || node->leaving)
         return ERR_CONFLICT;
-    if (conf->member_count >= d->map.copies)
+    if (map_living_members(&d->map, conf, clock_mono_ms(), &first) >= d->map.copies)
         return ERR_LIMIT;
     return conf->member_count + conf->learner_count >= d->map.copies ? ERR_CONFLICT : OK;
 }

@@ -289,6 +289,12 @@ static void test_conf_changes(void **state)
     assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_READ, 5, 0, 1, 0, &conf), OK);
     assert_int_equal(conf->epoch, 4);
     tern__partition_conf__free_unpacked(conf, NULL);
+    /* enough copies, but none on a node that is here: another one is kept for the worst case */
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_ADD_LEARNER, 5, 4, 1, 1, &conf), ERR_CONFLICT);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    hello(f, node, 2, "tcp://127.0.0.1:2");
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_ADD_LEARNER, 5, 4, 1, 1, &conf), ERR_LIMIT);
+    tern__partition_conf__free_unpacked(conf, NULL);
 }
 
 /* Many for one epoch at once: one wins, all are told the winner. */
