@@ -83,8 +83,24 @@ static bool primary_says_active(const struct heard_figures *f, const struct conf
     return f->active && f->teller == conf->primary && f->epoch >= conf->since;
 }
 
+static void forget_removed(struct heard *heard, const struct map *map)
+{
+    size_t faults = 0, spares = 0;
+    for (size_t i = 0; i < heard->fault_count; i++) {
+        if (map_find_node(map, heard->faults[i].node) != NULL)
+            heard->faults[faults++] = heard->faults[i];
+    }
+    for (size_t i = 0; i < heard->spare_count; i++) {
+        if (map_find_node(map, heard->spares[i].node) != NULL)
+            heard->spares[spares++] = heard->spares[i];
+    }
+    heard->fault_count = faults;
+    heard->spare_count = spares;
+}
+
 void heard_look(struct heard *heard, const struct map *map, uint64_t now_mono_ms)
 {
+    forget_removed(heard, map);
     for (uint32_t p = 0; p < heard->partition_count && p < map->partition_count; p++) {
         struct heard_figures *f = heard->figures[p];
         const struct conf *conf = &map->confs[p];

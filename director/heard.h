@@ -65,8 +65,8 @@ const struct heard_peer *heard_find_peer(const struct heard_figures *figures, ui
 bool heard_has_spare(const struct heard *heard, uint32_t node, uint32_t partition);
 /* Bytes of a partition on one copy, about; 0: not known. */
 uint64_t heard_bytes(const struct heard *heard, uint32_t partition);
-/* Note which partitions are served now, by the newest figures and the hellos of the primaries' nodes. Once a
- * second. */
+/* Once a second: note which partitions are served now, by the newest figures and the hellos of the primaries'
+ * nodes, and forget the faults and copies of nodes that were removed. */
 void heard_look(struct heard *heard, const struct map *map, uint64_t now_mono_ms);
 /* Does the primary that `conf` names serve it, or did one less than HEARD_SERVED_MS ago? False while nothing
  * is known, and when the primary's node is silent. */

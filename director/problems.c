@@ -231,19 +231,16 @@ static void find_copies(struct problems *p)
 static void find_faults(struct problems *p)
 {
     const struct heard *heard = &p->d->heard;
-    size_t shown = 0, count = 0;
-    for (size_t i = 0; i < heard->fault_count; i++) {
+    for (size_t i = 0; i < heard->fault_count && i < FAULTS_SHOWN_MAX; i++) {
         const struct heard_fault *fault = &heard->faults[i];
-        if (map_find_node(&p->d->map, fault->node) == NULL || count++ >= FAULTS_SHOWN_MAX)
-            continue;
         buf_addf(&p->text, "Partition %u on ", fault->partition);
         add_node(p, fault->node);
         buf_addf(&p->text, ": %s. See that node's log and disk.", fault->text);
         end(p);
-        shown++;
     }
-    if (count > shown) {
-        buf_addf(&p->text, "%zu more faults: ternctl cluster status --json lists them.", count - shown);
+    if (heard->fault_count > FAULTS_SHOWN_MAX) {
+        buf_addf(&p->text, "%zu more faults: ternctl cluster status --json lists them.",
+                 heard->fault_count - FAULTS_SHOWN_MAX);
         end(p);
     }
 }

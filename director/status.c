@@ -247,8 +247,6 @@ static void tell_faults(struct telling *t)
     const struct heard *heard = &t->d->heard;
     t->response.faults = ARENA_ARRAY(&t->arena, Tern__NodeFault *, heard->fault_count);
     for (size_t i = 0; i < heard->fault_count; i++) {
-        if (map_find_node(&t->d->map, heard->faults[i].node) == NULL)
-            continue;
         Tern__NodeFault *out = ARENA_NEW(&t->arena, Tern__NodeFault);
         tern__node_fault__init(out);
         out->node = heard->faults[i].node;

@@ -118,6 +118,33 @@ static void test_faults_are_bounded(void **state)
     assert_int_equal(strlen(f->heard.faults[0].text), HEARD_TEXT_MAX - 1);
 }
 
+static void test_removed_nodes_are_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    Tern__NodeInfo info = TERN__NODE_INFO__INIT;
+    struct map_node node = { .info = &info };
+    Tern__NodeHelloRequest hello = TERN__NODE_HELLO_REQUEST__INIT;
+    Tern__PartitionFault fault = TERN__PARTITION_FAULT__INIT, *faults[] = { &fault };
+    uint32_t spare = 3;
+    fault.text = (char *)"damaged";
+    hello.n_spare = hello.n_faults = 1;
+    hello.spare = &spare;
+    hello.faults = faults;
+    heard_take(&f->heard, &f->map, 1, &hello, 50);
+    heard_take(&f->heard, &f->map, 2, &hello, 50);
+    assert_int_equal(f->heard.fault_count, 2);
+    info.id = 2;
+    f->map.nodes = &node;
+    f->map.node_count = 1;
+    heard_look(&f->heard, &f->map, 60);
+    assert_int_equal(f->heard.fault_count, 1);
+    assert_int_equal(f->heard.faults[0].node, 2);
+    assert_false(heard_has_spare(&f->heard, 1, 3));
+    assert_true(heard_has_spare(&f->heard, 2, 3));
+    f->map.nodes = NULL;
+    f->map.node_count = 0;
+}
+
 static bool is_active(struct fixture *f, const struct conf *conf, uint64_t now)
 {
     return heard_is_active(&f->heard, &f->map, conf, now);
@@ -166,6 +193,7 @@ int main(void)
         TEST(test_newest_figures_stay),
         TEST(test_faults_are_the_nodes_last),
         TEST(test_faults_are_bounded),
+        TEST(test_removed_nodes_are_forgotten),
         TEST(test_a_seat_handed_over_stays_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
