@@ -11,6 +11,13 @@ static enum err load(const struct state *s, const struct key *key, struct slice 
     return OK;
 }
 
+/* What an item that is there cannot be without. */
+static enum err load_part(const struct state *s, const struct key *key, struct slice *out)
+{
+    enum err err = load(s, key, out);
+    return err == ERR_NOT_FOUND ? state_corrupt(s, key) : err;
+}
+
 enum err queue_item(const struct state *s, struct slice id, struct queue_item_row *out)
 {
     struct key key;
@@ -25,10 +32,8 @@ enum err queue_state(const struct state *s, struct slice id, struct queue_state_
     struct key key;
     struct slice bytes;
     key_of_queue_item(&key, s->partition, KEY_QUEUE_STATE, id);
-    enum err err = load(s, &key, &bytes);
-    if (err == ERR_NOT_FOUND || (err == OK && !queue_state_decode(bytes, out)))
-        return state_corrupt(s, &key);
-    return err;
+    TRY(load_part(s, &key, &bytes));
+    return queue_state_decode(bytes, out) ? OK : state_corrupt(s, &key);
 }
 
 enum err queue_recipient(const struct state *s, struct slice id, uint32_t number,
@@ -37,10 +42,8 @@ enum err queue_recipient(const struct state *s, struct slice id, uint32_t number
     struct key key;
     struct slice bytes;
     key_queue_recipient(&key, s->partition, id, number);
-    enum err err = load(s, &key, &bytes);
-    if (err == ERR_NOT_FOUND || (err == OK && !queue_recipient_decode(bytes, out)))
-        return state_corrupt(s, &key);
-    return err;
+    TRY(load_part(s, &key, &bytes));
+    return queue_recipient_decode(bytes, out) ? OK : state_corrupt(s, &key);
 }
 
 enum err queue_totals(const struct state *s, struct queue_totals_row *out)

@@ -1,39 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage-node/mailbox/queue_rows.h"
 
-static void begin(struct buf *out)
-{
-    buf_clear(out);
-    buf_add_byte(out, ROW_VERSION);
-}
-
-static struct cursor open_row(struct slice value)
-{
-    struct cursor c = cursor_of(value);
-    if (cursor_u8(&c) != ROW_VERSION)
-        c.bad = true;
-    return c;
-}
-
-static uint32_t varint32(struct cursor *c)
-{
-    uint64_t value = cursor_varint(c);
-    if (value > UINT32_MAX)
-        c->bad = true;
-    return (uint32_t)value;
-}
-
-static bool flag(struct cursor *c)
-{
-    uint8_t value = cursor_u8(c);
-    if (value > 1)
-        c->bad = true;
-    return value == 1;
-}
+#include "storage-node/mailbox/rows_priv.h"
 
 void queue_totals_encode(const struct queue_totals_row *row, struct buf *out)
 {
-    begin(out);
+    row_begin(out);
     buf_add_varint(out, row->items);
     buf_add_varint(out, row->bytes);
     buf_add_varint(out, row->held);
@@ -42,7 +14,7 @@ void queue_totals_encode(const struct queue_totals_row *row, struct buf *out)
 
 bool queue_totals_decode(struct slice value, struct queue_totals_row *out)
 {
-    struct cursor c = open_row(value);
+    struct cursor c = row_open(value);
     out->items = cursor_varint(&c);
     out->bytes = cursor_varint(&c);
     out->held = cursor_varint(&c);
@@ -52,7 +24,7 @@ bool queue_totals_decode(struct slice value, struct queue_totals_row *out)
 
 void queue_item_encode(const struct queue_item_row *row, struct buf *out)
 {
-    begin(out);
+    row_begin(out);
     buf_add_varbytes(out, row->delivery_id);
     buf_add_varbytes(out, row->sender);
     buf_add_byte(out, row->smtputf8);
@@ -64,21 +36,21 @@ void queue_item_encode(const struct queue_item_row *row, struct buf *out)
 
 bool queue_item_decode(struct slice value, struct queue_item_row *out)
 {
-    struct cursor c = open_row(value);
+    struct cursor c = row_open(value);
     out->delivery_id = cursor_varbytes(&c);
     out->sender = cursor_varbytes(&c);
-    out->smtputf8 = flag(&c);
+    out->smtputf8 = row_flag(&c);
     out->size = cursor_varint(&c);
     out->body = cursor_varint(&c);
     out->created_ms = cursor_varint(&c);
-    out->recipient_count = varint32(&c);
+    out->recipient_count = row_varint32(&c);
     return cursor_done(&c) && out->delivery_id.len == REQUEST_ID_SIZE && out->sender.len <= QUEUE_PATH_MAX &&
            out->recipient_count <= QUEUE_RECIPIENTS_MAX;
 }
 
 void queue_state_encode(const struct queue_state_row *row, struct buf *out)
 {
-    begin(out);
+    row_begin(out);
     buf_add_varint(out, row->next_ms);
     buf_add_varint(out, row->lease_until_ms);
     buf_add_varint(out, row->leased_ms);
@@ -92,15 +64,15 @@ void queue_state_encode(const struct queue_state_row *row, struct buf *out)
 
 bool queue_state_decode(struct slice value, struct queue_state_row *out)
 {
-    struct cursor c = open_row(value);
+    struct cursor c = row_open(value);
     out->next_ms = cursor_varint(&c);
     out->lease_until_ms = cursor_varint(&c);
     out->leased_ms = cursor_varint(&c);
     out->fence = cursor_varint(&c);
-    out->attempts = varint32(&c);
-    out->pending = varint32(&c);
-    out->failed = varint32(&c);
-    out->held = flag(&c);
+    out->attempts = row_varint32(&c);
+    out->pending = row_varint32(&c);
+    out->failed = row_varint32(&c);
+    out->held = row_flag(&c);
     out->holder = cursor_varbytes(&c);
     return cursor_done(&c) && out->pending <= QUEUE_RECIPIENTS_MAX && out->failed <= QUEUE_RECIPIENTS_MAX &&
            out->holder.len <= QUEUE_HOLDER_MAX;
@@ -108,7 +80,7 @@ bool queue_state_decode(struct slice value, struct queue_state_row *out)
 
 void queue_recipient_encode(const struct queue_recipient_row *row, struct buf *out)
 {
-    begin(out);
+    row_begin(out);
     buf_add_varbytes(out, row->path);
     buf_add_varint(out, row->account);
     buf_add_varint(out, row->home);
@@ -119,11 +91,11 @@ void queue_recipient_encode(const struct queue_recipient_row *row, struct buf *o
 
 bool queue_recipient_decode(struct slice value, struct queue_recipient_row *out)
 {
-    struct cursor c = open_row(value);
+    struct cursor c = row_open(value);
     out->path = cursor_varbytes(&c);
     out->account = cursor_varint(&c);
-    out->home = varint32(&c);
-    out->state = varint32(&c);
+    out->home = row_varint32(&c);
+    out->state = row_varint32(&c);
     out->changed_ms = cursor_varint(&c);
     out->error = cursor_varbytes(&c);
     return cursor_done(&c) && out->path.len <= QUEUE_PATH_MAX && out->error.len <= QUEUE_ERROR_MAX;

@@ -1,30 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "storage-node/mailbox/rows.h"
+#include "storage-node/mailbox/rows_priv.h"
 
 #include <assert.h>
-
-static void begin(struct buf *out)
-{
-    buf_clear(out);
-    buf_add_byte(out, ROW_VERSION);
-}
-
-static struct cursor open_row(struct slice value)
-{
-    struct cursor c = cursor_of(value);
-    if (cursor_u8(&c) != ROW_VERSION)
-        c.bad = true;
-    return c;
-}
-
-/* A varint that fits 32 bits. */
-static uint32_t varint32(struct cursor *c)
-{
-    uint64_t value = cursor_varint(c);
-    if (value > UINT32_MAX)
-        c->bad = true;
-    return (uint32_t)value;
-}
 
 /* Rows that seldom have more than they always had are written in a second version when they do. */
 enum { ROW_VERSION_WIDE = 2 };
@@ -45,30 +22,22 @@ static struct cursor open_either(struct slice value, bool *wide_out)
     return c;
 }
 
-static bool flag(struct cursor *c)
-{
-    uint8_t value = cursor_u8(c);
-    if (value > 1)
-        c->bad = true;
-    return value == 1;
-}
-
 void number_encode(uint64_t value, struct buf *out)
 {
-    begin(out);
+    row_begin(out);
     buf_add_varint(out, value);
 }
 
 bool number_decode(struct slice value, uint64_t *out)
 {
-    struct cursor c = open_row(value);
+    struct cursor c = row_open(value);
     *out = cursor_varint(&c);
     return cursor_done(&c);
 }
 
 void address_encode(const struct address_row *row, struct buf *out)
 {
-    begin(out);
+    row_begin(out);
     buf_add_byte(out, (uint8_t)row->type);
     if (row->type == ADDRESS_ACCOUNT) {
         buf_add_varint(out, row->account);
@@ -82,14 +51,14 @@ void address_encode(const struct address_row *row, struct buf *out)
 bool address_decode(struct slice value, struct address_row *out)
 {
     *out = (struct address_row){ 0 };
-    struct cursor c = open_row(value);
+    struct cursor c = row_open(value);
     out->type = cursor_u8(&c);
     if (out->type == ADDRESS_ACCOUNT) {
         out->account = cursor_varint(&c);
-        out->home = varint32(&c);
+        out->home = row_varint32(&c);
         return cursor_done(&c);
     }
-    out->target_count = varint32(&c);
+    out->target_count = row_varint32(&c);
     out->targets = c.rest;
     for (uint32_t i = 0; i < out->target_count && !c.bad; i++)
         cursor_varbytes(&c);
@@ -99,7 +68,7 @@ bool address_decode(struct slice value, struct address_row *out)
 void account_encode(const struct account_row *row, struct buf *out)
 {
     const struct credential *cred = &row->credential;
-    begin(out);
+    row_begin(out);
     buf_add_varbytes(out, row->address);
     buf_add_byte(out, row->suspended);
     buf_add_varint(out, row->created_ms);
@@ -114,13 +83,13 @@ void account_encode(const struct account_row *row, struct buf *out)
 
 bool account_decode(struct slice value, struct account_row *out)
 {
-    struct cursor c = open_row(value);
+    struct cursor c = row_open(value);
     out->address = cursor_varbytes(&c);
-    out->suspended = flag(&c);
+    out->suspended = row_flag(&c);
     out->created_ms = cursor_varint(&c);
-    out->credential.scheme = varint32(&c);
+    out->credential.scheme = row_varint32(&c);
     out->credential.salt = cursor_varbytes(&c);
-    out->credential.iterations = varint32(&c);
+    out->credential.iterations = row_varint32(&c);
     out->credential.stored_key = cursor_varbytes(&c);
     out->credential.server_key = cursor_varbytes(&c);
     out->credential.hash = cursor_varbytes(&c);
@@ -130,7 +99,7 @@ bool account_decode(struct slice value, struct account_row *out)
 
 void counters_encode(const struct counters_row *row, struct buf *out)
 {
-    begin(out);
+    row_begin(out);
     buf_add_varint(out, row->quota_bytes);
     buf_add_varint(out, row->used_bytes);
     buf_add_varint(out, row->message_count);
@@ -143,15 +112,15 @@ void counters_encode(const struct counters_row *row, struct buf *out)
 
 bool counters_decode(struct slice value, struct counters_row *out)
 {
-    struct cursor c = open_row(value);
+    struct cursor c = row_open(value);
     out->quota_bytes = cursor_varint(&c);
     out->used_bytes = cursor_varint(&c);
     out->message_count = cursor_varint(&c);
     out->modseq = cursor_varint(&c);
     out->mailbox_next = cursor_varint(&c);
     out->inbox = cursor_varint(&c);
-    out->mailbox_count = varint32(&c);
-    out->uidvalidity = varint32(&c);
+    out->mailbox_count = row_varint32(&c);
+    out->uidvalidity = row_varint32(&c);
     return cursor_done(&c);
 }
 
@@ -188,24 +157,24 @@ bool mailbox_decode(struct slice value, struct mailbox_row *out)
     bool wide;
     struct cursor c = open_either(value, &wide);
     out->parent = cursor_varint(&c);
-    out->uidvalidity = varint32(&c);
-    out->uidnext = varint32(&c);
+    out->uidvalidity = row_varint32(&c);
+    out->uidnext = row_varint32(&c);
     out->modseq = cursor_varint(&c);
-    out->messages = varint32(&c);
-    out->unseen = varint32(&c);
-    out->deleted = varint32(&c);
+    out->messages = row_varint32(&c);
+    out->unseen = row_varint32(&c);
+    out->deleted = row_varint32(&c);
     out->size = cursor_varint(&c);
-    out->special_use = varint32(&c);
-    out->noselect = flag(&c);
-    out->recent_uid = varint32(&c);
+    out->special_use = row_varint32(&c);
+    out->noselect = row_flag(&c);
+    out->recent_uid = row_varint32(&c);
     out->vanished_floor = cursor_varint(&c);
-    out->vanished_count = varint32(&c);
+    out->vanished_count = row_varint32(&c);
     out->created_ms = cursor_varint(&c);
     struct slice name = cursor_varbytes(&c);
-    out->staged_first = wide ? varint32(&c) : 0;
-    out->staged_last = wide ? varint32(&c) : 0;
+    out->staged_first = wide ? row_varint32(&c) : 0;
+    out->staged_last = wide ? row_varint32(&c) : 0;
     out->leaving = wide ? cursor_u8(&c) : LEAVING_NONE;
-    out->leaving_changed = wide && flag(&c);
+    out->leaving_changed = wide && row_flag(&c);
     if (!cursor_done(&c) || out->staged_first > out->staged_last || out->leaving > LEAVING_GONE ||
         name.len > sizeof out->name || out->uidnext == 0 || out->unseen > out->messages ||
         out->deleted > out->messages)
@@ -217,7 +186,7 @@ bool mailbox_decode(struct slice value, struct mailbox_row *out)
 
 void keywords_encode(const struct keywords_row *row, struct buf *out)
 {
-    begin(out);
+    row_begin(out);
     buf_add_varint(out, row->modseq);
     buf_add_byte(out, row->count);
     for (uint8_t i = 0; i < row->count; i++)
@@ -226,7 +195,7 @@ void keywords_encode(const struct keywords_row *row, struct buf *out)
 
 bool keywords_decode(struct slice value, struct keywords_row *out)
 {
-    struct cursor c = open_row(value);
+    struct cursor c = row_open(value);
     out->modseq = cursor_varint(&c);
     out->count = cursor_u8(&c);
     if (out->count > KEYWORDS_MAX)
@@ -242,7 +211,7 @@ void message_encode(const struct message_row *row, struct buf *out)
 {
     assert(row->flags <= MAIL_FLAGS_ALL && row->internaldate_zone >= -ZONE_BIAS &&
            row->internaldate_zone <= ZONE_BIAS);
-    begin(out);
+    row_begin(out);
     buf_add_varint(out, row->modseq);
     buf_add_byte(out, (uint8_t)row->flags);
     buf_add_varint(out, row->keywords);
@@ -254,7 +223,7 @@ void message_encode(const struct message_row *row, struct buf *out)
 
 bool message_decode(struct slice value, struct message_row *out)
 {
-    struct cursor c = open_row(value);
+    struct cursor c = row_open(value);
     out->modseq = cursor_varint(&c);
     out->flags = cursor_u8(&c);
     out->keywords = cursor_varint(&c);
@@ -270,13 +239,13 @@ bool message_decode(struct slice value, struct message_row *out)
 
 void summary_row_encode(struct slice summary, struct buf *out)
 {
-    begin(out);
+    row_begin(out);
     buf_add_slice(out, summary);
 }
 
 bool summary_row_decode(struct slice value, struct slice *out)
 {
-    struct cursor c = open_row(value);
+    struct cursor c = row_open(value);
     *out = c.rest;
     return !c.bad;
 }
@@ -323,7 +292,7 @@ bool segment_decode(struct slice value, struct segment_row *out)
 
 void stage_encode(const struct stage_row *row, struct buf *out)
 {
-    begin(out);
+    row_begin(out);
     buf_add(out, row->id, sizeof row->id);
     buf_add_byte(out, (uint8_t)row->state);
     buf_add_byte(out, row->move);
@@ -346,25 +315,25 @@ void stage_encode(const struct stage_row *row, struct buf *out)
 
 bool stage_decode(struct slice value, struct stage_row *out)
 {
-    struct cursor c = open_row(value);
+    struct cursor c = row_open(value);
     struct slice id = cursor_bytes(&c, sizeof out->id);
     out->state = cursor_u8(&c);
-    out->move = flag(&c);
+    out->move = row_flag(&c);
     out->from = cursor_varint(&c);
     out->to = cursor_varint(&c);
-    out->first_uid = varint32(&c);
-    out->next_uid = varint32(&c);
-    out->last_uid = varint32(&c);
-    out->source_uid = varint32(&c);
+    out->first_uid = row_varint32(&c);
+    out->next_uid = row_varint32(&c);
+    out->last_uid = row_varint32(&c);
+    out->source_uid = row_varint32(&c);
     out->first_modseq = cursor_varint(&c);
     out->modseq = cursor_varint(&c);
-    out->messages = varint32(&c);
-    out->unseen = varint32(&c);
-    out->deleted = varint32(&c);
+    out->messages = row_varint32(&c);
+    out->unseen = row_varint32(&c);
+    out->deleted = row_varint32(&c);
     out->size = cursor_varint(&c);
     out->due_ms = cursor_varint(&c);
-    out->swept_uid = varint32(&c);
-    out->swept_segment = varint32(&c);
+    out->swept_uid = row_varint32(&c);
+    out->swept_segment = row_varint32(&c);
     if (!cursor_done(&c) || out->state < STAGE_OPEN || out->state > STAGE_MOVED ||
         out->next_uid < out->first_uid)
         return false;
@@ -383,7 +352,7 @@ bool chunk_next(struct cursor *chunks, struct chunk *out)
     if (chunks->bad || chunks->rest.len == 0)
         return false;
     out->index = cursor_varint(chunks);
-    out->size = varint32(chunks);
+    out->size = row_varint32(chunks);
     return !chunks->bad;
 }
 
@@ -403,7 +372,7 @@ static bool chunks_are_whole(struct slice chunks, uint32_t count, uint64_t size)
 
 void body_encode(const struct body_row *row, struct buf *out)
 {
-    begin(out);
+    row_begin(out);
     buf_add_varint(out, row->refs);
     buf_add_varint(out, row->size);
     buf_add_varint(out, row->chunk_count);
@@ -412,17 +381,17 @@ void body_encode(const struct body_row *row, struct buf *out)
 
 bool body_decode(struct slice value, struct body_row *out)
 {
-    struct cursor c = open_row(value);
-    out->refs = varint32(&c);
+    struct cursor c = row_open(value);
+    out->refs = row_varint32(&c);
     out->size = cursor_varint(&c);
-    out->chunk_count = varint32(&c);
+    out->chunk_count = row_varint32(&c);
     out->chunks = c.rest;
     return !c.bad && chunks_are_whole(out->chunks, out->chunk_count, out->size);
 }
 
 void upload_encode(const struct upload_row *row, struct buf *out)
 {
-    begin(out);
+    row_begin(out);
     buf_add_varint(out, row->size);
     buf_add_varint(out, row->began_ms);
     buf_add_byte(out, row->complete);
@@ -434,12 +403,12 @@ void upload_encode(const struct upload_row *row, struct buf *out)
 
 bool upload_decode(struct slice value, struct upload_row *out)
 {
-    struct cursor c = open_row(value);
+    struct cursor c = row_open(value);
     out->size = cursor_varint(&c);
     out->began_ms = cursor_varint(&c);
-    out->complete = flag(&c);
+    out->complete = row_flag(&c);
     struct slice id = cursor_bytes(&c, sizeof out->last_request);
-    out->chunk_count = varint32(&c);
+    out->chunk_count = row_varint32(&c);
     out->chunks = cursor_varbytes(&c);
     out->summary = cursor_varbytes(&c);
     if (!cursor_done(&c) || !chunks_are_whole(out->chunks, out->chunk_count, out->size))
@@ -450,30 +419,30 @@ bool upload_decode(struct slice value, struct upload_row *out)
 
 void request_encode(const struct request_row *row, struct buf *out)
 {
-    begin(out);
+    row_begin(out);
     buf_add_varint(out, row->status);
     buf_add_slice(out, row->response);
 }
 
 bool request_decode(struct slice value, struct request_row *out)
 {
-    struct cursor c = open_row(value);
-    out->status = varint32(&c);
+    struct cursor c = row_open(value);
+    out->status = row_varint32(&c);
     out->response = c.rest;
     return !c.bad;
 }
 
 void delivery_encode(const struct delivery_row *row, struct buf *out)
 {
-    begin(out);
+    row_begin(out);
     buf_add_varint(out, row->uid);
     buf_add_varint(out, row->uidvalidity);
 }
 
 bool delivery_decode(struct slice value, struct delivery_row *out)
 {
-    struct cursor c = open_row(value);
-    out->uid = varint32(&c);
-    out->uidvalidity = varint32(&c);
+    struct cursor c = row_open(value);
+    out->uid = row_varint32(&c);
+    out->uidvalidity = row_varint32(&c);
     return cursor_done(&c);
 }
