@@ -48,6 +48,12 @@ void mailbox_edit_drop(struct mailbox_edit *m);
 /* Mark it changed: its modseq becomes this entry's. */
 uint64_t mailbox_touch(struct mailbox_edit *m);
 
+/* Without an edit: write a mailbox's row. */
+void mailbox_put(struct apply *a, uint64_t account, const struct mailbox_row *row);
+/* The same of a segment; one in which nothing exists has no row. */
+void segment_put(struct apply *a, uint64_t account, uint64_t mailbox, uint32_t number,
+                 const struct segment_row *row);
+
 MUST_CHECK enum err mailbox_load_keywords(struct apply *a, struct mailbox_edit *m);
 /* The mask of these keywords, added to the table if they are new and `add` says so (else passed over).
  * ERR_INVALID: no keyword; ERR_LIMIT: the table is full. */

@@ -37,21 +37,34 @@ uint64_t mailbox_touch(struct mailbox_edit *m)
     return m->modseq;
 }
 
+void mailbox_put(struct apply *a, uint64_t account, const struct mailbox_row *row)
+{
+    struct key key;
+    key_mailbox(&key, a->state.partition, account, row->id);
+    mailbox_encode(row, a->value);
+    apply_put(a, &key);
+}
+
 /* ---- segments: one is held, and written when another is wanted */
+
+void segment_put(struct apply *a, uint64_t account, uint64_t mailbox, uint32_t number,
+                 const struct segment_row *row)
+{
+    static const struct segment_row none;
+    struct key key;
+    key_segment(&key, a->state.partition, account, mailbox, number);
+    if (memcmp(row->exists, none.exists, sizeof none.exists) == 0) {
+        apply_delete(a, &key);
+        return;
+    }
+    segment_encode(row, a->value);
+    apply_put(a, &key);
+}
 
 static void store_segment(struct apply *a, struct mailbox_edit *m)
 {
-    if (!m->segment_dirty)
-        return;
-    struct key key;
-    key_segment(&key, a->state.partition, m->account->id, m->row.id, m->segment_number);
-    static const struct segment_row none;
-    if (memcmp(m->segment.exists, none.exists, sizeof none.exists) == 0) {
-        apply_delete(a, &key);
-    } else {
-        segment_encode(&m->segment, a->value);
-        apply_put(a, &key);
-    }
+    if (m->segment_dirty)
+        segment_put(a, m->account->id, m->row.id, m->segment_number, &m->segment);
     m->segment_dirty = false;
 }
 
@@ -339,10 +352,7 @@ enum err mailbox_edit_close(struct apply *a, struct mailbox_edit *m)
     enum err err = store_vanished(a, m);
     uidset_fini(&m->vanished);
     TRY(err);
-    struct key key;
-    key_mailbox(&key, a->state.partition, m->account->id, m->row.id);
-    mailbox_encode(&m->row, a->value);
-    apply_put(a, &key);
+    mailbox_put(a, m->account->id, &m->row);
     if (m->modseq != 0)
         apply_note_change(a, m->account->id, m->row.id, m->modseq);
     return OK;

@@ -2,8 +2,7 @@
 /* ENTRY_RECOVER: the partition goes on from an older copy, so UIDs and modseqs that clients have seen may be
  * given again. Every mailbox gets a new UIDVALIDITY (RFC 9051 2.3.1.1), and modseqs go on above all that were
  * given. One entry for the whole partition: nothing is served before it is applied. */
-#include "storage-node/mailbox/method.h"
-#include "storage-node/mailbox/tree.h"
+#include "storage-node/mailbox/edit.h"
 
 enum { RECOVER_MODSEQ_STEP = 1 << 24 /* more changes than an account saw in what was lost */ };
 

@@ -2,7 +2,7 @@
 /* COPY_STAGE, COPY_COMMIT, COPY_ABANDON: see stage.h. */
 #include "storage-node/mailbox/stage.h"
 
-void stage_put(struct apply *a, uint64_t account, const struct stage_row *stage)
+static void stage_put(struct apply *a, uint64_t account, const struct stage_row *stage)
 {
     struct key key;
     key_stage(&key, a->state.partition, account);

@@ -23,7 +23,6 @@ enum {
     STAGE_TOUCH_MS = 5000,      /* how exactly it is known when a stage was last gone on with */
 };
 
-void stage_put(struct apply *a, uint64_t account, const struct stage_row *stage);
 /* Let the sweep come to it at `time_ms` + STAGE_IDLE_MS, 0: at once; writes both rows. */
 void stage_put_due(struct apply *a, uint64_t account, struct stage_row *stage, uint64_t time_ms);
 

@@ -37,28 +37,6 @@ static enum err find_mailbox(struct stage_sweep *w, uint64_t id, struct mailbox_
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
-static void put_mailbox(struct stage_sweep *w, const struct mailbox_row *row)
-{
-    struct key key;
-    key_mailbox(&key, w->a->state.partition, w->account, row->id);
-    mailbox_encode(row, w->a->value);
-    apply_put(w->a, &key);
-}
-
-static void put_segment(struct stage_sweep *w, uint64_t mailbox, uint32_t number,
-                        const struct segment_row *row)
-{
-    static const struct segment_row none;
-    struct key key;
-    key_segment(&key, w->a->state.partition, w->account, mailbox, number);
-    if (memcmp(row->exists, none.exists, sizeof none.exists) == 0) {
-        apply_delete(w->a, &key);
-        return;
-    }
-    segment_encode(row, w->a->value);
-    apply_put(w->a, &key);
-}
-
 /* ---- the target of a stage that was given up */
 
 /* The range begins and ends with segments of its own. */
@@ -85,7 +63,7 @@ static enum err empty_target(struct stage_sweep *w, bool *done_out)
     TRY(find_mailbox(w, row->to, &mailbox, &found));
     if (found) {
         mailbox.staged_first = mailbox.staged_last = 0;
-        put_mailbox(w, &mailbox);
+        mailbox_put(w->a, w->account, &mailbox);
     }
     *done_out = true;
     return OK;
@@ -122,7 +100,7 @@ static enum err settle_segment(struct stage_sweep *w, uint32_t number, struct se
             TRY(delete_leaving(w, number, segment));
         else
             memset(segment->leaving, 0, sizeof segment->leaving);
-        put_segment(w, w->row.from, number, segment);
+        segment_put(w->a, w->account, w->row.from, number, segment);
     }
     w->row.swept_segment = any_leaving(segment) ? number : number + 1;
     return OK;
@@ -177,7 +155,7 @@ static enum err settle_source(struct stage_sweep *w, bool *done_out)
     if (found) {
         mailbox.leaving = LEAVING_NONE;
         mailbox.leaving_changed = false;
-        put_mailbox(w, &mailbox);
+        mailbox_put(w->a, w->account, &mailbox);
     }
     *done_out = true;
     return OK;

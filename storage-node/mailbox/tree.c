@@ -33,14 +33,6 @@ enum err check_mailbox_name(const char *name)
     return is_inbox && !slice_eq_str(first, "INBOX") ? ERR_INVALID : OK;
 }
 
-void mailbox_put(struct apply *a, uint64_t account, const struct mailbox_row *row)
-{
-    struct key key;
-    key_mailbox(&key, a->state.partition, account, row->id);
-    mailbox_encode(row, a->value);
-    apply_put(a, &key);
-}
-
 void mailbox_put_name(struct apply *a, uint64_t account, const struct mailbox_row *row)
 {
     struct key key;

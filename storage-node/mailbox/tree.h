@@ -18,8 +18,7 @@ MUST_CHECK enum err mailbox_make_path(struct apply *a, struct account_edit *acco
 /* The id of the parent of a full name, made if missing (0: the top). */
 MUST_CHECK enum err mailbox_make_parents(struct apply *a, struct account_edit *account, struct slice full,
                                          uint64_t *parent_out);
-/* Write a mailbox's row; its place in the tree (NAME row). */
-void mailbox_put(struct apply *a, uint64_t account, const struct mailbox_row *row);
+/* Write or delete a mailbox's place in the tree (NAME row). */
 void mailbox_put_name(struct apply *a, uint64_t account, const struct mailbox_row *row);
 void mailbox_delete_name(struct apply *a, uint64_t account, const struct mailbox_row *row);
 
