@@ -191,8 +191,6 @@ static void test_address_list(void **state)
     buf_fini(&got);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

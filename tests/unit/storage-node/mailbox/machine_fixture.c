@@ -5,6 +5,8 @@
 
 #include "lib/base/alloc.h"
 
+const char mail[] = "From: a@x\r\nSubject: hello\r\n\r\nbody\r\n";
+
 void fixture_open(struct fixture *f)
 {
     *f = (struct fixture){ .time_ms = TIME_START };

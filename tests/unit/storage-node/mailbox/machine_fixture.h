@@ -21,6 +21,9 @@
 #include "storage-node/kv/kv.h"
 #include "storage-node/mailbox/machine.h"
 
+/* A test over a partition of its own. */
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
 enum { PARTITION = 7 };
 #define TIME_START (UINT64_C(1700000000) * 1000)
 
@@ -66,6 +69,10 @@ ProtobufCBinaryData fixture_uids(struct fixture *f, const char *text);
 const char *fixture_uids_text(struct fixture *f, ProtobufCBinaryData bytes);
 
 /* ---- requests most tests need */
+
+/* A small message, for where any will do. */
+extern const char mail[];
+
 uint64_t create_account(struct fixture *f, const char *address, uint64_t quota);
 /* Asserts that it works. */
 Tern__Mailbox *open_mailbox(struct fixture *f, uint64_t account, const char *name);

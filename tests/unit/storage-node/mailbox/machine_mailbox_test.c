@@ -271,8 +271,6 @@ static void test_open_by_id(void **state)
     assert_int_equal(fixture_read(f, METHOD_MAILBOX_OPEN, &request.base), ERR_NOT_FOUND);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-
 /* A sweep deletes a bounded number of rows and goes on where it was. */
 static void test_large_mailbox_is_buried_in_pieces(void **state)
 {

@@ -9,7 +9,6 @@
 #include "proto/queue.pb-c.h"
 #include "storage-node/mailbox/queue_rows.h"
 
-static const char mail[] = "From: a@x\r\nSubject: hello\r\n\r\nbody\r\n";
 enum { LEASE_MS = 30000, HOUR_MS = 3600 * 1000 };
 
 struct put {
@@ -659,8 +658,6 @@ static void test_model(void **state)
     }
     expect_empty(f);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {

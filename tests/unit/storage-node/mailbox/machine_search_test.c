@@ -180,8 +180,6 @@ static void test_rubbish_program(void **state)
     assert_int_equal(fixture_read(b.f, METHOD_SEARCH, &request.base), ERR_INVALID);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-
 /* ---- segments and rows give the same answer */
 
 static struct search_node *random_tree(struct box *b, unsigned *seed, unsigned depth)
