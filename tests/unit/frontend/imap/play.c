@@ -27,6 +27,8 @@ struct settings play_settings = {
     .login_timeout_ms = 60 * 1000,
 };
 
+static const char small_message[] = "From: a@example.test\r\nSubject: news\r\n\r\ntext\r\n";
+
 static struct {
     struct context context;
     struct stream *clients[CONNECTIONS_MAX], *servers[CONNECTIONS_MAX];
@@ -178,7 +180,7 @@ static void step(const char *line)
     else if (sscanf(line, "ASKED %u", &number) == 1)
         expect_asked(number);
     else if (sscanf(line, "DELIVER %63s", mailbox) == 1)
-        fake_deliver(mailbox, "From: a@example.test\r\nSubject: news\r\n\r\ntext\r\n");
+        fake_deliver(mailbox, small_message);
     else if (sscanf(line, "FLAG %63s %u %u", mailbox, &uid, &number) == 3)
         fake_flag(mailbox, uid, number);
     else if (sscanf(line, "EXPUNGE %63s %u", mailbox, &uid) == 2)
@@ -237,6 +239,12 @@ void play_prepared(void (*prepare)(void), const char *script)
     loop_free(&loop);
     fake_store_free();
     play_settings = default_settings;
+}
+
+void three_messages(void)
+{
+    for (int i = 0; i < 3; i++)
+        fake_deliver("INBOX", small_message);
 }
 
 void play(const char *script)

@@ -25,6 +25,8 @@
  * Aborts with what differs. */
 void play(const char *script);
 void play_prepared(void (*prepare)(void), const char *script);
+/* To prepare with: three messages like those of DELIVER in INBOX. */
+void three_messages(void);
 /* The settings of the next play; play resets them afterwards. */
 extern struct settings play_settings;
 
