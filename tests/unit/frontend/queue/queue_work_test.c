@@ -77,19 +77,11 @@ static int setup(void **state)
     memset(target_answers, 0, sizeof target_answers);
     memset(slots, 0, sizeof slots);
     memset(silent, 0, sizeof silent);
-    fake_start();
-    fake_set_handler(handle);
-    q = (struct queue){ .store = fake_store_new(), .holder = (char *)"test", .slot_count = FAKE_PARTITIONS };
+    q = (struct queue){ .store = fake_start(handle),
+                        .holder = (char *)"test",
+                        .slot_count = FAKE_PARTITIONS };
     q.loop = fake_loop();
     atomic_store(&q.slots, slots);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fake_store_free();
-    fake_stop();
     return 0;
 }
 
@@ -196,7 +188,7 @@ static void a_silent_partition_hides_no_other(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, fake_teardown)
     const struct CMUnitTest tests[] = {
         TEST(only_a_gone_account_fails),
         TEST(homes_are_not_blamed_for_the_source),

@@ -180,7 +180,7 @@ static struct rpc_server *start_server(rpc_handler *handler, int number)
     return server;
 }
 
-void fake_start(void)
+static void start_cluster(void)
 {
     memset(&f, 0, sizeof f);
     pthread_mutexattr_t attr;
@@ -200,7 +200,7 @@ void fake_start(void)
         f.directors[i] = start_server(handle_director, i);
 }
 
-void fake_stop(void)
+static void stop_cluster(void)
 {
     for (int i = 0; i < FAKE_NODES; i++)
         rpc_server_stop(f.nodes[i]);
@@ -226,7 +226,7 @@ static void wait_ready(void)
     assert_int_equal(store_wait_ready(f.store, loop_deadline_ms(READY_MS)), OK);
 }
 
-struct store *fake_store_new(void)
+static void new_store(void)
 {
     const char *directors[FAKE_DIRECTORS];
     for (int i = 0; i < FAKE_DIRECTORS; i++)
@@ -235,7 +235,6 @@ struct store *fake_store_new(void)
     f.store = store_new(f.loop,
                         &(struct store_options){ .directors = directors, .director_count = FAKE_DIRECTORS });
     fake_run(wait_ready);
-    return f.store;
 }
 
 static void free_store(void)
@@ -244,10 +243,21 @@ static void free_store(void)
     fiber_yield(); /* the loop lets go of what was closed */
 }
 
-void fake_store_free(void)
+struct store *fake_start(fake_handler *handler)
 {
+    start_cluster();
+    fake_set_handler(handler);
+    new_store();
+    return f.store;
+}
+
+int fake_teardown(void **state)
+{
+    (void)state;
     fake_run(free_store);
     loop_free(&f.loop);
+    stop_cluster();
+    return 0;
 }
 
 struct loop *fake_loop(void)

@@ -29,16 +29,16 @@ struct fake_seen {
  * fake's lock. `nth` counts the requests of this method from 0. */
 typedef void fake_handler(int node, struct rpc_request *request, unsigned nth);
 
-/* Start everything: partition p lives at node p % FAKE_NODES. */
-void fake_start(void);
-void fake_stop(void);
-/* The store under test, on a loop of its own; its map is known. */
-struct store *fake_store_new(void);
-void fake_store_free(void);
+/* Start everything: partition p lives at node p % FAKE_NODES, and the nodes' requests go to `handler`. The
+ * store under test, on a loop of its own; its map is known. */
+struct store *fake_start(fake_handler *handler);
+/* A test's end: the store and everything else is gone. */
+int fake_teardown(void **state);
 struct loop *fake_loop(void);
 /* Run a function in a fiber of that loop. */
 void fake_run(void (*fn)(void));
 
+/* From here on the requests go to another. */
 void fake_set_handler(fake_handler *handler);
 /* Requests of a method so far (0: of all), and the nth of them. */
 unsigned fake_count(uint32_t method);
@@ -48,7 +48,7 @@ void fake_reply(struct rpc_request *request, enum err status, const ProtobufCMes
                 struct slice body);
 /* Also with a hint at a node (-1: none), or the partition's time. */
 void fake_reply_hint(struct rpc_request *request, enum err status, int node, uint64_t time_ms);
-/* Never answer: freed (with ERR_CANCELLED) at fake_stop. */
+/* Never answer: freed (with ERR_CANCELLED) at the test's end. */
 void fake_keep(struct rpc_request *request);
 /* Notices to every connection that ever asked. */
 void fake_notify(uint32_t method, const ProtobufCMessage *notice);

@@ -251,17 +251,7 @@ static int setup(void **state)
     failing_partition = UINT32_MAX;
     rows_a_page = 10;
     stuck = false;
-    fake_start();
-    fake_set_handler(on_request);
-    store = fake_store_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fake_store_free();
-    fake_stop();
+    store = fake_start(on_request);
     return 0;
 }
 
@@ -625,7 +615,7 @@ static void large_copies_are_staged(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, fake_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_small_message_goes_with_its_delivery),
         TEST(a_large_message_goes_before),

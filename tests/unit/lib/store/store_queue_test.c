@@ -86,17 +86,7 @@ static int setup(void **state)
     (void)state;
     memset(node_answers, 0, sizeof node_answers);
     memset(taken, 0, sizeof taken);
-    fake_start();
-    fake_set_handler(handle);
-    store = fake_store_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fake_store_free();
-    fake_stop();
+    store = fake_start(handle);
     return 0;
 }
 
@@ -317,7 +307,7 @@ static void test_names(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, fake_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_small_message_goes_to_another_node), TEST(a_silent_node_is_passed_over),
         TEST(a_large_message_has_a_spare_copy),     TEST(many_recipients_are_split),

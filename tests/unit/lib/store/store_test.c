@@ -53,17 +53,7 @@ static void say_ok(int node, struct rpc_request *request, unsigned nth)
 static int setup(void **state)
 {
     (void)state;
-    fake_start();
-    fake_set_handler(say_ok);
-    store = fake_store_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fake_store_free();
-    fake_stop();
+    store = fake_start(say_ok);
     return 0;
 }
 
@@ -510,7 +500,7 @@ static void not_primary_without_hint_waits_for_the_map(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, fake_teardown)
     const struct CMUnitTest tests[] = {
         TEST(requests_go_where_the_map_says),
         TEST(a_hint_is_followed),

@@ -59,17 +59,7 @@ static int setup(void **state)
     (void)state;
     memset(asked, 0, sizeof asked);
     answer_modseq = hold_first = held_count = 0;
-    fake_start();
-    fake_set_handler(on_watch);
-    store = fake_store_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fake_store_free();
-    fake_stop();
+    store = fake_start(on_watch);
     return 0;
 }
 
@@ -286,7 +276,7 @@ static void the_store_ends_with_registrations_under_way(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, fake_teardown)
     const struct CMUnitTest tests[] = {
         TEST(sessions_share_a_registration),
         TEST(the_answer_tells_what_was_missed),
