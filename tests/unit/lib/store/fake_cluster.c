@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "lib/base/alloc.h"
+#include "lib/store/convert_priv.h"
 #include "proto/cluster.pb-c.h"
 #include "proto/methods.h"
 #include "tests/unit/lib/rpc/run_fiber.h"
@@ -271,6 +272,11 @@ void fake_run(void (*fn)(void))
 }
 
 /* ---- the test's side */
+
+void fake_read_uids(ProtobufCBinaryData bytes, struct uidset *out)
+{
+    assert_int_equal(uids_read(bytes, out), OK);
+}
 
 void fake_set_handler(fake_handler *handler)
 {

@@ -6,6 +6,7 @@
 
 #include <protobuf-c/protobuf-c.h>
 
+#include "lib/mail/uidset.h"
 #include "lib/rpc/server.h"
 #include "lib/store/store.h"
 
@@ -44,6 +45,8 @@ void fake_set_handler(fake_handler *handler);
 unsigned fake_count(uint32_t method);
 struct fake_seen fake_seen(uint32_t method, unsigned nth);
 
+/* The UIDs that a request names, added to *out; asserts that they can be read. */
+void fake_read_uids(ProtobufCBinaryData bytes, struct uidset *out);
 void fake_reply(struct rpc_request *request, enum err status, const ProtobufCMessage *response,
                 struct slice body);
 /* Also with a hint at a node (-1: none), or the partition's time. */
