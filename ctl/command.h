@@ -30,6 +30,7 @@ enum ctl_option {
     CTL_LOST = 1 << 19,          /* --lost */
     CTL_FROM = 1 << 20,          /* --from NODE */
     CTL_ACCEPT_LOSS = 1 << 21,   /* --accept-loss */
+    CTL_ALL = 1 << 22,           /* --all */
 };
 
 struct ctl {

@@ -32,6 +32,7 @@ static const struct {
     { CTL_LOST, "lost", NULL, "the node is dead and will not come back" },
     { CTL_FROM, "from", "NODE", "the node whose copy is to be used" },
     { CTL_ACCEPT_LOSS, "accept-loss", NULL, "mail that only lost copies had is given up" },
+    { CTL_ALL, "all", NULL, "all that need it" },
 };
 
 enum { OPTION_COUNT = sizeof option_list / sizeof option_list[0] };

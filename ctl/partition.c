@@ -39,6 +39,19 @@ static void add_faults_json(struct json *json, const struct status *s, uint32_t 
     json_close(json, ']');
 }
 
+static void add_spares_json(struct json *json, const struct status_partition *p)
+{
+    json_open(json, "spares", '[');
+    for (size_t i = 0; i < p->spare_count; i++) {
+        json_open(json, NULL, '{');
+        json_number(json, "node", p->spares[i].node);
+        json_number(json, "epoch", p->spares[i].epoch);
+        json_number(json, "last", p->spares[i].last);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
 static void add_json(struct json *json, const struct status *s, const struct status_partition *p)
 {
     json_open(json, NULL, '{');
@@ -53,6 +66,7 @@ static void add_json(struct json *json, const struct status *s, const struct sta
     json_number(json, "commit", p->commit);
     json_number(json, "bytes", p->bytes);
     add_peers_json(json, p);
+    add_spares_json(json, p);
     add_faults_json(json, s, p->conf.partition);
     json_close(json, '}');
 }
@@ -152,6 +166,15 @@ static void add_copy(const struct status *s, const struct status_partition *p, u
     buf_add_byte(rows, '\n');
 }
 
+static bool is_learner(const struct status_partition *p, uint32_t node)
+{
+    for (size_t i = 0; i < p->conf.learner_count; i++) {
+        if (p->conf.learners[i] == node)
+            return true;
+    }
+    return false;
+}
+
 static void print_one(const struct status *s, const struct status_partition *p)
 {
     struct buf rows = { 0 };
@@ -172,6 +195,10 @@ static void print_one(const struct status *s, const struct status_partition *p)
                  &rows);
     for (size_t i = 0; i < p->conf.learner_count; i++)
         add_copy(s, p, p->conf.learners[i], "learner", &rows);
+    for (size_t i = 0; i < p->spare_count; i++) {
+        if (!is_learner(p, p->spares[i].node))
+            add_copy(s, p, p->spares[i].node, "old copy", &rows);
+    }
     ctl_print_table(&rows);
 }
 
@@ -205,36 +232,4 @@ enum ctl_exit partition_show(struct ctl *ctl)
     }
     print_one(&status, p);
     return CTL_OK;
-}
-
-/* ---- recover */
-
-enum ctl_exit partition_recover(struct ctl *ctl)
-{
-    struct status status;
-    struct buf detail = { 0 };
-    uint64_t number;
-    if (!slice_parse_u64(slice_str(ctl->arguments[0]), UINT32_MAX, &number))
-        return ctl_refuse(CTL_USAGE, ctl->arguments[0], "no number of a partition", NULL);
-    if (ctl->from == NULL)
-        return ctl_refuse(CTL_USAGE, "recover a partition", "whose copy is to be used is not said",
-                          "Name the node: --from NODE. See: ternctl partition show");
-    if (!(ctl->given & CTL_ACCEPT_LOSS))
-        return ctl_refuse(
-            CTL_USAGE, "recover a partition", "what that copy lacks will be lost for good",
-            "If every node that had more is lost, say --accept-loss. If one can be started again, "
-            "start it instead.");
-    enum err err = store_status_read(ctl->store, false, &ctl->arena, &status);
-    if (err != OK)
-        return ctl_fail(ctl, err, "recover a partition");
-    const struct status_node *node = ctl_find_node(&status, ctl->from);
-    if (node == NULL)
-        return CTL_FAILED;
-    err = store_partition_recover(ctl->store, (uint32_t)number, node->id, &detail);
-    enum ctl_exit exit = CTL_OK;
-    if (err != OK)
-        exit = ctl_fail_detail(ctl, err, arena_printf(&ctl->arena, "recover partition %u", (uint32_t)number),
-                               &detail);
-    buf_fini(&detail);
-    return exit;
 }

@@ -170,28 +170,46 @@ static void take_faults(struct heard *heard, uint32_t node, const Tern__NodeHell
 
 /* ---- spare copies: few, and none while all is well */
 
+static int compare_spares(const void *a, const void *b)
+{
+    const struct heard_spare *x = a, *y = b;
+    if (x->partition != y->partition)
+        return x->partition < y->partition ? -1 : 1;
+    return (x->node > y->node) - (x->node < y->node);
+}
+
 static void take_spares(struct heard *heard, uint32_t node, const Tern__NodeHelloRequest *hello)
 {
-    size_t kept = 0;
+    size_t kept = 0, count = hello->n_spares < MAP_PARTITIONS_MAX ? hello->n_spares : MAP_PARTITIONS_MAX;
     for (size_t i = 0; i < heard->spare_count; i++) {
         if (heard->spares[i].node != node)
             heard->spares[kept++] = heard->spares[i];
     }
     heard->spare_count = kept;
-    if (hello->n_spare == 0)
+    if (count == 0)
         return;
-    heard->spares = xrealloc(heard->spares, (kept + hello->n_spare) * sizeof *heard->spares);
-    for (size_t i = 0; i < hello->n_spare && i < MAP_PARTITIONS_MAX; i++)
-        heard->spares[heard->spare_count++] = (struct heard_spare){ node, hello->spare[i] };
+    heard->spares = xrealloc(heard->spares, (kept + count) * sizeof *heard->spares);
+    for (size_t i = 0; i < count; i++)
+        heard->spares[heard->spare_count++] =
+            (struct heard_spare){ hello->spares[i]->partition, node, hello->spares[i]->epoch,
+                                  hello->spares[i]->last };
+    qsort(heard->spares, heard->spare_count, sizeof *heard->spares, compare_spares);
 }
 
-bool heard_has_spare(const struct heard *heard, uint32_t node, uint32_t partition)
+const struct heard_spare *heard_spares(const struct heard *heard, uint32_t partition, size_t *count_out)
 {
-    for (size_t i = 0; i < heard->spare_count; i++) {
-        if (heard->spares[i].node == node && heard->spares[i].partition == partition)
-            return true;
+    size_t low = 0, high = heard->spare_count, count = 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (heard->spares[middle].partition < partition)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return false;
+    while (low + count < heard->spare_count && heard->spares[low + count].partition == partition)
+        count++;
+    *count_out = count;
+    return heard->spares + low;
 }
 
 void heard_take(struct heard *heard, const struct map *map, uint32_t node,

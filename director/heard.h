@@ -39,7 +39,8 @@ struct heard_fault {
 };
 
 struct heard_spare {
-    uint32_t node, partition;
+    uint32_t partition, node;
+    uint64_t epoch, last; /* of its newest entry, and that entry's index */
 };
 
 struct heard {
@@ -47,7 +48,7 @@ struct heard {
     uint32_t partition_count;
     struct heard_fault *faults; /* of all nodes, by node */
     size_t fault_count;
-    struct heard_spare *spares; /* whole copies of nodes that are no members, by node */
+    struct heard_spare *spares; /* whole copies of nodes that are no members, by partition and node */
     size_t spare_count;
 };
 
@@ -61,8 +62,9 @@ void heard_take(struct heard *heard, const struct map *map, uint32_t node,
 const struct heard_figures *heard_find(const struct heard *heard, uint32_t partition);
 /* The figures' part about one other copy; NULL: nothing is told of it. */
 const struct heard_peer *heard_find_peer(const struct heard_figures *figures, uint32_t node);
-/* Did the node say with its last hello that it has a whole copy of the partition, being no member? */
-bool heard_has_spare(const struct heard *heard, uint32_t node, uint32_t partition);
+/* The whole copies of a partition that nodes which are no members told of with their last hellos: *count_out
+ * of them, by node. Valid until the next heard_take or heard_look. */
+const struct heard_spare *heard_spares(const struct heard *heard, uint32_t partition, size_t *count_out);
 /* Bytes of a partition on one copy, about; 0: not known. */
 uint64_t heard_bytes(const struct heard *heard, uint32_t partition);
 /* Once a second: note which partitions are served now, by the newest figures and the hellos of the primaries'

@@ -104,7 +104,7 @@ static void find_unserved(struct problems *p)
         buf_addf(
             &p->text,
             " cannot be used: no node that has %s newest state is here. Start the nodes that are silent. If "
-            "they are lost for good: ternctl partition recover P --from NODE --accept-loss.",
+            "they are lost for good: ternctl partition recover.",
             count == 1 ? "its" : "their");
         end(p);
     }

@@ -22,6 +22,17 @@ static void on_recovered(struct director *d, struct change *change, enum err res
            result == OK ? &response.base : NULL);
 }
 
+static bool has_spare(const struct heard *heard, uint32_t node, uint32_t partition)
+{
+    size_t count;
+    const struct heard_spare *spares = heard_spares(heard, partition, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (spares[i].node == node)
+            return true;
+    }
+    return false;
+}
+
 static enum err judge(struct director *d, const Tern__PartitionRecoverRequest *asked, struct buf *why)
 {
     const struct conf *conf = &d->map.confs[asked->partition];
@@ -41,7 +52,7 @@ static enum err judge(struct director *d, const Tern__PartitionRecoverRequest *a
         buf_addf(why, "there is no node %u", asked->node);
         return ERR_NOT_FOUND;
     }
-    if (!map_node_is_alive(node, now) || !heard_has_spare(&d->heard, asked->node, asked->partition)) {
+    if (!map_node_is_alive(node, now) || !has_spare(&d->heard, asked->node, asked->partition)) {
         buf_addf(why, "node %u %s", asked->node,
                  map_node_is_alive(node, now) ? "has no whole copy of the partition" : "does not answer");
         return ERR_DENIED;

@@ -166,6 +166,22 @@ static Tern__PartitionFigures *tell_figures(struct telling *t, const struct hear
     return out;
 }
 
+static void tell_spares(struct telling *t, uint32_t partition, Tern__PartitionStatus *out)
+{
+    const struct heard_spare *spares = heard_spares(&t->d->heard, partition, &out->n_spares);
+    if (out->n_spares == 0)
+        return;
+    out->spares = ARENA_ARRAY(&t->arena, Tern__SpareCopy *, out->n_spares);
+    for (size_t i = 0; i < out->n_spares; i++) {
+        Tern__SpareCopy *copy = out->spares[i] = ARENA_NEW(&t->arena, Tern__SpareCopy);
+        tern__spare_copy__init(copy);
+        copy->partition = partition;
+        copy->node = spares[i].node;
+        copy->epoch = spares[i].epoch;
+        copy->last = spares[i].last;
+    }
+}
+
 static void tell_partition(struct telling *t, const struct conf *conf)
 {
     Tern__PartitionStatus *out = ARENA_NEW(&t->arena, Tern__PartitionStatus);
@@ -178,6 +194,7 @@ static void tell_partition(struct telling *t, const struct conf *conf)
         out->figures->active = heard_is_active(&t->d->heard, &t->d->map, conf, t->now);
         out->heard_ms = t->now - f->heard_mono_ms;
     }
+    tell_spares(t, conf->partition, out);
     t->response.partitions[t->response.n_partitions++] = out;
 }
 

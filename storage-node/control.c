@@ -230,10 +230,6 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
         request.map_version = map_ref_map(ref)->version;
         request.not_active = c->options.not_active(c->options.arg, map_ref_map(ref));
     }
-    if (ref != NULL && c->workers != NULL) {
-        request.spare = ARENA_ARRAY(&arena, uint32_t, map_ref_map(ref)->n_partitions + 1);
-        request.n_spare = c->options.spare(c->options.arg, map_ref_map(ref), request.spare);
-    }
     request.leaving = atomic_load(&c->leaving);
     map_ref_release(&ref);
     if (statvfs(c->options.data, &disk) == 0) {

@@ -38,9 +38,6 @@ struct control_options {
     /* On the control thread: partitions that the map makes this node primary of and that it does not serve.
      */
     uint32_t (*not_active)(void *arg, const Tern__Map *map);
-    /* On the control thread: partitions of which this node has a whole copy without being a member, into
-     * `out`, which has room for all of the map. How many. */
-    size_t (*spare)(void *arg, const Tern__Map *map, uint32_t *out);
     /* On the control thread, every hello: free bytes of the disk. */
     void (*on_disk)(void *arg, uint64_t free_bytes);
     void *arg;

@@ -178,11 +178,29 @@ static void fill_faults(struct hello *hello, struct arena *arena, Tern__NodeHell
     }
 }
 
+static void fill_spares(struct hello *hello, struct arena *arena, Tern__NodeHelloRequest *out)
+{
+    size_t max = board_spare_count(hello->board);
+    if (max == 0)
+        return;
+    struct board_spare *spares = ARENA_ARRAY(arena, struct board_spare, max);
+    out->n_spares = board_spares(hello->board, spares, max);
+    out->spares = ARENA_ARRAY(arena, Tern__SpareCopy *, max);
+    for (size_t i = 0; i < out->n_spares; i++) {
+        Tern__SpareCopy *copy = out->spares[i] = ARENA_NEW(arena, Tern__SpareCopy);
+        tern__spare_copy__init(copy);
+        copy->partition = spares[i].partition;
+        copy->epoch = spares[i].epoch;
+        copy->last = spares[i].last;
+    }
+}
+
 void hello_fill(struct hello *hello, size_t director, uint64_t now_ms, struct arena *arena,
                 Tern__NodeHelloRequest *out)
 {
     fill_figures(hello, &hello->told[director], now_ms, arena, out);
     fill_faults(hello, arena, out);
+    fill_spares(hello, arena, out);
 }
 
 void hello_done(struct hello *hello, size_t director, bool taken)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a hello tells of partitions: figures of those that this node is primary of, and faults. Each director
- * is told what changed since the last hello that it took, and everything every FIGURES_INTERVAL_MS, so that
- * one that has just started knows all soon and a node at rest says nearly nothing. The control thread's. */
+/* What a hello tells of partitions: figures of those that this node is primary of, faults, and whole copies
+ * where it is no member. Each director is told the figures that changed since the last hello that it took,
+ * and all of them every FIGURES_INTERVAL_MS, so that one that has just started knows all soon and a node at
+ * rest says nearly nothing; faults and copies, of which there are none as a rule, are told each time. The
+ * control thread's. */
 #ifndef STORAGE_NODE_HELLO_H
 #define STORAGE_NODE_HELLO_H
 
@@ -26,7 +28,7 @@ void hello_free(struct hello **hello);
 /* Once every HELLO_INTERVAL_MS: have the workers tell anew (the next hello has it) and measure a few states.
  */
 void hello_refresh(struct hello *hello, struct worker_pool *workers);
-/* Fill in the figures and faults of a hello to a director, in `arena`. */
+/* Fill in the figures, faults and spare copies of a hello to a director, in `arena`. */
 void hello_fill(struct hello *hello, size_t director, uint64_t now_ms, struct arena *arena,
                 Tern__NodeHelloRequest *out);
 /* The director has taken the hello filled last, or has not (then it is told all again). */

@@ -181,19 +181,6 @@ static uint32_t not_active(void *arg, const Tern__Map *map)
     return count;
 }
 
-static size_t spare(void *arg, const Tern__Map *map, uint32_t *out)
-{
-    struct node *n = arg;
-    size_t count = 0;
-    for (size_t i = 0; i < map->n_partitions; i++) {
-        const struct partition_public *pub = directory_find(n->directory, map->partitions[i]->partition);
-        uint32_t role = pub == NULL ? REPLICA_PRIMARY : atomic_load(&pub->role);
-        if (role != REPLICA_PRIMARY && role != REPLICA_MEMBER && atomic_load(&pub->applied) > 0)
-            out[count++] = map->partitions[i]->partition;
-    }
-    return count;
-}
-
 static void on_disk(void *arg, uint64_t free_bytes)
 {
     struct node *n = arg;
@@ -233,7 +220,6 @@ static enum err start_control(struct node *n)
         .on_identity = on_identity,
         .on_map = on_map,
         .not_active = not_active,
-        .spare = spare,
         .on_disk = on_disk,
         .arg = n,
     };

@@ -52,6 +52,15 @@ static void read_figures(const Tern__PartitionFigures *from, struct arena *arena
                                               from->peers[i]->copied_bytes };
 }
 
+static void read_spares(const Tern__PartitionStatus *from, struct arena *arena, struct status_partition *out)
+{
+    out->spare_count = from->n_spares;
+    out->spares = ARENA_ARRAY(arena, struct status_spare, from->n_spares);
+    for (size_t i = 0; i < from->n_spares; i++)
+        out->spares[i] =
+            (struct status_spare){ from->spares[i]->node, from->spares[i]->epoch, from->spares[i]->last };
+}
+
 static void read_partitions(const Tern__ClusterStatusResponse *from, struct arena *arena, struct status *out)
 {
     out->partitions = ARENA_ARRAY(arena, struct status_partition, from->n_partitions);
@@ -63,6 +72,7 @@ static void read_partitions(const Tern__ClusterStatusResponse *from, struct aren
         *p = (struct status_partition){ .heard_ms = partition->heard_ms };
         cluster_read_partition(partition->conf, arena, &p->conf);
         read_figures(partition->figures, arena, p);
+        read_spares(partition, arena, p);
     }
 }
 

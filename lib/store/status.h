@@ -26,6 +26,13 @@ struct status_peer {
     uint64_t copied_bytes; /* of a copy under way to it; 0: none */
 };
 
+/* A whole copy on a node that is no member. Of two the one whose newest entry has the higher epoch is newer,
+ * of equal ones the one whose entry has the higher index. */
+struct status_spare {
+    uint32_t node;
+    uint64_t epoch, last; /* of its newest entry, and that entry's index */
+};
+
 struct status_partition {
     struct cluster_partition conf;
     bool heard;        /* a primary has told the rest */
@@ -34,6 +41,8 @@ struct status_partition {
     uint64_t last, commit, bytes;
     struct status_peer *peers;
     size_t peer_count;
+    struct status_spare *spares;
+    size_t spare_count;
 };
 
 struct status_move {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this node's primaries tell the directors. Workers put figures here when they are asked to
+/* What this node's partitions tell the directors: figures of those that it is primary of, and whole copies of
+ * those that it is no member of. Workers put figures here when they are asked to
  * (worker_pool_tell), the control thread takes those that changed. Thread-safe. */
 #ifndef STORAGE_NODE_PARTITION_BOARD_H
 #define STORAGE_NODE_PARTITION_BOARD_H
@@ -26,6 +27,12 @@ struct board_figures {
     struct board_peer peers[REPLICA_NODES_MAX]; /* other members and learners */
 };
 
+/* A whole copy on a node that is no member: older than the members', but perhaps all that is left. */
+struct board_spare {
+    uint32_t partition;
+    uint64_t epoch, last; /* of its newest entry, and that entry's index */
+};
+
 struct board;
 
 struct board *board_new(void);
@@ -33,7 +40,8 @@ void board_free(struct board **board);
 
 /* partition < PARTITION_COUNT_MAX in all of these. */
 void board_put(struct board *board, uint32_t partition, const struct board_figures *figures);
-/* This node is not its primary any more. */
+void board_put_spare(struct board *board, const struct board_spare *spare);
+/* This node is neither its primary nor has a spare copy. */
 void board_remove(struct board *board, uint32_t partition);
 
 /* How much the rows of its state take; measured by the control thread, for it may wait for the disk. */
@@ -48,5 +56,9 @@ bool board_next_unmeasured(struct board *board, uint32_t *from_inout, uint32_t *
 typedef void board_each(void *arg, uint32_t partition, const struct board_figures *figures);
 uint32_t board_collect(struct board *board, uint64_t since, uint32_t from, size_t max, board_each *each,
                        void *arg, uint64_t *newest_out);
+
+/* Spare copies, by partition: how many, and the first `max` into `out`; returns how many. */
+size_t board_spare_count(struct board *board);
+size_t board_spares(struct board *board, struct board_spare *out, size_t max);
 
 #endif

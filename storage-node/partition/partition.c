@@ -516,6 +516,18 @@ bool partition_figures(const struct partition *p, struct board_figures *out)
     return true;
 }
 
+bool partition_spare(const struct partition *p, struct board_spare *out)
+{
+    struct replica_info info;
+    replica_info(p->replica, &info);
+    if (info.role == REPLICA_PRIMARY || info.role == REPLICA_MEMBER || p->applied.index == 0 || p->stopped)
+        return false;
+    *out = (struct board_spare){ .partition = p->id,
+                                 .epoch = replica_epoch_at(p->replica, info.last),
+                                 .last = info.last };
+    return true;
+}
+
 uint64_t partition_chain(const struct partition *p)
 {
     return p->applied.chain;

@@ -56,6 +56,7 @@ enum {
 struct partition;
 struct faults;        /* faults.h */
 struct board_figures; /* board.h */
+struct board_spare;
 
 /* The moment of a call. */
 struct partition_now {
@@ -233,6 +234,8 @@ struct log_entry *log_entry_new(struct slice entry, struct slice body);
 void partition_info(const struct partition *p, struct replica_info *out);
 /* What its primary tells the directors; false: this node is not it. */
 bool partition_figures(const struct partition *p, struct board_figures *out);
+/* A whole copy that can be read, on a node that is no member; false: there is none here. */
+bool partition_spare(const struct partition *p, struct board_spare *out);
 uint64_t partition_chain(const struct partition *p); /* hash chain over the applied entries */
 
 #endif

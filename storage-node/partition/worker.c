@@ -203,11 +203,14 @@ static void tell(struct worker *w)
     for (size_t i = 0; board != NULL && open > 0 && i < slot_count(w); i++) {
         const struct partition *p = w->slots[i].p;
         struct board_figures figures;
+        struct board_spare spare;
         if (p == NULL)
             continue;
         open--;
         if (partition_figures(p, &figures))
             board_put(board, partition_id(p), &figures);
+        else if (partition_spare(p, &spare))
+            board_put_spare(board, &spare);
         else
             board_remove(board, partition_id(p));
     }
@@ -305,6 +308,8 @@ static void flush_touched(struct worker *w, struct partition_now now)
         struct slot *slot = worker_slot(w, partition_id(w->touched[i]));
         slot->touched = false;
         if (partition_is_gone(slot->p)) {
+            if (w->pool->options.board != NULL)
+                board_remove(w->pool->options.board, partition_id(slot->p));
             partition_close(&slot->p);
             atomic_fetch_sub_explicit(&w->stats.partitions, 1, memory_order_relaxed);
             continue;

@@ -2,7 +2,6 @@
 """Copies move: a node is added, drained, removed, replaced, stopped in order, while mail comes in and is read; what was acknowledged
 stays, and moving is only as much as the balance needs."""
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -222,31 +221,45 @@ def test_recover(trio):
             status = imap.command("STATUS INBOX (UIDVALIDITY)")
             return int(re.search(rb"UIDVALIDITY (\d+)", b" ".join(status) if isinstance(status, list) else status).group(1))
     before = uidvalidity()
-    shown = cluster.ctl_json("partition", "show", user)
-    keeper = next(n for n in shown["members"] if n != shown["primary"])
     names = {node["id"]: node["name"] for node in cluster.ctl_json("node", "list")}
-    old = cluster.storages[int(names[keeper][1:]) - 1]
-    others = [process for process in cluster.storages if process is not old]
-    old.kill()
-    wait_for(lambda: all(keeper not in p["members"] for p in partitions(cluster)), 30, "the others go on without it")
-    wire.deliver(cluster, user, numbered("new"))  # on the two others only
-    for process in others:
+
+    def kill(node):
+        process = cluster.storages[int(names[node][1:]) - 1]
         process.kill()
         process.may_fail = True
-    old.start(wait_ready=False)
-    done = cluster.ctl("partition", "recover", str(partition), "--from", str(keeper), check=False)
-    assert done.returncode != 0
+        return process
 
-    def recover(number):
-        return cluster.ctl("partition", "recover", str(number), "--from", str(keeper), "--accept-loss", check=False).returncode == 0
-    for number in range(PARTITIONS):
-        wait_for(lambda: recover(number), 40, "partition %d goes on" % number, interval=0.3)
+    def kill_backup():
+        shown = cluster.ctl_json("partition", "show", user)
+        node = next(n for n in shown["members"] if n != shown["primary"])
+        process = kill(node)
+        wait_for(lambda: all(node not in p["members"] for p in partitions(cluster)), 30, "the others go on without it")
+        return node, process
+    older, first = kill_backup()
+    wire.deliver(cluster, user, numbered("new"))  # on the two others only
+    newer, second = kill_backup()
+    lost = next(n for n in names if n not in (older, newer))
+    last = kill(lost)
+    first.start(wait_ready=False)
+    second.start(wait_ready=False)
+    wait_for(lambda: len(cluster.ctl_json("partition", "recover")) == PARTITIONS, 30, "every partition is lost")
+    wait_for(lambda: all({c["node"] for c in p["copies"]} == {older, newer} for p in cluster.ctl_json("partition", "recover")), 30, "both copies")
+    copies = cluster.ctl_json("partition", "recover")
+    assert all(p["members"] == [lost] and sum(c["newest"] for c in p["copies"]) == 1 for p in copies)
+    mine = {c["node"]: c for c in next(p for p in copies if p["partition"] == partition)["copies"]}
+    assert mine[newer]["newest"] and (mine[newer]["epoch"], mine[newer]["last"]) > (mine[older]["epoch"], mine[older]["last"])
+    assert {c["node"]: c["last"] for c in cluster.ctl_json("partition", "show", user)["spares"]} == {n: mine[n]["last"] for n in mine}
+    print(cluster.ctl("partition", "recover"))
+
+    done = cluster.ctl("partition", "recover", "--all", check=False)
+    assert done.returncode != 0 and "--accept-loss" in done.stderr
+    cluster.ctl("partition", "recover", str(partition), "--from", names[older], "--accept-loss")  # although it is the older one
+    told = cluster.ctl("partition", "recover", "--all", "--accept-loss").splitlines()
+    assert len(told) == PARTITIONS - 1 and all("goes on from the copy of node" in line for line in told)
     cluster.expect_error("a copy from before a recovery is given up")
-    # min_members is 2: it serves writes again when a second copy is there, which is made of the old disk of another
-    shutil.rmtree(cluster.path("storage-2" if others[0] is cluster.storages[1] else "storage"))
-    for process in others:
-        process.start(wait_ready=False)
-    wait_for(lambda: settled(cluster) or sum(len(p["members"]) >= 2 for p in partitions(cluster)) == PARTITIONS, MOVE_TIMEOUT, "more copies")
+    wait_for(lambda: sum(len(p["members"]) >= 2 for p in partitions(cluster)) == PARTITIONS, MOVE_TIMEOUT, "more copies")
+    last.start(wait_ready=False)
+    wait_for(lambda: settled(cluster), MOVE_TIMEOUT, "all copies")
     with wire.Imap(cluster, user, select="INBOX") as imap:
         got = [data["ENVELOPE"][1].decode() for data in imap.fetch("1:*", "(ENVELOPE)").values()]
     assert got == ["old%d" % i for i in range(5)]

@@ -68,9 +68,16 @@ def test_refusals_say_what_to_do(trio):
     refused(1, "there is no such node", "node", "drain", "n9")
     refused(1, "drain it first", "node", "remove", "n2")
     refused(1, "alive", "node", "remove", "n2", "--lost")
-    refused(2, "--from NODE", "partition", "recover", "3")
-    refused(2, "--accept-loss", "partition", "recover", "3", "--from", "n2")
+    refused(2, "--accept-loss", "partition", "recover", "3")
+    refused(2, "--accept-loss", "partition", "recover", "--all", "--from", "n2")
+    refused(2, "which one", "partition", "recover", "--accept-loss")
+    refused(2, "either one or --all", "partition", "recover", "3", "--all", "--accept-loss")
     refused(1, "alive", "partition", "recover", "3", "--from", "n2", "--accept-loss")
+    refused(1, "alive", "partition", "recover", "3", "--accept-loss")
+    refused(1, "there is none with that number", "partition", "recover", "99999", "--accept-loss")
+    assert trio.ctl_json("partition", "recover") == []
+    assert "Nothing is to be recovered" in trio.ctl("partition", "recover")
+    assert "Nothing is to be recovered" in trio.ctl("partition", "recover", "--all", "--accept-loss")
     refused(1, "there is none with that number", "partition", "show", "99999")
 
 

@@ -118,6 +118,44 @@ static void test_faults_are_bounded(void **state)
     assert_int_equal(strlen(f->heard.faults[0].text), HEARD_TEXT_MAX - 1);
 }
 
+static void tell_spares(struct fixture *f, uint32_t node, const uint32_t *partitions, size_t count)
+{
+    Tern__NodeHelloRequest hello = TERN__NODE_HELLO_REQUEST__INIT;
+    Tern__SpareCopy copies[4], *list[4];
+    for (size_t i = 0; i < count; i++) {
+        tern__spare_copy__init(&copies[i]);
+        copies[i].partition = partitions[i];
+        copies[i].epoch = node;
+        copies[i].last = 100 + node;
+        list[i] = &copies[i];
+    }
+    hello.n_spares = count;
+    hello.spares = list;
+    heard_take(&f->heard, &f->map, node, &hello, 50);
+}
+
+static void test_spare_copies_of_a_partition(void **state)
+{
+    struct fixture *f = *state;
+    size_t count;
+    heard_spares(&f->heard, 1, &count);
+    assert_int_equal(count, 0);
+    tell_spares(f, 7, (uint32_t[]){ 0, 3, 1 }, 3);
+    tell_spares(f, 2, (uint32_t[]){ 3 }, 1);
+    const struct heard_spare *spares = heard_spares(&f->heard, 3, &count);
+    assert_int_equal(count, 2);
+    assert_true(spares[0].node == 2 && spares[0].epoch == 2 && spares[0].last == 102);
+    assert_true(spares[1].node == 7 && spares[1].last == 107);
+    heard_spares(&f->heard, 2, &count);
+    assert_int_equal(count, 0);
+    tell_spares(f, 7, (uint32_t[]){ 1 }, 1);
+    heard_spares(&f->heard, 3, &count);
+    assert_int_equal(count, 1);
+    tell_spares(f, 7, NULL, 0);
+    heard_spares(&f->heard, 1, &count);
+    assert_int_equal(count, 0);
+}
+
 static void test_removed_nodes_are_forgotten(void **state)
 {
     struct fixture *f = *state;
@@ -125,10 +163,12 @@ static void test_removed_nodes_are_forgotten(void **state)
     struct map_node node = { .info = &info };
     Tern__NodeHelloRequest hello = TERN__NODE_HELLO_REQUEST__INIT;
     Tern__PartitionFault fault = TERN__PARTITION_FAULT__INIT, *faults[] = { &fault };
-    uint32_t spare = 3;
+    Tern__SpareCopy spare = TERN__SPARE_COPY__INIT, *spares[] = { &spare };
+    size_t count;
+    spare.partition = 3;
     fault.text = (char *)"damaged";
-    hello.n_spare = hello.n_faults = 1;
-    hello.spare = &spare;
+    hello.n_spares = hello.n_faults = 1;
+    hello.spares = spares;
     hello.faults = faults;
     heard_take(&f->heard, &f->map, 1, &hello, 50);
     heard_take(&f->heard, &f->map, 2, &hello, 50);
@@ -139,8 +179,8 @@ static void test_removed_nodes_are_forgotten(void **state)
     heard_look(&f->heard, &f->map, 60);
     assert_int_equal(f->heard.fault_count, 1);
     assert_int_equal(f->heard.faults[0].node, 2);
-    assert_false(heard_has_spare(&f->heard, 1, 3));
-    assert_true(heard_has_spare(&f->heard, 2, 3));
+    assert_int_equal(heard_spares(&f->heard, 3, &count)->node, 2);
+    assert_int_equal(count, 1);
     f->map.nodes = NULL;
     f->map.node_count = 0;
 }
@@ -190,11 +230,9 @@ static void test_a_seat_handed_over_stays_served(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_newest_figures_stay),
-        TEST(test_faults_are_the_nodes_last),
-        TEST(test_faults_are_bounded),
-        TEST(test_removed_nodes_are_forgotten),
-        TEST(test_a_seat_handed_over_stays_served),
+        TEST(test_newest_figures_stay),         TEST(test_faults_are_the_nodes_last),
+        TEST(test_faults_are_bounded),          TEST(test_spare_copies_of_a_partition),
+        TEST(test_removed_nodes_are_forgotten), TEST(test_a_seat_handed_over_stays_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,15 +124,31 @@ static void test_tells_faults_each_time(void **state)
     assert_int_equal(hello.n_faults, 0);
 }
 
+static void test_tells_spare_copies_each_time(void **state)
+{
+    struct fixture *f = *state;
+    Tern__NodeHelloRequest hello;
+    struct board_spare spare = { .partition = 9, .epoch = 3, .last = 77 };
+    board_put_spare(f->board, &spare);
+    for (int i = 0; i < 2; i++) {
+        say(f, 0, true, &hello);
+        assert_int_equal(hello.n_spares, 1);
+        assert_int_equal(hello.spares[0]->partition, 9);
+        assert_true(hello.spares[0]->epoch == 3 && hello.spares[0]->last == 77);
+    }
+    board_remove(f->board, 9);
+    say(f, 0, true, &hello);
+    assert_int_equal(hello.n_spares, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_tells_each_director_what_changed),
-        TEST(test_tells_again_what_was_not_heard),
-        TEST(test_many_partitions_take_several_hellos),
-        TEST(test_tells_faults_each_time),
+        TEST(test_tells_each_director_what_changed),    TEST(test_tells_again_what_was_not_heard),
+        TEST(test_many_partitions_take_several_hellos), TEST(test_tells_faults_each_time),
+        TEST(test_tells_spare_copies_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,12 +111,39 @@ static void test_measures_what_changed(void **state)
     board_free(&board);
 }
 
+static void test_spare_copies(void **state)
+{
+    struct board *board = board_new();
+    struct board_spare out[4], spare = { .partition = 3, .epoch = 2, .last = 50 };
+    struct seen seen;
+    assert_int_equal(board_spare_count(board), 0);
+    put(board, 3, 10, 0);
+    board_put_spare(board, &spare); /* the seat is gone, the copy is there */
+    collect(board, 0, &seen);
+    assert_int_equal(seen.count, 0);
+    spare.partition = 1;
+    board_put_spare(board, &spare);
+    spare.last = 51;
+    board_put_spare(board, &spare);
+    assert_int_equal(board_spare_count(board), 2);
+    assert_int_equal(board_spares(board, out, 4), 2);
+    assert_true(out[0].partition == 1 && out[0].last == 51 && out[1].partition == 3 && out[1].last == 50);
+    assert_int_equal(board_spares(board, out, 1), 1);
+    put(board, 3, 10, 0);
+    board_remove(board, 1);
+    board_remove(board, 1);
+    assert_int_equal(board_spare_count(board), 0);
+    assert_int_equal(board_spares(board, out, 4), 0);
+    board_free(&board);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tells_what_changed),
         cmocka_unit_test(test_tells_in_parts),
         cmocka_unit_test(test_measures_what_changed),
+        cmocka_unit_test(test_spare_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

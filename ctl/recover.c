@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Partitions of which no member is there, and the older copies that they can go on from. */
+#include <stdio.h>
+
+#include "ctl/command.h"
+#include "ctl/status.h"
+
+static bool is_alive(const struct status *s, uint32_t id)
+{
+    const struct status_node *node = status_find_node(s, id);
+    return node != NULL && node->alive;
+}
+
+/* No member is there: what is missing may be on any of them. */
+static bool is_lost(const struct status *s, const struct status_partition *p)
+{
+    for (size_t i = 0; i < p->conf.member_count; i++) {
+        if (is_alive(s, p->conf.members[i]))
+            return false;
+    }
+    return true;
+}
+
+/* NULL: no node that is there has a whole copy. */
+static const struct status_spare *newest_of(const struct status *s, const struct status_partition *p)
+{
+    const struct status_spare *best = NULL;
+    for (size_t i = 0; i < p->spare_count; i++) {
+        const struct status_spare *copy = &p->spares[i];
+        if (is_alive(s, copy->node) && (best == NULL || copy->epoch > best->epoch ||
+                                        (copy->epoch == best->epoch && copy->last > best->last)))
+            best = copy;
+    }
+    return best;
+}
+
+/* ---- what there is */
+
+static void add_row(const struct status *s, const struct status_partition *p, const struct status_spare *copy,
+                    bool newest, struct buf *rows)
+{
+    buf_addf(rows, "%u\t", p->conf.partition);
+    for (size_t i = 0; i < p->conf.member_count; i++)
+        buf_addf(rows, "%s%u", i > 0 ? "," : "", p->conf.members[i]);
+    if (copy == NULL) {
+        buf_add_str(rows, "\t-\t-\t-\t-\t-\n");
+        return;
+    }
+    const struct status_node *node = status_find_node(s, copy->node);
+    buf_addf(rows, "\t%u\t", copy->node);
+    if (node != NULL)
+        buf_add_slice(rows, node->name);
+    buf_addf(rows, "\t%llu\t%llu\t%s\n", (unsigned long long)copy->epoch, (unsigned long long)copy->last,
+             newest ? "yes" : "-");
+}
+
+static void add_json(struct json *json, const struct status *s, const struct status_partition *p)
+{
+    const struct status_spare *newest = newest_of(s, p);
+    json_open(json, NULL, '{');
+    json_number(json, "partition", p->conf.partition);
+    json_open(json, "members", '[');
+    for (size_t i = 0; i < p->conf.member_count; i++)
+        json_number(json, NULL, p->conf.members[i]);
+    json_close(json, ']');
+    json_open(json, "copies", '[');
+    for (size_t i = 0; i < p->spare_count; i++) {
+        if (!is_alive(s, p->spares[i].node))
+            continue;
+        json_open(json, NULL, '{');
+        json_number(json, "node", p->spares[i].node);
+        json_number(json, "epoch", p->spares[i].epoch);
+        json_number(json, "last", p->spares[i].last);
+        json_bool(json, "newest", &p->spares[i] == newest);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+static enum ctl_exit list(struct ctl *ctl, const struct status *s)
+{
+    struct json json = { 0 };
+    struct buf rows = { 0 };
+    size_t lost = 0;
+    buf_add_str(&rows, "PARTITION\tMEMBERS\tCOPY ON\tNAME\tEPOCH\tLAST ENTRY\tNEWEST\n");
+    json_open(&json, NULL, '[');
+    for (size_t i = 0; i < s->partition_listed; i++) {
+        const struct status_partition *p = &s->partitions[i];
+        if (!is_lost(s, p))
+            continue;
+        lost++;
+        add_json(&json, s, p);
+        if (newest_of(s, p) == NULL)
+            add_row(s, p, NULL, false, &rows);
+        for (size_t k = 0; k < p->spare_count; k++) {
+            if (is_alive(s, p->spares[k].node))
+                add_row(s, p, &p->spares[k], &p->spares[k] == newest_of(s, p), &rows);
+        }
+    }
+    json_close(&json, ']');
+    if (ctl->given & CTL_JSON)
+        ctl_print_json(&json);
+    else if (lost == 0)
+        printf("Nothing is to be recovered: of every partition a member is there.\n");
+    else
+        ctl_print_table(&rows);
+    if (lost > 0 && !(ctl->given & CTL_JSON))
+        printf("\nStart the members if that is possible at all. If they are lost for good, start all other "
+               "nodes\n"
+               "that may have copies, and then: ternctl partition recover --all --accept-loss\n");
+    buf_fini(&json.out);
+    buf_fini(&rows);
+    return CTL_OK;
+}
+
+/* ---- going on */
+
+static enum ctl_exit recover(struct ctl *ctl, const struct status *s, const struct status_partition *p,
+                             uint32_t from)
+{
+    const char *what = arena_printf(&ctl->arena, "recover partition %u", p->conf.partition);
+    struct buf detail = { 0 }, name = { 0 };
+    enum ctl_exit exit = CTL_OK;
+    if (from == 0 && !is_lost(s, p))
+        return ctl_refuse(CTL_FAILED, what, "a member is alive: it comes back by itself", NULL);
+    const struct status_spare *newest = newest_of(s, p);
+    if (from == 0 && newest == NULL)
+        return ctl_refuse(CTL_FAILED, what, "no node that is there has a whole copy of it",
+                          "Start one that has. See: ternctl partition recover");
+    uint32_t node = from != 0 ? from : newest->node;
+    enum err err = store_partition_recover(ctl->store, p->conf.partition, node, &detail);
+    status_node_name(s, node, 64, &name);
+    if (err != OK)
+        exit = ctl_fail_detail(ctl, err, what, &detail);
+    else
+        printf("Partition %u goes on from the copy of node %u (%s).\n", p->conf.partition, node,
+               buf_cstr(&name));
+    buf_fini(&name);
+    buf_fini(&detail);
+    return exit;
+}
+
+static enum ctl_exit recover_all(struct ctl *ctl, const struct status *s, uint32_t from)
+{
+    enum ctl_exit worst = CTL_OK;
+    size_t lost = 0;
+    for (size_t i = 0; i < s->partition_listed; i++) {
+        if (!is_lost(s, &s->partitions[i]))
+            continue;
+        lost++;
+        if (recover(ctl, s, &s->partitions[i], from) != CTL_OK)
+            worst = CTL_FAILED;
+    }
+    if (lost == 0)
+        printf("Nothing is to be recovered: of every partition a member is there.\n");
+    return worst;
+}
+
+static enum ctl_exit recover_one(struct ctl *ctl, const struct status *s, uint64_t number, uint32_t from)
+{
+    for (size_t i = 0; i < s->partition_listed; i++) {
+        if (s->partitions[i].conf.partition == number)
+            return recover(ctl, s, &s->partitions[i], from);
+    }
+    return ctl_refuse(CTL_FAILED, "recover a partition", "there is none with that number",
+                      "See: ternctl partition list");
+}
+
+/* What the command line asks for makes sense; *number_out of the one partition that is named, if any is. */
+static enum ctl_exit check_usage(const struct ctl *ctl, uint64_t *number_out)
+{
+    bool all = ctl->given & CTL_ALL, one = ctl->argument_count > 0;
+    if (one && !slice_parse_u64(slice_str(ctl->arguments[0]), UINT32_MAX, number_out))
+        return ctl_refuse(CTL_USAGE, ctl->arguments[0], "no number of a partition", NULL);
+    if (all && one)
+        return ctl_refuse(CTL_USAGE, "recover a partition", "either one or --all", NULL);
+    if (!all && !one && (ctl->from != NULL || ctl->given & CTL_ACCEPT_LOSS))
+        return ctl_refuse(CTL_USAGE, "recover a partition", "which one is not said",
+                          "Name it, or say --all. See: ternctl partition recover");
+    if ((all || one) && !(ctl->given & CTL_ACCEPT_LOSS))
+        return ctl_refuse(
+            CTL_USAGE, "recover a partition", "what the copy lacks will be lost for good",
+            "If every node that had more is lost, say --accept-loss. If one can be started again, "
+            "start it instead. See: ternctl partition recover");
+    return CTL_OK;
+}
+
+enum ctl_exit partition_recover(struct ctl *ctl)
+{
+    struct status status;
+    uint64_t number;
+    uint32_t from = 0;
+    enum ctl_exit usage = check_usage(ctl, &number);
+    if (usage != CTL_OK)
+        return usage;
+    enum err err = store_status_read(ctl->store, true, &ctl->arena, &status);
+    if (err != OK)
+        return ctl_fail(ctl, err, "recover a partition");
+    if (ctl->from != NULL) {
+        const struct status_node *node = ctl_find_node(&status, ctl->from);
+        if (node == NULL)
+            return CTL_FAILED;
+        from = node->id;
+    }
+    if (ctl->given & CTL_ALL)
+        return recover_all(ctl, &status, from);
+    return ctl->argument_count > 0 ? recover_one(ctl, &status, number, from) : list(ctl, &status);
+}
