@@ -1,87 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A peer that goes away and comes back, and what reaches it then. */
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "lib/base/clock.h"
 #include "lib/fiber/fiber.h"
-#include "lib/rpc/client.h"
-#include "lib/rpc/server.h"
-#include "proto/cluster.pb-c.h"
-#include "tests/unit/lib/rpc/run_fiber.h"
+#include "tests/unit/lib/rpc/rpc_fixture.h"
 
-enum { ECHO = 1 };
-
-static const Tern__Setting setting = TERN__SETTING__INIT;
-
-static struct {
-    void *zmq;
-    struct loop *loop;
-    struct rpc_server *server;
-    struct rpc_client *client;
-    struct rpc_peer *peer;
-    _Atomic uint64_t last_deadline_ms;
-    atomic_uint requests;
-} t;
-
-static void handle(struct rpc_request *req, void *arg)
-{
-    struct buf body = { 0 };
-    (void)arg;
-    t.last_deadline_ms = req->deadline_mono_ms;
-    t.requests++;
-    buf_add_slice(&body, req->body);
-    rpc_reply(&req, OK, NULL, NULL, &body);
-}
-
-static void start_server(const char *endpoint)
-{
-    struct rpc_server_options options = {
-        .zmq = t.zmq, .endpoint = endpoint, .requests_max = 100, .handler = handle
-    };
-    assert_int_equal(rpc_server_start(&options, &t.server), OK);
-}
-
+/* More than the test sends. */
 static int setup(void **state)
 {
     (void)state;
-    t.zmq = rpc_context_new();
-    start_server("tcp://127.0.0.1:0");
-    assert_int_equal(loop_new(&t.loop), OK);
-    t.client = rpc_client_new(t.loop, t.zmq, NULL, NULL, NULL);
-    t.peer = rpc_client_peer(t.client, rpc_server_endpoint(t.server), RPC_ROLE_STORAGE_NODE);
-    assert_non_null(t.peer);
+    rpc_begin(100);
     return 0;
-}
-
-static void nothing(void)
-{
-    fiber_yield();
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rpc_client_free(&t.client);
-    run_fiber(t.loop, nothing); /* the loop lets go of what was closed */
-    loop_free(&t.loop);
-    rpc_server_free(&t.server);
-    zmq_ctx_term(t.zmq);
-    return 0;
-}
-
-static struct rpc_call make_call(uint32_t method, uint32_t deadline_ms, const Tern__Setting *request)
-{
-    return (struct rpc_call){
-        .method = method, .partition = 3, .deadline_ms = deadline_ms, .request = &request->base
-    };
 }
 
 /* Whoever comes back is told what somebody still waits for, in order and with the time that is left, and
@@ -93,22 +23,20 @@ static void stale_fiber(void)
     char endpoint[RPC_ENDPOINT_MAX];
     uint8_t id[16] = { 7 };
     struct rpc_call stale[STALE], given_up, calls[2];
-    struct rpc_call call = make_call(ECHO, 5000, &setting);
-    assert_int_equal(rpc_call(t.peer, &call), OK);
-    rpc_call_fini(&call);
+    echo();
     snprintf(endpoint, sizeof endpoint, "%s", rpc_server_endpoint(t.server));
     rpc_server_free(&t.server);
     fiber_sleep_ms(200); /* the end of the connection is noticed */
     for (int i = 0; i < STALE; i++) {
-        stale[i] = make_call(ECHO, 100, &setting);
+        stale[i] = make_call(ECHO, 100, setting());
         stale[i].body = SLICE_LIT("body");
         assert_int_equal(rpc_submit(t.peer, &stale[i]), OK);
     }
-    given_up = make_call(ECHO, PATIENCE_MS, &setting);
+    given_up = make_call(ECHO, PATIENCE_MS, setting());
     assert_int_equal(rpc_submit(t.peer, &given_up), OK);
     rpc_call_abandon(&given_up);
     for (int i = 0; i < 2; i++) {
-        calls[i] = make_call(ECHO, PATIENCE_MS, &setting);
+        calls[i] = make_call(ECHO, PATIENCE_MS, setting());
         calls[i].body = i == 0 ? SLICE_LIT("first") : SLICE_LIT("second");
         calls[i].request_id = id;
         assert_int_equal(rpc_submit(t.peer, &calls[i]), OK);
@@ -126,9 +54,7 @@ static void stale_fiber(void)
         assert_true(slice_eq_str(calls[i].response_body, i == 0 ? "first" : "second"));
         rpc_call_fini(&calls[i]);
     }
-    call = make_call(ECHO, 5000, &setting);
-    assert_int_equal(rpc_call(t.peer, &call), OK); /* behind everything that waited */
-    rpc_call_fini(&call);
+    echo(); /* behind everything that waited */
     assert_int_equal(t.requests, 3);
     assert_int_equal(rpc_wait(&given_up), ERR_TIMEOUT);
     rpc_call_fini(&given_up);
@@ -151,7 +77,7 @@ static void left_time_fiber(void)
     snprintf(endpoint, sizeof endpoint, "%s", rpc_server_endpoint(t.server));
     rpc_server_free(&t.server);
     fiber_sleep_ms(200);
-    struct rpc_call call = make_call(ECHO, PATIENCE_MS, &setting);
+    struct rpc_call call = make_call(ECHO, PATIENCE_MS, setting());
     uint64_t submitted = clock_mono_ms();
     assert_int_equal(rpc_submit(t.peer, &call), OK);
     fiber_sleep_ms(AWAY_MS);
@@ -170,8 +96,8 @@ static void waiting_uses_up_the_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_is_stale_is_not_sent, setup, teardown),
-        cmocka_unit_test_setup_teardown(waiting_uses_up_the_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_stale_is_not_sent, setup, rpc_teardown),
+        cmocka_unit_test_setup_teardown(waiting_uses_up_the_time, setup, rpc_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
