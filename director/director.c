@@ -106,6 +106,7 @@ static void keep_heard(const struct map *old, struct map *map)
         is->map_version = was->map_version;
         is->not_active = was->not_active;
         is->leaving = was->leaving;
+        is->disk_low = was->disk_low;
     }
 }
 

@@ -26,6 +26,7 @@ struct map_node {
     uint64_t map_version; /* the one it had at its last hello */
     uint32_t not_active;  /* partitions that one makes it primary of and that it does not serve yet */
     bool leaving;         /* it is being stopped */
+    bool disk_low;        /* its disk has less free than its disk_reserve */
 };
 
 struct map_domain {

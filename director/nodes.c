@@ -2,9 +2,11 @@
 /* The registry of nodes. A node is its disk (R26): a store id that nobody has seen is a new node with a new
  * id; the same store id with another name or address is the node we know. Hearing of a node changes only
  * memory; rows change with the facts. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "director/director_priv.h"
+#include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
@@ -46,7 +48,19 @@ static void heard(struct director *d, struct map_node *node, const Tern__NodeHel
     node->map_version = hello->map_version;
     node->not_active = hello->not_active;
     node->leaving = hello->leaving;
+    node->disk_low = hello->disk_low;
     heard_take(&d->heard, &d->map, node->info->id, hello, now);
+}
+
+/* For the primaries: what they take, all members must have room for. */
+static size_t list_full(const struct map *map, uint64_t now, uint32_t *out)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < map->node_count; i++) {
+        if (map->nodes[i].disk_low && map_node_is_alive(&map->nodes[i], now))
+            out[count++] = map->nodes[i].info->id;
+    }
+    return count;
 }
 
 static void answer_hello(struct director *d, struct rpc_request *request, uint32_t id)
@@ -59,7 +73,10 @@ static void answer_hello(struct director *d, struct rpc_request *request, uint32
     response.n_wishes = drive_wishes(d, id, wishes, WISHES_MAX);
     for (size_t i = 0; i < response.n_wishes; i++)
         wish_at[i] = &wishes[i];
+    response.full = NEW_ARRAY(uint32_t, d->map.node_count + 1);
+    response.n_full = list_full(&d->map, clock_mono_ms(), response.full);
     answer(d, request, OK, NULL, &response.base);
+    free(response.full);
 }
 
 /* The facts are in the picture now; the node counts as heard of only with its next hello, which is a second

@@ -186,13 +186,21 @@ static void find_stuck_drain(struct problems *p, const struct map_node *node)
 static void find_disk(struct problems *p, const struct map_node *node)
 {
     if (!map_node_is_alive(node, p->now) || node->disk_total == 0 ||
-        node->disk_free >= node->disk_total / 100 * DISK_LOW_PERCENT)
+        (!node->disk_low && node->disk_free >= node->disk_total / 100 * DISK_LOW_PERCENT))
         return;
     add_node(p, node->info->id);
     p->text.data[0] = 'N';
+    if (node->disk_low) {
+        buf_add_str(&p->text,
+                    " has less of its disk free than `disk_reserve`: it takes no new mail, nor does any "
+                    "partition of which too few members have room. Make room there.");
+        end(p);
+        return;
+    }
     buf_addf(
         &p->text,
-        " has %llu %% of its disk free. Make room there or add nodes: below `disk_reserve` it takes no mail.",
+        " has %llu %% of its disk free. Make room there or add nodes: below `disk_reserve` it takes no new "
+        "mail.",
         (unsigned long long)(node->disk_free / (node->disk_total / 100 + 1)));
     end(p);
 }

@@ -235,7 +235,7 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
     if (statvfs(c->options.data, &disk) == 0) {
         request.disk_total = (uint64_t)disk.f_blocks * disk.f_frsize;
         request.disk_free = (uint64_t)disk.f_bavail * disk.f_frsize;
-        c->options.on_disk(c->options.arg, request.disk_free);
+        request.disk_low = c->options.on_disk(c->options.arg, request.disk_free);
     }
     hello_fill(c->options.hello, to, loop_now_ms(), &arena, &request);
     *call = (struct rpc_call){ .method = METHOD_NODE_HELLO, .request = &request.base };
@@ -283,6 +283,7 @@ static enum err say_hello(struct control *c)
             c->map_stale = c->map_stale || response->map_version > map_holder_version(c->options.map);
             atomic_store(&c->refused, false);
             take_wishes(c, response);
+            c->options.on_full_nodes(c->options.arg, response->full, response->n_full);
         }
         if (response != NULL)
             tern__node_hello_response__free_unpacked(response, NULL);

@@ -38,8 +38,11 @@ struct control_options {
     /* On the control thread: partitions that the map makes this node primary of and that it does not serve.
      */
     uint32_t (*not_active)(void *arg, const Tern__Map *map);
-    /* On the control thread, every hello: free bytes of the disk. */
-    void (*on_disk)(void *arg, uint64_t free_bytes);
+    /* On the control thread, every hello: free bytes of the disk. Returns whether that is too little. */
+    bool (*on_disk)(void *arg, uint64_t free_bytes);
+    /* On the control thread, every answer to a hello: nodes of which that is true. Of the last answer it
+     * stays true while no director answers. */
+    void (*on_full_nodes)(void *arg, const uint32_t *nodes, size_t count);
     void *arg;
 };
 

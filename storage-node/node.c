@@ -50,6 +50,7 @@ struct node {
     _Atomic(struct worker_pool *) workers;
     struct reader_pool *readers;
     struct control *control;
+    bool disk_low; /* the control thread's */
     struct node_figures figures;
 };
 
@@ -181,13 +182,23 @@ static uint32_t not_active(void *arg, const Tern__Map *map)
     return count;
 }
 
-static void on_disk(void *arg, uint64_t free_bytes)
+static bool on_disk(void *arg, uint64_t free_bytes)
 {
     struct node *n = arg;
     struct kv_stats stats;
     kv_get_stats(n->kv, &stats);
     dispatch_set_stalled(n->dispatch, stats.write_stalled);
-    dispatch_set_disk_low(n->dispatch, free_bytes < n->config->disk_reserve);
+    uint64_t reserve = n->config->disk_reserve;
+    /* Once short of room, a quarter more must be free: or it would be so and not so by turns. */
+    n->disk_low = free_bytes < reserve || (n->disk_low && free_bytes - reserve < reserve / 4);
+    dispatch_set_disk_low(n->dispatch, n->disk_low);
+    return n->disk_low;
+}
+
+static void on_full_nodes(void *arg, const uint32_t *nodes, size_t count)
+{
+    struct node *n = arg;
+    dispatch_set_full_nodes(n->dispatch, nodes, count);
 }
 
 static void on_map(void *arg, const Tern__Map *map)
@@ -221,6 +232,7 @@ static enum err start_control(struct node *n)
         .on_map = on_map,
         .not_active = not_active,
         .on_disk = on_disk,
+        .on_full_nodes = on_full_nodes,
         .arg = n,
     };
     return control_start(&options, &n->control);

@@ -2,6 +2,7 @@
 #include "storage-node/rpc/dispatch.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
@@ -21,6 +22,9 @@ struct dispatch {
     _Atomic(struct reader_pool *) readers;
     _Atomic uint64_t bytes;
     _Atomic bool draining, disk_low, stalled;
+    pthread_mutex_t full_lock; /* guards what full_nodes points to */
+    uint32_t *full_nodes;
+    _Atomic size_t full_count;
     struct dispatch_figures figures;
 };
 
@@ -35,13 +39,18 @@ struct dispatch *dispatch_new(struct map_holder *map)
 {
     struct dispatch *d = NEW(struct dispatch);
     d->map = map;
+    pthread_mutex_init(&d->full_lock, NULL);
     dispatch_figures_init(&d->figures);
     return d;
 }
 
 void dispatch_free(struct dispatch **d)
 {
-    assert(*d == NULL || atomic_load(&(*d)->bytes) == 0);
+    if (*d == NULL)
+        return;
+    assert(atomic_load(&(*d)->bytes) == 0);
+    pthread_mutex_destroy(&(*d)->full_lock);
+    free((*d)->full_nodes);
     free(*d);
     *d = NULL;
 }
@@ -127,13 +136,44 @@ static bool adds_mail(uint32_t method)
     }
 }
 
+static bool is_listed(const uint32_t *ids, size_t count, uint32_t id)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i] == id)
+            return true;
+    }
+    return false;
+}
+
+/* What a full disk has to take ends its node sooner or later. A partition can bear that as long as enough
+ * members remain; else its writes would stop for good, the deletions that make room too. */
+static bool lacks_room(struct dispatch *d, uint32_t partition)
+{
+    size_t full = 0, least = 1, members = 0;
+    if (atomic_load_explicit(&d->full_count, memory_order_relaxed) == 0)
+        return false;
+    struct map_ref *ref = map_holder_get(d->map);
+    const Tern__PartitionConf *conf = ref == NULL ? NULL : map_find_partition(map_ref_map(ref), partition);
+    pthread_mutex_lock(&d->full_lock);
+    for (size_t i = 0; conf != NULL && i < conf->n_members; i++)
+        full += is_listed(d->full_nodes, atomic_load(&d->full_count), conf->members[i]);
+    pthread_mutex_unlock(&d->full_lock);
+    if (conf != NULL) {
+        least = map_ref_map(ref)->min_members > least ? map_ref_map(ref)->min_members : least;
+        members = conf->n_members;
+    }
+    map_ref_release(&ref);
+    return full > 0 && members - full < least;
+}
+
 static enum err check_write(struct dispatch *d, const struct rpc_request *rpc)
 {
     if (!rpc->has_request_id)
         return ERR_INVALID;
     if (rpc->body.len > BODY_CHUNK_MAX || rpc->request.len > ENTRY_BYTES_MAX)
         return ERR_TOO_BIG;
-    if (atomic_load_explicit(&d->disk_low, memory_order_relaxed) && adds_mail(rpc->method))
+    if (adds_mail(rpc->method) &&
+        (atomic_load_explicit(&d->disk_low, memory_order_relaxed) || lacks_room(d, rpc->partition)))
         return ERR_NO_SPACE;
     if (atomic_load_explicit(&d->stalled, memory_order_relaxed))
         return ERR_BUSY;
@@ -221,6 +261,22 @@ void dispatch_set_disk_low(struct dispatch *d, bool low)
                  "the disk is nearly full (disk_reserve): new mail is refused, reading and deleting go on");
     else
         log_info("node", "the disk has room again: new mail is taken");
+}
+
+void dispatch_set_full_nodes(struct dispatch *d, const uint32_t *nodes, size_t count)
+{
+    pthread_mutex_lock(&d->full_lock);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_listed(d->full_nodes, atomic_load(&d->full_count), nodes[i]))
+            log_warn("node",
+                     "the disk of node %u is nearly full: new mail is refused where too few other members "
+                     "have room",
+                     nodes[i]);
+    }
+    free(d->full_nodes);
+    d->full_nodes = count == 0 ? NULL : xmemdup(nodes, count * sizeof *nodes);
+    atomic_store(&d->full_count, count);
+    pthread_mutex_unlock(&d->full_lock);
 }
 
 void dispatch_set_stalled(struct dispatch *d, bool stalled)

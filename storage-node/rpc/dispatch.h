@@ -5,8 +5,9 @@
  *   METHOD_WRITE, METHOD_MEMORY -> the partition's worker      METHOD_READ -> a reader
  *   METHOD_MAP -> the last map                                 anything else -> ERR_UNSUPPORTED
  *
- * Pressure: at most DISPATCH_BYTES_MAX of requests under way (beyond: ERR_BUSY); while the disk is short of
- * space, writes that add mail are refused with ERR_NO_SPACE and everything else goes on (P9). */
+ * Pressure: at most DISPATCH_BYTES_MAX of requests under way (beyond: ERR_BUSY). While the disk of this node
+ * is short of space, and for partitions of which fewer than min_members members have space, writes that add
+ * mail are refused with ERR_NO_SPACE and everything else goes on (P9). */
 #ifndef STORAGE_NODE_RPC_DISPATCH_H
 #define STORAGE_NODE_RPC_DISPATCH_H
 
@@ -32,6 +33,8 @@ void dispatch_open(struct dispatch *d, struct worker_pool *workers, struct reade
 /* From now on everything is answered ERR_UNAVAILABLE: the node ends. */
 void dispatch_drain(struct dispatch *d);
 void dispatch_set_disk_low(struct dispatch *d, bool low);
+/* Nodes whose disks are short of space, by id; replaces the last list. Any thread. */
+void dispatch_set_full_nodes(struct dispatch *d, const uint32_t *nodes, size_t count);
 void dispatch_set_stalled(struct dispatch *d,
                           bool stalled); /* the store asks for a pause: writes are ERR_BUSY */
 /* Bytes of requests under way. */

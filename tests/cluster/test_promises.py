@@ -524,3 +524,47 @@ def test_p9_full_disk_refuses_mail_but_reads_and_deletes(build, small_disk):
     finally:
         problems = cluster.stop()
     assert not problems, problems
+
+
+def test_p9_full_disks_of_backups(build):
+    """One of three disks is short of room: mail flows. Two are: it is refused, though the primary has room; all else goes on."""
+    cluster = harness.Cluster(build, storages=3)
+
+    def set_reserve(process, *settings):
+        process.stop()
+        process.command = [*process.command[:3], *settings]
+        process.start()
+
+    def told():
+        return [text for text in cluster.ctl_json("cluster", "status")["problems"] if "disk_reserve" in text]
+
+    def is_refused(user):
+        with wire.Smtp(cluster) as smtp:
+            smtp.envelope([user])
+            answer = smtp.data(numbered("more"))
+            assert answer.startswith(("250", "452 4.3.1")), answer
+            return answer.startswith("4")
+
+    try:
+        cluster.start()
+        users = [cluster.add_user() for _ in range(4)]
+        for user in users:
+            wire.deliver(cluster, user, numbered("first"))
+        set_reserve(cluster.storages[2], "--set", "disk_reserve=1000T")
+        wait_for(lambda: len(told()) == 1, 30, "that a disk is full")
+        for _ in range(3):
+            assert not any([is_refused(user) for user in users])
+        set_reserve(cluster.storages[1], "--set", "disk_reserve=1000T")
+        wait_for(lambda: len(told()) == 2, 30, "that two disks are full")
+        wait_for(lambda: all([is_refused(user) for user in users]), 20, "refusal of mail")
+        for user in users:
+            with wire.Imap(cluster, user, select="INBOX") as imap:
+                imap.append("INBOX", numbered("append"), allow=("NO",))
+                assert imap.code == "UNAVAILABLE"
+                imap.command(r"STORE 1 +FLAGS (\Deleted)")
+                imap.command("EXPUNGE")
+        set_reserve(cluster.storages[1])
+        wait_for(lambda: not any([is_refused(user) for user in users]), 30, "mail taken again")
+    finally:
+        problems = cluster.stop()
+    assert not problems, problems

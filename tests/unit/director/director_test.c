@@ -407,6 +407,29 @@ static void tell(struct fixture *f, void *socket)
     buf_fini(&out);
 }
 
+/* How many nodes are named full in the answer to a hello of `store`; *first_out of them. */
+static size_t hello_full(struct fixture *f, void *socket, uint8_t store, bool disk_low, uint32_t *first_out)
+{
+    struct buf out = { 0 };
+    uint8_t id[16] = { store };
+    Tern__NodeInfo node = TERN__NODE_INFO__INIT;
+    Tern__NodeHelloRequest request = TERN__NODE_HELLO_REQUEST__INIT;
+    node.store_id = (ProtobufCBinaryData){ sizeof id, id };
+    node.name = (char *)"n";
+    node.endpoint = (char *)"tcp://127.0.0.1:7500";
+    request.node = &node;
+    request.disk_total = 1000;
+    request.disk_free = 500;
+    request.disk_low = disk_low;
+    assert_int_equal(ask(f, socket, METHOD_NODE_HELLO, &request.base, &out), OK);
+    Tern__NodeHelloResponse *response = tern__node_hello_response__unpack(NULL, out.len, out.data);
+    size_t count = response->n_full;
+    *first_out = count > 0 ? response->full[0] : 0;
+    tern__node_hello_response__free_unpacked(response, NULL);
+    buf_fini(&out);
+    return count;
+}
+
 static bool is_told(const Tern__ClusterStatusResponse *status, const char *text)
 {
     for (size_t i = 0; i < status->n_problems; i++) {
@@ -451,6 +474,26 @@ static void test_status(void **state)
     status = ask_status(f, socket, false); /* the one that is served has nothing to tell */
     assert_int_equal(status->n_partitions, 255);
     tern__cluster_status_response__free_unpacked(status, NULL);
+}
+
+/* Who is short of room is passed on to all nodes. */
+static void test_full_nodes(void **state)
+{
+    struct fixture *f = *state;
+    void *socket = connect_to(f);
+    uint32_t first;
+    hello(f, socket, 1, "tcp://127.0.0.1:7500");
+    hello(f, socket, 2, "tcp://127.0.0.1:7500");
+    tern__map_response__free_unpacked(wait_placed(f, socket), NULL);
+    assert_int_equal(hello_full(f, socket, 2, true, &first), 1);
+    assert_int_equal(first, 2);
+    assert_int_equal(hello_full(f, socket, 1, false, &first), 1);
+    assert_int_equal(first, 2);
+    Tern__ClusterStatusResponse *status = ask_status(f, socket, false);
+    assert_true(is_told(status, "Node 2 (n) has less of its disk free than `disk_reserve`"));
+    tern__cluster_status_response__free_unpacked(status, NULL);
+    assert_int_equal(hello_full(f, socket, 2, false, &first), 0);
+    assert_int_equal(hello_full(f, socket, 1, false, &first), 0);
 }
 
 static enum err remove_node(struct fixture *f, void *socket, uint32_t id, bool lost)
@@ -587,6 +630,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_race, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names_and_notices, setup, teardown),
         cmocka_unit_test_setup_teardown(test_status, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drain_and_remove, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recover_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_version_over_restart, setup, teardown),
