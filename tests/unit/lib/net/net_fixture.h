@@ -16,7 +16,7 @@ void fixture_cert_write(struct fixture_cert *cert, const char *name); /* new one
 void fixture_cert_write_rsa(struct fixture_cert *cert, const char *name);
 void fixture_cert_remove(struct fixture_cert *cert);
 
-/* Run every fiber spawned with fixture_spawn to its end, at most 30 s. */
+/* Run every fiber spawned with fixture_spawn to its end, at most 60 s. */
 void fixture_spawn(struct loop *loop, void (*fn)(void *arg), void *arg);
 void fixture_run(struct loop *loop);
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For tests of one connection: its two ends, in a loop that is there for one test. */
+#ifndef TESTS_UNIT_LIB_NET_PAIR_FIXTURE_H
+#define TESTS_UNIT_LIB_NET_PAIR_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/lib/net/net_fixture.h"
+
+extern struct loop *loop;
+
+/* Of a test's setup and its teardown. */
+int pair_open(struct stream **a_out, struct stream **b_out);
+int pair_close(struct stream **a, struct stream **b);
+
+/* Run both (fb may be NULL) in fibers of their own until they have ended. */
+void run(void (*fa)(void *), void (*fb)(void *));
+/* A deadline that no test reaches. */
+uint64_t soon(void);
+
+#endif
