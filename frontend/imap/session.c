@@ -295,8 +295,10 @@ static void session_run(void *arg)
         struct imap_event event;
         enum err err;
 
-        if (s->idle.active && s->idle.changed)
-            imap_idle_tell(s);
+        if (s->idle.active && s->idle.changed) {
+            imap_idle_tell(s); /* which may end it */
+            continue;
+        }
         imap_parser_next(&s->parser, &event);
         if (event.type != IMAP_EVENT_NEED_MORE) {
             handle_event(s, &event);

@@ -96,6 +96,8 @@ enum err store_mailbox_delete(struct store *store, struct account_ref account, s
         return ERR_DENIED;
     for (size_t i = 0; i < store->count; i++) {
         if (slice_eq_str(name, store->mailboxes[i]->name)) {
+            fake_world.modseq++;
+            fake_changed(store->mailboxes[i]);
             fake_mailbox_drop(i);
             return OK;
         }

@@ -97,12 +97,30 @@ static void test_changes_moved_between_pages(void **state)
          "S: c OK %\n");
 }
 
+/* Whoever idles hears at once that the mailbox is gone, and the connection ends without his saying a word. */
+static void test_idle_in_a_mailbox_that_goes(void **state)
+{
+    play("C: a CREATE x\n"
+         "S: a OK %\n"
+         "C: b SELECT x\n"
+         "S~ b OK %\n"
+         "C: c IDLE\n"
+         "S: + idling\n"
+         "=== B\n"
+         "C: a DELETE x\n"
+         "S: a OK %\n"
+         "=== A\n"
+         "S: * BYE The selected mailbox has been deleted\n"
+         "CLOSED\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_changes_moved_between_pages),
+        cmocka_unit_test(test_idle_in_a_mailbox_that_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
