@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ENTRY_RECOVER: the partition goes on from an older copy, so UIDs and modseqs that clients have seen may be
  * given again. Every mailbox gets a new UIDVALIDITY (RFC 9051 2.3.1.1), and modseqs go on above all that were
- * given. One entry for the whole partition: nothing is served before it is applied. */
+ * given, so do the ids of accounts and mailboxes: sessions, queued mail and clients may still know those of
+ * what was lost. One entry for the whole partition: nothing is served before it is applied. */
 #include "storage-node/mailbox/edit.h"
 
-enum { RECOVER_MODSEQ_STEP = 1 << 24 /* more changes than an account saw in what was lost */ };
+/* More than there can have been in what was lost: */
+enum {
+    RECOVER_MODSEQ_STEP = 1 << 24,  /* changes of an account */
+    RECOVER_ACCOUNT_STEP = 1 << 20, /* new accounts; leaves room for 4,000 recoveries */
+    RECOVER_MAILBOX_STEP = 1 << 20, /* new mailboxes of an account */
+};
 
 /* The first account after `*account`. ERR_NOT_FOUND: none. */
 static enum err next_account(const struct apply *a, uint64_t *account)
@@ -58,6 +64,7 @@ static enum err renew_account(struct apply *a, uint64_t id)
         return OK;
     TRY(err);
     account.row.modseq += RECOVER_MODSEQ_STEP;
+    account.row.mailbox_next += RECOVER_MAILBOX_STEP;
     err = list_mailboxes(a, id, &ids);
     if (err == OK)
         err = renew_mailboxes(a, &account, &ids);
@@ -67,10 +74,23 @@ static enum err renew_account(struct apply *a, uint64_t id)
     return err;
 }
 
+static enum err skip_account_ids(struct apply *a)
+{
+    struct key key;
+    uint64_t counter = 0;
+    key_partition(&key, a->state.partition);
+    enum err err = state_number(&a->state, &key, &counter);
+    if (err != OK && err != ERR_NOT_FOUND)
+        return err;
+    apply_put_number(a, &key, counter + RECOVER_ACCOUNT_STEP);
+    return OK;
+}
+
 enum err apply_recover(struct apply *a)
 {
     uint64_t account = 0;
     enum err err;
+    TRY(skip_account_ids(a));
     while ((err = next_account(a, &account)) == OK)
         TRY(renew_account(a, account));
     return err == ERR_NOT_FOUND ? OK : err;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ENTRY_RECOVER: UIDVALIDITY and modseqs rise, mail stays. */
+/* ENTRY_RECOVER: UIDVALIDITY, modseqs and ids rise, mail stays. */
 #include "tests/unit/storage-node/mailbox/machine_fixture.h"
 
 static void recover(struct fixture *f)
@@ -44,6 +44,17 @@ static void test_uidvalidity_rises(void **state)
     assert_true(late->uidvalidity > work->uidvalidity && late->uidvalidity > inbox->uidvalidity);
 }
 
+/* What was made in what is lost may still be known to somebody. */
+static void test_no_id_comes_again(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t account = create_account(f, "a@example.test", 0);
+    uint64_t mailbox = create_mailbox(f, account, "Work")->id;
+    recover(f);
+    assert_true(create_account(f, "b@example.test", 0) > account + 1000000);
+    assert_true(create_mailbox(f, account, "Late")->id > mailbox + 1000000);
+}
+
 static void test_empty_partition(void **state)
 {
     recover(*state);
@@ -53,6 +64,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_uidvalidity_rises, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_no_id_comes_again, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_empty_partition, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
