@@ -135,7 +135,7 @@ static enum err tell_page(struct imap_session *s, const struct imap_telling *how
             imap_session_relieve(s);
     }
     if (c->more && c->modseq <= s->view.modseq) {
-        log_error("imap", "changes of mailbox %llu do not get on", (unsigned long long)s->view.mailbox);
+        log_error("imap", "changes of mailbox %llu do not get on", (unsigned long long)s->view.mailbox.id);
         return ERR_PROTOCOL;
     }
     s->view.modseq = c->modseq > s->view.modseq ? c->modseq : s->view.modseq;

@@ -6,7 +6,7 @@
 
 #include "frontend/codec/imap_write.h"
 #include "frontend/imap/changes.h"
-#include "frontend/imap/command.h"
+#include "frontend/imap/respond.h"
 #include "lib/base/log.h"
 
 /* On the loop, outside fibers. */
@@ -30,7 +30,7 @@ enum err imap_cmd_idle(struct imap_session *s, struct imap_command *cmd)
     s->idle.changed = s->state == IMAP_STATE_SELECTED; /* what happened before the IDLE is told at once */
     if (s->state == IMAP_STATE_SELECTED)
         s->idle.watch =
-            watch_new(s->context->store, s->account, s->view.mailbox, s->view.modseq, mailbox_changed, s);
+            watch_new(s->context->store, s->account, s->view.mailbox.id, s->view.modseq, mailbox_changed, s);
     cmd->status = IMAP_REPLY_NONE;
     return OK;
 }
@@ -44,9 +44,8 @@ void imap_idle_tell(struct imap_session *s)
     if (s->state != IMAP_STATE_SELECTED)
         return;
     err = imap_changes_tell(s, &how);
-    if (err == ERR_NOT_FOUND)
-        imap_session_bye(s, NULL, "The selected mailbox has been deleted");
-    else if (err != OK) /* the watch calls again with the next change; DONE asks in any case */
+    if (err != OK && !imap_respond_mailbox_gone(
+                         s, err)) /* the watch calls again with the next change; DONE asks in any case */
         log_info("imap", "changes of a mailbox of %s cannot be told now: %s", s->user, err_name(err));
 }
 

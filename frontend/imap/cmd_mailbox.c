@@ -24,7 +24,7 @@ enum err imap_cmd_delete(struct imap_session *s, struct imap_command *cmd)
     TRY(imap_parse_mailbox(&cmd->args, &name));
     TRY(store_mailbox_get(s->context->store, s->account, name, &s->arena, &mailbox));
     TRY(store_mailbox_delete(s->context->store, s->account, name));
-    if (s->state == IMAP_STATE_SELECTED && s->view.mailbox == mailbox.id) {
+    if (s->state == IMAP_STATE_SELECTED && s->view.mailbox.id == mailbox.id) {
         /* Our own doing, so no reason to hang up as for a mailbox that another session deleted. */
         imap_session_set_state(s, IMAP_STATE_AUTHENTICATED);
         if (imap_session_rev2(s))

@@ -31,7 +31,7 @@ static void write_selected(struct imap_session *s, const struct mailbox *mailbox
         buf_addf(out, "* %u RECENT\r\n", imap_view_recent_count(v));
     if (!rev2 && first_unseen_uid != 0)
         buf_addf(out, "* OK [UNSEEN %u] First unseen message\r\n", uidmap_seq(&v->map, first_unseen_uid));
-    buf_addf(out, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", v->uidvalidity);
+    buf_addf(out, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", v->mailbox.uidvalidity);
     buf_addf(out, "* OK [UIDNEXT %u] Predicted next UID\r\n", v->uidnext);
     buf_addf(out, "* OK [HIGHESTMODSEQ %llu] Highest\r\n", (unsigned long long)v->modseq);
     buf_addf(out, "* OK [MAILBOXID (%s)] Object id\r\n", imap_mailbox_id(mailbox->id).text);

@@ -130,9 +130,7 @@ static void tell_changes(struct imap_session *s, const struct imap_command *cmd)
         return;
     }
     err = imap_changes_tell(s, &how);
-    if (err == ERR_NOT_FOUND)
-        imap_session_bye(s, NULL, "The selected mailbox has been deleted");
-    else if (err != OK)
+    if (err != OK && !imap_respond_mailbox_gone(s, err))
         log_info("imap", "changes of a mailbox of %s cannot be told now: %s", s->user, err_name(err));
 }
 

@@ -45,6 +45,21 @@ static void respond_system(struct imap_session *s, struct imap_command *cmd, enu
     imap_reply_no(cmd, "SERVERBUG", arena_printf(&s->arena, "Internal error, reference %s", ref.text));
 }
 
+bool imap_respond_mailbox_gone(struct imap_session *s, enum err err)
+{
+    if (err == ERR_NOT_FOUND) {
+        imap_session_bye(s, NULL, "The selected mailbox has been deleted");
+        return true;
+    }
+    if (err == ERR_UIDVALIDITY) { /* RFC 9051 2.3.1.1: it holds for the whole of a session */
+        log_info("imap", "mailbox %llu of %s has a new UIDVALIDITY", (unsigned long long)s->view.mailbox.id,
+                 s->user);
+        imap_session_bye(s, NULL, "The selected mailbox has a new UIDVALIDITY, connect again");
+        return true;
+    }
+    return false;
+}
+
 void imap_respond_error(struct imap_session *s, struct imap_command *cmd, enum err err)
 {
     switch (err_class(err)) {
@@ -53,6 +68,11 @@ void imap_respond_error(struct imap_session *s, struct imap_command *cmd, enum e
     case ERR_CLASS_CALLER:
         if (err == ERR_SYNTAX) {
             respond_syntax(s, cmd);
+            return;
+        }
+        if (err == ERR_UIDVALIDITY) {
+            cmd->status = IMAP_REPLY_NONE;
+            imap_respond_mailbox_gone(s, err);
             return;
         }
         for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {

@@ -5,8 +5,12 @@
 
 #include "frontend/imap/command.h"
 
-/* Make the tagged answer of an error. ERR_IN_DOUBT, and a client that is gone, end the session instead: a
- * tagged NO would claim that nothing happened. */
+/* Make the tagged answer of an error. ERR_IN_DOUBT, ERR_UIDVALIDITY and a client that is gone end the session
+ * instead: a tagged NO would claim that nothing happened. */
 void imap_respond_error(struct imap_session *s, struct imap_command *cmd, enum err err);
+
+/* The selected mailbox, when it was asked for, is not what was selected: deleted (ERR_NOT_FOUND), or its UIDs
+ * name other messages now (ERR_UIDVALIDITY). Say BYE; false: `err` means something else. */
+bool imap_respond_mailbox_gone(struct imap_session *s, enum err err);
 
 #endif

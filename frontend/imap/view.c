@@ -7,8 +7,7 @@ void imap_view_init(struct imap_view *v, const struct mailbox *mailbox, const st
                     bool read_only)
 {
     *v = (struct imap_view){
-        .mailbox = mailbox->id,
-        .uidvalidity = mailbox->uidvalidity,
+        .mailbox = { mailbox->id, mailbox->uidvalidity },
         .uidnext = mailbox->uidnext,
         .recent_floor = mailbox->recent_uid,
         .recent_told = mailbox->recent_uid,
@@ -37,7 +36,7 @@ bool imap_view_set_keywords(struct imap_view *v, const struct slice *names, uint
 
         if (keyword_table_add(&v->keywords, names[i], &index) != OK || index != i) {
             log_warn("imap", "mailbox %llu has a keyword that cannot be shown",
-                     (unsigned long long)v->mailbox);
+                     (unsigned long long)v->mailbox.id);
             break;
         }
     }

@@ -11,8 +11,7 @@
 #include "lib/store/mailbox.h"
 
 struct imap_view {
-    uint64_t mailbox;
-    uint32_t uidvalidity;
+    struct mailbox_ref mailbox;
     uint32_t uidnext;
     uint32_t recent_floor; /* messages above it are \Recent here */
     uint32_t recent_told;  /* what the store knows of that */

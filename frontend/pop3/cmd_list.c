@@ -32,7 +32,7 @@ static void add_size(const struct pop3_session *s, const struct pop3_message *m,
 /* Stable for ever: a UID is never reused within its UIDVALIDITY. */
 static void add_uid(const struct pop3_session *s, const struct pop3_message *m, struct buf *out)
 {
-    buf_add_u64(out, s->uidvalidity);
+    buf_add_u64(out, s->mailbox.uidvalidity);
     buf_add_byte(out, '.');
     buf_add_u64(out, m->uid);
 }

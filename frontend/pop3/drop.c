@@ -49,8 +49,7 @@ static enum err open_inbox(struct pop3_session *s)
     enum err err = store_mailbox_open(s->context->store, s->account.ref, SLICE_LIT("INBOX"), &s->arena,
                                       &inbox, &uids, &first_unseen);
     if (err == OK) {
-        s->mailbox = inbox.id;
-        s->uidvalidity = inbox.uidvalidity;
+        s->mailbox = (struct mailbox_ref){ inbox.id, inbox.uidvalidity };
         err = read_messages(s, &uids);
     }
     uidset_fini(&uids);

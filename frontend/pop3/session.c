@@ -88,6 +88,10 @@ void pop3_reply_err(struct pop3_session *s, enum err err, const char *what)
     case ERR_UNSUPPORTED:
         pop3_err(s, "%s is not supported here", what);
         return;
+    case ERR_UIDVALIDITY: /* no number of this session means anything any more */
+        pop3_err(s, "[SYS/TEMP] the maildrop has been replaced, log in again");
+        pop3_set_state(s, POP3_ENDED);
+        return;
     default:
         break;
     }

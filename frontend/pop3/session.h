@@ -41,8 +41,7 @@ struct pop3_session {
     unsigned errors, auth_failures;
     bool utf8;
 
-    uint64_t mailbox;
-    uint32_t uidvalidity;
+    struct mailbox_ref mailbox;    /* INBOX, as it was at login */
     struct pop3_message *messages; /* message n is at n - 1 */
     size_t message_count, message_cap;
     uint8_t lock_token[POP3_LOCK_TOKEN_SIZE];

@@ -46,7 +46,8 @@ enum err_class {
     X(ERR_NO_SPACE, SYSTEM, "out of disk space")                              \
     X(ERR_CORRUPT, SYSTEM, "stored data is damaged")                          \
     X(ERR_PROTOCOL, SYSTEM, "protocol violation between nodes")               \
-    X(ERR_INTERNAL, SYSTEM, "internal error")
+    X(ERR_INTERNAL, SYSTEM, "internal error")                                 \
+    X(ERR_UIDVALIDITY, CALLER, "the mailbox has a new UIDVALIDITY")
 
 enum err {
 #define ERR_ENUM_(name, class, text) name,

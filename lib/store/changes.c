@@ -24,7 +24,7 @@ static enum err read_changes(struct call *call, struct arena *arena, struct chan
     return err;
 }
 
-enum err store_changes(struct store *store, struct account_ref account, uint64_t mailbox,
+enum err store_changes(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
                        uint64_t since_modseq, const struct uidset *known_uids, struct arena *arena,
                        struct changes *out)
 {
@@ -33,7 +33,8 @@ enum err store_changes(struct store *store, struct account_ref account, uint64_t
     struct call *call = &held->call;
     *out = (struct changes){ 0 };
     request.account = account.id;
-    request.mailbox = mailbox;
+    request.mailbox = mailbox.id;
+    request.uidvalidity = mailbox.uidvalidity;
     request.since_modseq = since_modseq;
     if (known_uids != NULL)
         request.known_uids = uids_write(known_uids, arena);
@@ -57,15 +58,17 @@ void changes_fini(struct changes *c)
     fetch_page_fini(&c->page);
 }
 
-enum err store_search(struct store *store, struct account_ref account, uint64_t mailbox, struct slice program,
-                      const struct uidset *view_uids, struct uidset *out, uint64_t *max_modseq_out)
+enum err store_search(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
+                      struct slice program, const struct uidset *view_uids, struct uidset *out,
+                      uint64_t *max_modseq_out)
 {
     struct arena arena = { 0 };
     Tern__SearchRequest request = TERN__SEARCH_REQUEST__INIT;
     struct uidset page = { 0 };
     enum err err = OK;
     request.account = account.id;
-    request.mailbox = mailbox;
+    request.mailbox = mailbox.id;
+    request.uidvalidity = mailbox.uidvalidity;
     request.program = pb_bytes(program);
     if (view_uids != NULL)
         request.view_uids = uids_write(view_uids, &arena);

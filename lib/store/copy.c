@@ -31,7 +31,8 @@ static enum err copy_whole(struct store *store, const struct copy_request *r, st
     struct buf encoded = { 0 };
     uidset_encode(r->uids, &encoded);
     request.account = r->account.id;
-    request.from = r->from;
+    request.from = r->from.id;
+    request.from_uidvalidity = r->from.uidvalidity;
     request.to = r->to;
     request.uids = pb_bytes(buf_slice(&encoded));
     request.move = r->move;
@@ -76,7 +77,8 @@ static enum err step(struct staging *g, bool first)
     request.account = g->r->account.id;
     request.stage = pb_bytes(slice_of(g->id, sizeof g->id));
     request.total = first ? (uint32_t)g->total : 0;
-    request.from = g->r->from;
+    request.from = g->r->from.id;
+    request.from_uidvalidity = g->r->from.uidvalidity;
     request.to = g->r->to;
     request.move = g->r->move;
     request.uids = pb_bytes(buf_slice(&g->encoded));

@@ -69,7 +69,8 @@ static struct page_call *begin_page(struct fetch *f, const struct uidset *uids)
     tern__fetch_request__init(&p->request);
     uidset_encode(uids, &p->uids);
     p->request.account = f->options.account.id;
-    p->request.mailbox = f->options.mailbox;
+    p->request.mailbox = f->options.mailbox.id;
+    p->request.uidvalidity = f->options.mailbox.uidvalidity;
     p->request.uids = pb_bytes(buf_slice(&p->uids));
     p->request.items = f->options.items;
     p->request.max_bytes = page_bytes(f);
@@ -196,12 +197,13 @@ void fetch_free(struct fetch **f)
     *f = NULL;
 }
 
-enum err store_body_read(struct store *store, struct account_ref account, uint64_t mailbox, uint32_t uid,
-                         uint64_t offset, uint32_t length, struct buf *out)
+enum err store_body_read(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
+                         uint32_t uid, uint64_t offset, uint32_t length, struct buf *out)
 {
     Tern__BodyRequest request = TERN__BODY_REQUEST__INIT;
     request.account = account.id;
-    request.mailbox = mailbox;
+    request.mailbox = mailbox.id;
+    request.uidvalidity = mailbox.uidvalidity;
     request.uid = uid;
     request.offset = offset;
     request.length = length;

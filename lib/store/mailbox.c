@@ -159,7 +159,7 @@ enum err store_mailbox_subscribe(struct store *store, struct account_ref account
 struct recent {
     struct store *store;
     struct account_ref account;
-    uint64_t mailbox;
+    struct mailbox_ref mailbox;
     uint32_t uid;
 };
 
@@ -168,7 +168,8 @@ static void recent_fiber(void *arg)
     struct recent *r = arg;
     Tern__RecentAdvanceRequest request = TERN__RECENT_ADVANCE_REQUEST__INIT;
     request.account = r->account.id;
-    request.mailbox = r->mailbox;
+    request.mailbox = r->mailbox.id;
+    request.uidvalidity = r->mailbox.uidvalidity;
     request.recent_uid = r->uid;
     enum err err = run_empty(r->store, r->account, METHOD_RECENT_ADVANCE, &request.base);
     if (err != OK) /* only means that some messages are \Recent once more */
@@ -177,7 +178,7 @@ static void recent_fiber(void *arg)
     free(r);
 }
 
-void store_recent_advance(struct store *store, struct account_ref account, uint64_t mailbox,
+void store_recent_advance(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
                           uint32_t recent_uid)
 {
     struct recent *r = NEW(struct recent);

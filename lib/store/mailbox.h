@@ -7,8 +7,17 @@
 #include "lib/mail/uidset.h"
 #include "lib/store/store.h"
 
+/* A mailbox with the UIDVALIDITY that its UIDs are known under. Where a partition goes on from an older copy,
+ * mailboxes keep their ids (or get one that was lost with others) and have a new UIDVALIDITY: a call that is
+ * given the old one returns ERR_UIDVALIDITY without effect, so that no UID names another message than the one
+ * that was meant. */
+struct mailbox_ref {
+    uint64_t id;
+    uint32_t uidvalidity;
+};
+
 struct mailbox {
-    uint64_t id; /* survives renames: OBJECTID */
+    uint64_t id; /* survives renames */
     struct slice name;
     uint32_t uidvalidity, uidnext;
     uint64_t modseq; /* highest */
@@ -51,7 +60,7 @@ MUST_CHECK enum err store_mailbox_subscribe(struct store *store, struct account_
                                             struct slice name, bool subscribed);
 /* Fire and forget: \Recent of the next session starts above recent_uid. Spawns its own fiber; does not yield.
  */
-void store_recent_advance(struct store *store, struct account_ref account, uint64_t mailbox,
+void store_recent_advance(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
                           uint32_t recent_uid);
 
 #endif

@@ -8,6 +8,7 @@
 #include "lib/mail/row.h"
 #include "lib/mail/uidset.h"
 #include "lib/store/account.h"
+#include "lib/store/mailbox.h"
 
 /* Bounds of the storage nodes that callers must know (proto/methods.h, checked there to be the same). */
 enum {
@@ -99,7 +100,7 @@ void fetch_page_fini(struct fetch_page *page);
 struct fetch;
 struct fetch_options {
     struct account_ref account;
-    uint64_t mailbox;
+    struct mailbox_ref mailbox;
     const struct uidset *uids; /* copied */
     uint32_t items;            /* ROW_* bits wanted */
     uint64_t changed_since;    /* only rows with a higher modseq; 0: all */
@@ -112,8 +113,9 @@ void fetch_free(struct fetch **f);
 
 /* Bytes of one message, appended to `out`; `length` at most STORE_BODY_READ_MAX; shorter at the end of the
  * message. ERR_NOT_FOUND if it is gone. */
-MUST_CHECK enum err store_body_read(struct store *store, struct account_ref account, uint64_t mailbox,
-                                    uint32_t uid, uint64_t offset, uint32_t length, struct buf *out);
+MUST_CHECK enum err store_body_read(struct store *store, struct account_ref account,
+                                    struct mailbox_ref mailbox, uint32_t uid, uint64_t offset,
+                                    uint32_t length, struct buf *out);
 
 /* ---- what happened since. */
 struct changes {
@@ -127,14 +129,14 @@ struct changes {
     struct fetch_page page; /* rows of new and changed messages, without optional parts */
 };
 /* known_uids (may be NULL) lets the answer name all that vanished even when the floor was passed. */
-MUST_CHECK enum err store_changes(struct store *store, struct account_ref account, uint64_t mailbox,
+MUST_CHECK enum err store_changes(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
                                   uint64_t since_modseq, const struct uidset *known_uids, struct arena *arena,
                                   struct changes *out);
 void changes_fini(struct changes *c);
 
 /* UIDs that match a search program (lib/mail/search.h, encoded; sequence numbers already UID sets). *out
  * initialised by the caller. */
-MUST_CHECK enum err store_search(struct store *store, struct account_ref account, uint64_t mailbox,
+MUST_CHECK enum err store_search(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
                                  struct slice program, const struct uidset *view_uids, struct uidset *out,
                                  uint64_t *max_modseq_out);
 
@@ -151,7 +153,7 @@ struct store_progress {
 enum store_mode { STORE_MODE_REPLACE = 0, STORE_MODE_ADD = 1, STORE_MODE_REMOVE = 2 };
 struct store_flags_request {
     struct account_ref account;
-    uint64_t mailbox;
+    struct mailbox_ref mailbox;
     const struct uidset *uids;
     enum store_mode mode;
     uint32_t flags;
@@ -176,14 +178,15 @@ void store_flags_result_fini(struct store_flags_result *r);
 
 /* only_deleted: only those carrying \Deleted. *vanished_out initialised by the caller: what was expunged by
  * this call. */
-MUST_CHECK enum err store_expunge(struct store *store, struct account_ref account, uint64_t mailbox,
+MUST_CHECK enum err store_expunge(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
                                   const struct uidset *uids, bool only_deleted,
                                   const struct store_progress *progress, struct uidset *vanished_out,
                                   uint64_t *modseq_out);
 
 struct copy_request {
     struct account_ref account;
-    uint64_t from, to; /* mailboxes */
+    struct mailbox_ref from;
+    uint64_t to; /* mailbox */
     const struct uidset *uids;
     bool move;
     const struct store_progress *progress; /* NULL: nobody asks */

@@ -28,7 +28,8 @@ static enum err store_part(struct store *store, const struct store_flags_request
     Tern__StoreFlagsResponse *response;
     struct uidset set = { 0 };
     request.account = r->account.id;
-    request.mailbox = r->mailbox;
+    request.mailbox = r->mailbox.id;
+    request.uidvalidity = r->mailbox.uidvalidity;
     request.uids = uids_write(uids, scratch);
     request.mode = (Tern__StoreMode)r->mode;
     request.flags = r->flags;
@@ -102,7 +103,7 @@ static enum err expunge_part(struct store *store, Tern__ExpungeRequest *request,
     return err;
 }
 
-enum err store_expunge(struct store *store, struct account_ref account, uint64_t mailbox,
+enum err store_expunge(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
                        const struct uidset *uids, bool only_deleted, const struct store_progress *progress,
                        struct uidset *vanished_out, uint64_t *modseq_out)
 {
@@ -118,7 +119,8 @@ enum err store_expunge(struct store *store, struct account_ref account, uint64_t
         buf_clear(&encoded);
         uidset_encode(&part, &encoded);
         request.account = account.id;
-        request.mailbox = mailbox;
+        request.mailbox = mailbox.id;
+        request.uidvalidity = mailbox.uidvalidity;
         request.uids = pb_bytes(buf_slice(&encoded));
         request.only_deleted = only_deleted;
         err = expunge_part(store, &request, account.home, vanished_out, modseq_out);

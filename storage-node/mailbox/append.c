@@ -39,7 +39,7 @@ enum err apply_append(struct apply *a, const Tern__AppendRequest *request)
     struct account_edit account;
     TRY(account_open(a, request->account, &account));
     struct mailbox_edit m;
-    TRY(mailbox_edit_open(a, &account, request->mailbox, &m));
+    TRY(mailbox_edit_open(a, &account, request->mailbox, 0, &m));
 
     struct uidset uids = { 0 };
     enum err err = OK;

@@ -131,7 +131,7 @@ enum err read_body(struct read_ctx *r, const Tern__BodyRequest *request)
     struct counters_row counters;
     TRY(state_counters(&r->state, request->account, &counters));
     struct mailbox_row mailbox;
-    TRY(state_mailbox_open(&r->state, request->account, request->mailbox, &mailbox));
+    TRY(state_mailbox_open(&r->state, request->account, request->mailbox, request->uidvalidity, &mailbox));
     bool in_sight;
     TRY(state_is_in_sight(&r->state, request->account, &mailbox, request->uid, &in_sight));
     if (!in_sight)

@@ -82,7 +82,7 @@ enum err read_changes(struct read_ctx *r, const Tern__ChangesRequest *request)
     struct counters_row counters;
     struct mailbox_row mailbox;
     TRY(state_counters(&r->state, request->account, &counters));
-    TRY(state_mailbox_open(&r->state, request->account, request->mailbox, &mailbox));
+    TRY(state_mailbox_open(&r->state, request->account, request->mailbox, request->uidvalidity, &mailbox));
     Tern__ChangesResponse response = TERN__CHANGES_RESPONSE__INIT;
     response.modseq = response.mailbox_modseq = mailbox.modseq;
     response.uidnext = mailbox.uidnext;

@@ -87,9 +87,9 @@ enum err apply_copy(struct apply *a, const Tern__CopyRequest *request)
     c->move = request->move;
     c->from = &c->source;
     c->to = request->from == request->to ? &c->source : &c->other;
-    TRY(mailbox_edit_open(a, &account, request->from, c->from));
+    TRY(mailbox_edit_open(a, &account, request->from, request->from_uidvalidity, c->from));
     if (c->to != c->from)
-        TRY(mailbox_edit_open(a, &account, request->to, c->to));
+        TRY(mailbox_edit_open(a, &account, request->to, 0, c->to));
     enum err err = copy_all(c, request->uids);
     if (err == OK)
         err = finish(c);

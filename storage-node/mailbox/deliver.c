@@ -76,11 +76,11 @@ static enum err open_target(struct delivery *d, struct account_edit *account, co
     if (name[0] != '\0') {
         enum err err = state_path(&a->state, account->id, slice_str(name), &id);
         if (err == OK)
-            err = mailbox_edit_open(a, account, id, m);
+            err = mailbox_edit_open(a, account, id, 0, m);
         if (err != ERR_NOT_FOUND)
             return err;
     }
-    enum err err = mailbox_edit_open(a, account, account->row.inbox, m);
+    enum err err = mailbox_edit_open(a, account, account->row.inbox, 0, m);
     return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
 }
 

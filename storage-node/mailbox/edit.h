@@ -35,9 +35,10 @@ struct mailbox_edit {
     struct uidset vanished;
 };
 
-/* ERR_NOT_FOUND, also for a \Noselect name. The edit must be closed or dropped. */
+/* ERR_NOT_FOUND, also for a \Noselect name; ERR_UIDVALIDITY if that is not 0 and another one. The edit must
+ * be closed or dropped. */
 MUST_CHECK enum err mailbox_edit_open(struct apply *a, struct account_edit *account, uint64_t id,
-                                      struct mailbox_edit *out);
+                                      uint32_t uidvalidity, struct mailbox_edit *out);
 /* The same for a mailbox row at hand (new or just read). */
 void mailbox_edit_begin(struct account_edit *account, const struct mailbox_row *row,
                         struct mailbox_edit *out);

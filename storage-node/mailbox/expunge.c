@@ -29,7 +29,7 @@ enum err apply_expunge(struct apply *a, const Tern__ExpungeRequest *request)
     struct account_edit account;
     TRY(account_open(a, request->account, &account));
     struct mailbox_edit m;
-    TRY(mailbox_edit_open(a, &account, request->mailbox, &m));
+    TRY(mailbox_edit_open(a, &account, request->mailbox, request->uidvalidity, &m));
 
     struct uidset wanted = { 0 }, uids = { 0 };
     enum err err = uids_of_request(request->uids, &wanted);

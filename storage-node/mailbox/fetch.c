@@ -158,7 +158,7 @@ enum err read_fetch(struct read_ctx *r, const Tern__FetchRequest *request)
     struct counters_row counters;
     struct mailbox_row mailbox;
     TRY(state_counters(&r->state, request->account, &counters));
-    TRY(state_mailbox_open(&r->state, request->account, request->mailbox, &mailbox));
+    TRY(state_mailbox_open(&r->state, request->account, request->mailbox, request->uidvalidity, &mailbox));
     struct keywords_row *keywords = ARENA_NEW(r->state.arena, struct keywords_row);
     TRY(state_keywords(&r->state, request->account, mailbox.id, keywords));
     Tern__FetchResponse response = TERN__FETCH_RESPONSE__INIT;

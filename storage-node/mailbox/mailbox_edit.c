@@ -16,11 +16,11 @@ void mailbox_edit_begin(struct account_edit *account, const struct mailbox_row *
     out->vanished = (struct uidset){ 0 };
 }
 
-enum err mailbox_edit_open(struct apply *a, struct account_edit *account, uint64_t id,
+enum err mailbox_edit_open(struct apply *a, struct account_edit *account, uint64_t id, uint32_t uidvalidity,
                            struct mailbox_edit *out)
 {
     struct mailbox_row row;
-    TRY(state_mailbox_open(&a->state, account->id, id, &row));
+    TRY(state_mailbox_open(&a->state, account->id, id, uidvalidity, &row));
     mailbox_edit_begin(account, &row, out);
     return OK;
 }

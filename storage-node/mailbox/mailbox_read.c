@@ -63,7 +63,7 @@ enum err read_mailbox_open(struct read_ctx *r, const Tern__MailboxOpenRequest *r
     if (request->name[0] != '\0')
         TRY(state_path(&r->state, request->account, slice_str(request->name), &id));
     struct mailbox_row row;
-    TRY(state_mailbox_open(&r->state, request->account, id, &row));
+    TRY(state_mailbox_open(&r->state, request->account, id, 0, &row));
     struct slice name;
     TRY(state_full_name(&r->state, request->account, &row, &name));
     struct keywords_row *keywords = ARENA_NEW(r->state.arena, struct keywords_row);

@@ -168,7 +168,7 @@ enum err read_search(struct read_ctx *r, const Tern__SearchRequest *request)
     struct counters_row counters;
     struct mailbox_row mailbox;
     TRY(state_counters(&r->state, request->account, &counters));
-    TRY(state_mailbox_open(&r->state, request->account, request->mailbox, &mailbox));
+    TRY(state_mailbox_open(&r->state, request->account, request->mailbox, request->uidvalidity, &mailbox));
     struct search *s = ARENA_NEW(r->state.arena, struct search);
     s->r = r;
     s->request = request;

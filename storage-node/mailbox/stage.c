@@ -45,12 +45,12 @@ struct stage_edit {
     struct uidset uids;
 };
 
-static enum err open_mailboxes(struct stage_edit *s, uint64_t from, uint64_t to)
+static enum err open_mailboxes(struct stage_edit *s, uint64_t from, uint32_t from_uidvalidity, uint64_t to)
 {
     s->from = &s->source;
     s->to = from == to ? &s->source : &s->other;
-    TRY(mailbox_edit_open(s->a, &s->account, from, s->from));
-    return s->to == s->from ? OK : mailbox_edit_open(s->a, &s->account, to, s->to);
+    TRY(mailbox_edit_open(s->a, &s->account, from, from_uidvalidity, s->from));
+    return s->to == s->from ? OK : mailbox_edit_open(s->a, &s->account, to, 0, s->to);
 }
 
 static enum err close_mailboxes(struct stage_edit *s)
@@ -82,7 +82,7 @@ static enum err begin_stage(struct stage_edit *s, const Tern__CopyStageRequest *
     s->a->out->sweep_wanted = err == OK; /* it may be idle */
     if (err != ERR_NOT_FOUND)
         return err == OK ? ERR_IN_USE : err;
-    TRY(open_mailboxes(s, request->from, request->to));
+    TRY(open_mailboxes(s, request->from, request->from_uidvalidity, request->to));
     uint64_t gap = STAGE_UID_GAP + request->total / STAGE_UID_GAP_SHARE;
     uint64_t first = ((s->to->row.uidnext + gap) / SEGMENT_UIDS + 1) * SEGMENT_UIDS;
     uint64_t last = first + request->total - 1;
@@ -114,7 +114,7 @@ static enum err go_on(struct stage_edit *s, const Tern__CopyStageRequest *reques
     TRY(load_open(s->a, request->account, request->stage, &s->row));
     if (s->row.from != request->from || s->row.to != request->to || s->row.move != request->move)
         return ERR_INVALID;
-    TRY(open_mailboxes(s, request->from, request->to));
+    TRY(open_mailboxes(s, request->from, request->from_uidvalidity, request->to));
     s->row.modseq++;
     return still_fits(s) ? OK : ERR_CONFLICT;
 }
@@ -273,7 +273,7 @@ static void end_stage(struct stage_edit *s)
 
 static enum err commit(struct stage_edit *s)
 {
-    TRY(open_mailboxes(s, s->row.from, s->row.to));
+    TRY(open_mailboxes(s, s->row.from, 0, s->row.to));
     if (!still_fits(s))
         return ERR_CONFLICT;
     TRY(arrive(s));

@@ -94,10 +94,13 @@ enum err state_mailbox(const struct state *s, uint64_t account, uint64_t id, str
     LOAD(s, &key, mailbox_decode, out);
 }
 
-enum err state_mailbox_open(const struct state *s, uint64_t account, uint64_t id, struct mailbox_row *out)
+enum err state_mailbox_open(const struct state *s, uint64_t account, uint64_t id, uint32_t uidvalidity,
+                            struct mailbox_row *out)
 {
     TRY(state_mailbox(s, account, id, out));
-    return out->noselect ? ERR_NOT_FOUND : OK;
+    if (out->noselect)
+        return ERR_NOT_FOUND;
+    return uidvalidity == 0 || uidvalidity == out->uidvalidity ? OK : ERR_UIDVALIDITY;
 }
 
 static enum err load_keywords(const struct state *s, const struct key *key, struct keywords_row *out)

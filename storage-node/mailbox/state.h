@@ -34,9 +34,10 @@ MUST_CHECK enum err state_account(const struct state *s, uint64_t account, struc
 MUST_CHECK enum err state_counters(const struct state *s, uint64_t account, struct counters_row *out);
 MUST_CHECK enum err state_mailbox(const struct state *s, uint64_t account, uint64_t id,
                                   struct mailbox_row *out);
-/* Like state_mailbox, but \Noselect names are not found: they hold no messages. */
+/* Like state_mailbox, but \Noselect names are not found: they hold no messages. ERR_UIDVALIDITY: the caller
+ * speaks of another life of the mailbox (0: of any). */
 MUST_CHECK enum err state_mailbox_open(const struct state *s, uint64_t account, uint64_t id,
-                                       struct mailbox_row *out);
+                                       uint32_t uidvalidity, struct mailbox_row *out);
 /* An empty table if the row is absent. */
 MUST_CHECK enum err state_keywords(const struct state *s, uint64_t account, uint64_t mailbox,
                                    struct keywords_row *out);

@@ -92,7 +92,7 @@ enum err apply_store_flags(struct apply *a, const Tern__StoreFlagsRequest *reque
     struct account_edit account;
     TRY(account_open(a, request->account, &account));
     struct store s = { .a = a, .request = request };
-    TRY(mailbox_edit_open(a, &account, request->mailbox, &s.m));
+    TRY(mailbox_edit_open(a, &account, request->mailbox, request->uidvalidity, &s.m));
     s.before = s.m.row.modseq;
     enum err err = store_all(&s);
     if (err == OK)
@@ -122,7 +122,7 @@ enum err apply_recent_advance(struct apply *a, const Tern__RecentAdvanceRequest 
     struct account_edit account;
     TRY(account_open(a, request->account, &account));
     struct mailbox_edit m;
-    TRY(mailbox_edit_open(a, &account, request->mailbox, &m));
+    TRY(mailbox_edit_open(a, &account, request->mailbox, request->uidvalidity, &m));
     uint32_t recent = request->recent_uid < m.row.uidnext ? request->recent_uid : m.row.uidnext - 1;
     if (recent > m.row.recent_uid) {
         m.row.recent_uid = recent;

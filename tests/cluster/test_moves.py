@@ -209,8 +209,12 @@ def test_stop_in_order(trio):
         assert "not in time: 0 seats" in process.log()
 
 
+BYE_UIDVALIDITY = b"* BYE The selected mailbox has a new UIDVALIDITY, connect again"
+
+
 def test_recover(trio):
-    """The members of a partition are gone for good; it goes on from an older copy, with a new UIDVALIDITY."""
+    """The members of a partition are gone for good; it goes on from an older copy, with a new UIDVALIDITY. Sessions of before end without
+    having used a UID of the one life in the other."""
     cluster, user = trio, trio.add_user()
     partition = cluster.ctl_json("partition", "show", user)["partition"]
     for i in range(5):
@@ -237,6 +241,11 @@ def test_recover(trio):
         return node, process
     older, first = kill_backup()
     wire.deliver(cluster, user, numbered("new"))  # on the two others only
+    idling, silent = wire.Imap(cluster, user, select="INBOX"), wire.Imap(cluster, user, select="INBOX")
+    idling.send("i IDLE\r\n")
+    assert idling.line() == b"+ idling"
+    pop3 = wire.Pop3(cluster, user)
+    assert pop3.command("DELE 1").startswith("+OK")
     newer, second = kill_backup()
     lost = next(n for n in names if n not in (older, newer))
     last = kill(lost)
@@ -260,8 +269,13 @@ def test_recover(trio):
     wait_for(lambda: sum(len(p["members"]) >= 2 for p in partitions(cluster)) == PARTITIONS, MOVE_TIMEOUT, "more copies")
     last.start(wait_ready=False)
     wait_for(lambda: settled(cluster), MOVE_TIMEOUT, "all copies")
+    assert idling.line() == BYE_UIDVALIDITY and idling.is_closed(10)
+    silent.send("s UID STORE 1:* FLAGS (\\Deleted)\r\n")
+    assert silent.line() == BYE_UIDVALIDITY and silent.is_closed(10)
+    assert pop3.command("QUIT").startswith("-ERR [SYS/TEMP] the maildrop has been replaced")
     with wire.Imap(cluster, user, select="INBOX") as imap:
-        got = [data["ENVELOPE"][1].decode() for data in imap.fetch("1:*", "(ENVELOPE)").values()]
-    assert got == ["old%d" % i for i in range(5)]
+        rows = imap.fetch("1:*", "(FLAGS ENVELOPE)").values()
+    assert [data["ENVELOPE"][1].decode() for data in rows] == ["old%d" % i for i in range(5)]
+    assert not any(b"\\Deleted" in data["FLAGS"] for data in rows)
     assert uidvalidity() > before
     wire.deliver(cluster, user, numbered("later"))

@@ -138,11 +138,11 @@ enum err store_mailbox_subscribe(struct store *store, struct account_ref account
     return OK;
 }
 
-void store_recent_advance(struct store *store, struct account_ref account, uint64_t mailbox,
+void store_recent_advance(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
                           uint32_t recent_uid)
 {
-    struct fake_mailbox *b = fake_by_id(mailbox);
+    struct fake_mailbox *b;
 
-    if (b != NULL && b->m.recent_uid < recent_uid)
+    if (fake_find(mailbox, &b) == OK && b->m.recent_uid < recent_uid)
         b->m.recent_uid = recent_uid;
 }

@@ -58,12 +58,13 @@ static void page_begin(struct fetch_page *page, struct buf *rows)
 
 enum err fetch_next(struct fetch *f, struct fetch_page *page_out)
 {
-    struct fake_mailbox *b = fake_by_id(f->options.mailbox);
+    struct fake_mailbox *b;
     struct buf rows = { 0 };
     uint32_t count = 0;
     size_t i;
 
-    if (b == NULL || (f->started && uidset_is_empty(&f->uids)))
+    TRY(fake_find(f->options.mailbox, &b));
+    if (f->started && uidset_is_empty(&f->uids))
         return ERR_NOT_FOUND;
     f->started = true;
     *page_out = (struct fetch_page){ .modseq = b->m.modseq, .uidnext = b->m.uidnext };
@@ -102,10 +103,13 @@ void fetch_page_fini(struct fetch_page *page)
     *page = (struct fetch_page){ 0 };
 }
 
-enum err store_body_read(struct store *store, struct account_ref account, uint64_t mailbox, uint32_t uid,
-                         uint64_t offset, uint32_t length, struct buf *out)
+enum err store_body_read(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
+                         uint32_t uid, uint64_t offset, uint32_t length, struct buf *out)
 {
-    struct fake_message *m = fake_by_uid(fake_by_id(mailbox), uid);
+    struct fake_mailbox *b;
+
+    TRY(fake_find(mailbox, &b));
+    struct fake_message *m = fake_by_uid(b, uid);
 
     fake_world.body_reads++;
     if (m == NULL)
@@ -163,19 +167,18 @@ unsigned fake_changes_asked(void)
     return asked;
 }
 
-enum err store_changes(struct store *store, struct account_ref account, uint64_t mailbox,
+enum err store_changes(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
                        uint64_t since_modseq, const struct uidset *known_uids, struct arena *arena,
                        struct changes *out)
 {
-    struct fake_mailbox *b = fake_by_id(mailbox);
+    struct fake_mailbox *b;
     struct fake_message *next;
     struct buf rows = { 0 };
     uint32_t count = 0;
 
     *out = (struct changes){ .modseq = since_modseq };
     fake_world.changes_asked++;
-    if (b == NULL)
-        return ERR_NOT_FOUND;
+    TRY(fake_find(mailbox, &b));
     while ((next = next_change(b, out->modseq)) != NULL && count++ < fake_world.page_rows) {
         uint64_t modseq = next->modseq; /* several messages may have it */
 
@@ -224,17 +227,17 @@ static enum err no_text(void *ctx, struct slice text, bool *match_out)
     return OK;
 }
 
-enum err store_search(struct store *store, struct account_ref account, uint64_t mailbox, struct slice program,
-                      const struct uidset *view_uids, struct uidset *out, uint64_t *max_modseq_out)
+enum err store_search(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
+                      struct slice program, const struct uidset *view_uids, struct uidset *out,
+                      uint64_t *max_modseq_out)
 {
     static const struct search_source nothing = { no_header, no_text, no_text };
-    struct fake_mailbox *b = fake_by_id(mailbox);
+    struct fake_mailbox *b;
     struct arena arena = { 0 };
     struct search_node *tree;
 
     *max_modseq_out = 0;
-    if (b == NULL)
-        return ERR_NOT_FOUND;
+    TRY(fake_find(mailbox, &b));
     TRY(search_decode(program, &arena, &tree));
     search_bind(tree, &b->keywords);
     for (size_t i = 0; i < b->count; i++) {

@@ -24,6 +24,14 @@ struct fake_mailbox *fake_by_id(uint64_t id)
     return NULL;
 }
 
+enum err fake_find(struct mailbox_ref mailbox, struct fake_mailbox **out)
+{
+    *out = fake_by_id(mailbox.id);
+    if (*out == NULL)
+        return ERR_NOT_FOUND;
+    return (*out)->m.uidvalidity == mailbox.uidvalidity ? OK : ERR_UIDVALIDITY;
+}
+
 struct fake_mailbox *fake_by_name(struct slice name)
 {
     for (size_t i = 0; i < fake_world.count; i++) {
@@ -180,6 +188,15 @@ void fake_expunge(const char *mailbox, uint32_t uid)
 
     fake_world.modseq++;
     fake_message_gone(fake_by_uid(b, uid));
+    fake_changed(b);
+}
+
+void fake_renew(const char *mailbox)
+{
+    struct fake_mailbox *b = fake_by_name(slice_str(mailbox));
+
+    b->m.uidvalidity++;
+    fake_world.modseq += 1000;
     fake_changed(b);
 }
 

@@ -17,6 +17,8 @@ uint32_t fake_deliver(const char *mailbox, const char *message);
 void fake_flag(const char *mailbox, uint32_t uid, uint32_t flags);
 void fake_expunge(const char *mailbox, uint32_t uid);
 uint32_t fake_flags_of(const char *mailbox, uint32_t uid);
+/* The mailbox goes on from an older copy: its messages are the same, its UIDVALIDITY is not. */
+void fake_renew(const char *mailbox);
 /* Let the next write fail with this error. */
 void fake_fail_next_write(enum err err);
 /* Behind the next page of changes that is not the last, a large move takes away what it told of. */

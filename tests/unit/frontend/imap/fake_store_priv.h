@@ -55,6 +55,8 @@ extern struct store fake_world;
 
 /* NULL: there is none. */
 struct fake_mailbox *fake_by_id(uint64_t id);
+/* The same for one life of a mailbox: ERR_NOT_FOUND, ERR_UIDVALIDITY. */
+enum err fake_find(struct mailbox_ref mailbox, struct fake_mailbox **out);
 struct fake_mailbox *fake_by_name(struct slice name);
 struct fake_message *fake_by_uid(struct fake_mailbox *b, uint32_t uid);
 

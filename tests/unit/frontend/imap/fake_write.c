@@ -111,13 +111,12 @@ static void apply_flags(struct fake_message *m, const struct store_flags_request
 enum err store_flags(struct store *store, const struct store_flags_request *r, struct arena *arena,
                      struct store_flags_result *out)
 {
-    struct fake_mailbox *b = fake_by_id(r->mailbox);
+    struct fake_mailbox *b;
     uint64_t mask;
 
     *out = (struct store_flags_result){ .parts = 1 };
     TRY(fake_failure());
-    if (b == NULL)
-        return ERR_NOT_FOUND;
+    TRY(fake_find(r->mailbox, &b));
     out->before_modseq = b->m.modseq;
     TRY(fake_mask_of(b, r->keywords, r->keyword_count, &mask));
     out->keyword_count = b->keywords.count;
@@ -152,15 +151,14 @@ void store_flags_result_fini(struct store_flags_result *r)
     uidset_fini(&r->modified);
 }
 
-enum err store_expunge(struct store *store, struct account_ref account, uint64_t mailbox,
+enum err store_expunge(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
                        const struct uidset *uids, bool only_deleted, const struct store_progress *progress,
                        struct uidset *vanished_out, uint64_t *modseq_out)
 {
-    struct fake_mailbox *b = fake_by_id(mailbox);
+    struct fake_mailbox *b;
 
     TRY(fake_failure());
-    if (b == NULL)
-        return ERR_NOT_FOUND;
+    TRY(fake_find(mailbox, &b));
     *modseq_out = ++fake_world.modseq;
     for (size_t i = 0; i < b->count; i++) {
         struct fake_message *m = &b->messages[i];
@@ -176,10 +174,11 @@ enum err store_expunge(struct store *store, struct account_ref account, uint64_t
 
 enum err store_copy(struct store *store, const struct copy_request *r, struct copy_result *out)
 {
-    struct fake_mailbox *a = fake_by_id(r->from), *b = fake_by_id(r->to);
-    size_t count = a->count;
+    struct fake_mailbox *a, *b = fake_by_id(r->to);
 
     TRY(fake_failure());
+    TRY(fake_find(r->from, &a));
+    size_t count = a->count;
     *out = (struct copy_result){ .uidvalidity = b->m.uidvalidity };
     for (size_t i = 0; i < count; i++) {
         struct fake_message *m = &a->messages[i];

@@ -185,6 +185,8 @@ static void step(const char *line)
         fake_flag(mailbox, uid, number);
     else if (sscanf(line, "EXPUNGE %63s %u", mailbox, &uid) == 2)
         fake_expunge(mailbox, uid);
+    else if (sscanf(line, "RENEW %63s", mailbox) == 1)
+        fake_renew(mailbox);
     else if (sscanf(line, "FAIL %u", &number) == 1)
         fake_fail_next_write((enum err)number);
     else

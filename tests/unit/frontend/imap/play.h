@@ -12,6 +12,7 @@
  *   "DELIVER INBOX"        fake_deliver of a small message
  *   "FLAG INBOX 3 1"       fake_flag
  *   "EXPUNGE INBOX 3"      fake_expunge
+ *   "RENEW INBOX"          fake_renew
  *   "MOVE BETWEEN PAGES"   fake_move_between_pages
  *   "ASKED 1"              so often the store was asked for changes since this was last said
  *   "FAIL 26"              fake_fail_next_write (a number of enum err)

@@ -108,8 +108,8 @@ void fetch_free(struct fetch **f)
     *f = NULL;
 }
 
-enum err store_body_read(struct store *store, struct account_ref account, uint64_t mailbox, uint32_t uid,
-                         uint64_t offset, uint32_t length, struct buf *out)
+enum err store_body_read(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
+                         uint32_t uid, uint64_t offset, uint32_t length, struct buf *out)
 {
     (void)store;
     (void)account;
@@ -127,7 +127,7 @@ enum err store_body_read(struct store *store, struct account_ref account, uint64
     return OK;
 }
 
-enum err store_expunge(struct store *store, struct account_ref account, uint64_t mailbox,
+enum err store_expunge(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
                        const struct uidset *uids, bool only_deleted, const struct store_progress *progress,
                        struct uidset *vanished_out, uint64_t *modseq_out)
 {

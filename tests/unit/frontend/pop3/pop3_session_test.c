@@ -105,6 +105,7 @@ static void quits(void)
         { ERR_UNAVAILABLE, "-ERR [SYS/TEMP] deleted messages were not all removed" },
         { ERR_IN_DOUBT, "-ERR [SYS/TEMP] deleted messages were not all removed" },
         { ERR_CORRUPT, "-ERR [SYS/PERM] deleted messages were not all removed" },
+        { ERR_UIDVALIDITY, "-ERR [SYS/TEMP] the maildrop has been replaced" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         unsigned unlocks = fake_drop.unlocks;
@@ -178,6 +179,25 @@ static void breaks(void)
         assert_string_not_equal(last, ".");
     assert_int_equal(err, ERR_CLOSED);
     end();
+}
+
+static void reads_replaced(void)
+{
+    fake_drop.body_err = ERR_UIDVALIDITY;
+    fake_drop.body_err_from = 0;
+    log_in();
+    expect("+OK");
+    say("RETR 1\r\nDELE 1\r\nQUIT\r\n");
+    expect("-ERR [SYS/TEMP] the maildrop has been replaced");
+    assert_int_equal(read_line(), ERR_CLOSED);
+    end();
+    assert_int_equal(fake_drop.expunged, 0);
+}
+
+static void a_replaced_maildrop_ends_the_session(void **state)
+{
+    (void)state;
+    run_fiber(context.loop, reads_replaced);
 }
 
 static void half_a_message_ends_the_session(void **state)
@@ -375,8 +395,9 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(quit_says_whether_it_deleted),    TEST(a_second_login_starts_afresh),
-        TEST(half_a_message_ends_the_session), TEST(old_clients_get_surrogates),
-        TEST(ascii_headers_cost_nothing),      TEST(the_lock_is_kept_while_sending),
+        TEST(half_a_message_ends_the_session), TEST(a_replaced_maildrop_ends_the_session),
+        TEST(old_clients_get_surrogates),      TEST(ascii_headers_cost_nothing),
+        TEST(the_lock_is_kept_while_sending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,7 +124,7 @@ static enum err copy_many(uint32_t count, struct copy_result *out)
     struct store_progress progress = { note_progress, &done };
     uidset_add_range(&uids, 5, 4 + count);
     struct copy_request request = {
-        .account = { 7, 1 }, .from = 5, .to = 6, .uids = &uids, .move = true, .progress = &progress
+        .account = { 7, 1 }, .from = { 5, 9 }, .to = 6, .uids = &uids, .move = true, .progress = &progress
     };
     enum err err = store_copy(store, &request, out);
     if (err == OK) {

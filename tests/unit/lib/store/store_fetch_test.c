@@ -57,7 +57,7 @@ static struct fetch *fetch_of(uint32_t first, uint32_t last)
 {
     struct uidset uids = { 0 };
     uidset_add_range(&uids, first, last);
-    struct fetch_options options = { .account = { 7, 1 }, .mailbox = 5, .uids = &uids };
+    struct fetch_options options = { .account = { 7, 1 }, .mailbox = { 5, 9 }, .uids = &uids };
     struct fetch *f = fetch_new(store, &options);
     uidset_fini(&uids);
     return f;
@@ -118,7 +118,7 @@ static void read_bodies(void)
     uidset_add_range(&uids, 1, 1000);
     uidset_remove_range(&uids, 500, 599);
     struct fetch_options options = {
-        .account = { 7, 1 }, .mailbox = 5, .uids = &uids, .items = ROW_BODY, .page_bytes = 300
+        .account = { 7, 1 }, .mailbox = { 5, 9 }, .uids = &uids, .items = ROW_BODY, .page_bytes = 300
     };
     struct fetch *f = fetch_new(store, &options);
     struct uidset got = { 0 };

@@ -100,7 +100,9 @@ static void split_store(void)
     struct arena arena = { 0 };
     struct store_flags_result result;
     uidset_add_range(&uids, 1, 2 * STORE_UIDS_MAX + 500);
-    struct store_flags_request request = { .account = { 7, 1 }, .mailbox = 5, .uids = &uids, .flags = 1 };
+    struct store_flags_request request = {
+        .account = { 7, 1 }, .mailbox = { 5, 9 }, .uids = &uids, .flags = 1
+    };
     /* The third part fails; what the first two did is known. */
     assert_int_equal(store_flags(store, &request, &arena, &result), ERR_CORRUPT);
     assert_int_equal(fake_count(METHOD_STORE_FLAGS), 3);
@@ -118,7 +120,9 @@ static void modseqs_of_parts(void)
     struct uidset uids = { 0 };
     struct arena arena = { 0 };
     uidset_add_range(&uids, 1, 2 * STORE_UIDS_MAX);
-    struct store_flags_request request = { .account = { 7, 1 }, .mailbox = 5, .uids = &uids, .flags = 1 };
+    struct store_flags_request request = {
+        .account = { 7, 1 }, .mailbox = { 5, 9 }, .uids = &uids, .flags = 1
+    };
     for (telling = 1; telling <= sizeof told / sizeof told[0]; telling++) {
         struct store_flags_result result;
         assert_int_equal(store_flags(store, &request, &arena, &result), OK);
@@ -139,8 +143,9 @@ static void split_expunge(void)
     uint64_t modseq;
     for (uint32_t uid = 1; uid < 4 * EXPUNGE_UIDS_MAX + 600; uid += 2)
         uidset_add(&uids, uid);
-    assert_int_equal(
-        store_expunge(store, (struct account_ref){ 7, 1 }, 5, &uids, true, NULL, &vanished, &modseq), OK);
+    assert_int_equal(store_expunge(store, (struct account_ref){ 7, 1 }, (struct mailbox_ref){ 5, 9 }, &uids,
+                                   true, NULL, &vanished, &modseq),
+                     OK);
     assert_int_equal(fake_count(METHOD_EXPUNGE), 3);
     assert_int_equal(seen[0].uid_count, EXPUNGE_UIDS_MAX);
     assert_int_equal(seen[2].uid_count, 300);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ENTRY_RECOVER: UIDVALIDITY, modseqs and ids rise, mail stays. */
+/* ENTRY_RECOVER: UIDVALIDITY, modseqs and ids rise, mail stays, and UIDs of before name nothing. */
+#include "lib/mail/search.h"
 #include "tests/unit/storage-node/mailbox/machine_fixture.h"
 
 static void recover(struct fixture *f)
@@ -55,6 +56,75 @@ static void test_no_id_comes_again(void **state)
     assert_true(create_mailbox(f, account, "Late")->id > mailbox + 1000000);
 }
 
+static void search(struct fixture *f, uint64_t account, uint64_t mailbox, uint32_t uidvalidity,
+                   enum err wanted)
+{
+    Tern__SearchRequest request = TERN__SEARCH_REQUEST__INIT;
+    struct buf program = { 0 };
+    assert_int_equal(search_encode(search_node_new(&f->arena, SEARCH_ALL), &program), OK);
+    request.account = account;
+    request.mailbox = mailbox;
+    request.uidvalidity = uidvalidity;
+    request.program = (ProtobufCBinaryData){ program.len, program.data };
+    request.from_uid = 1;
+    assert_int_equal(fixture_read(f, METHOD_SEARCH, &request.base), wanted);
+    buf_fini(&program);
+}
+
+/* One request of each kind that names UIDs; the status of each is `wanted`. */
+static void use_uids(struct fixture *f, uint64_t account, uint64_t mailbox, uint32_t uidvalidity,
+                     enum err wanted)
+{
+    ProtobufCBinaryData uids = fixture_uids(f, "1");
+    Tern__FetchRequest fetch = TERN__FETCH_REQUEST__INIT;
+    Tern__BodyRequest body = TERN__BODY_REQUEST__INIT;
+    Tern__ChangesRequest since = TERN__CHANGES_REQUEST__INIT;
+    Tern__StoreFlagsRequest flags = TERN__STORE_FLAGS_REQUEST__INIT;
+    Tern__ExpungeRequest leave = TERN__EXPUNGE_REQUEST__INIT;
+    Tern__CopyRequest twice = TERN__COPY_REQUEST__INIT;
+    Tern__CopyStageRequest stage = TERN__COPY_STAGE_REQUEST__INIT;
+    Tern__RecentAdvanceRequest recent = TERN__RECENT_ADVANCE_REQUEST__INIT;
+    fetch.account = body.account = since.account = flags.account = leave.account = account;
+    twice.account = stage.account = recent.account = account;
+    fetch.mailbox = body.mailbox = since.mailbox = flags.mailbox = leave.mailbox = mailbox;
+    twice.from = twice.to = stage.from = stage.to = recent.mailbox = mailbox;
+    fetch.uidvalidity = body.uidvalidity = since.uidvalidity = flags.uidvalidity = uidvalidity;
+    leave.uidvalidity = recent.uidvalidity = uidvalidity;
+    twice.from_uidvalidity = stage.from_uidvalidity = uidvalidity;
+    fetch.uids = flags.uids = leave.uids = twice.uids = stage.uids = uids;
+    body.uid = recent.recent_uid = 1;
+    flags.flags = MAIL_FLAGGED;
+    leave.only_deleted = true; /* it is not */
+    stage.stage = fixture_id(f);
+    stage.total = 1;
+    assert_int_equal(fixture_read(f, METHOD_FETCH, &fetch.base), wanted);
+    assert_int_equal(fixture_read(f, METHOD_BODY, &body.base), wanted);
+    assert_int_equal(fixture_read(f, METHOD_CHANGES, &since.base), wanted);
+    search(f, account, mailbox, uidvalidity, wanted);
+    assert_int_equal(fixture_write(f, METHOD_STORE_FLAGS, &flags.base), wanted);
+    assert_int_equal(fixture_write(f, METHOD_EXPUNGE, &leave.base), wanted);
+    assert_int_equal(fixture_write(f, METHOD_COPY, &twice.base), wanted);
+    assert_int_equal(fixture_write(f, METHOD_COPY_STAGE, &stage.base), wanted);
+    assert_int_equal(fixture_write(f, METHOD_RECENT_ADVANCE, &recent.base), wanted);
+}
+
+static void test_uids_of_before(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t account = create_account(f, "a@example.test", 0);
+    Tern__Mailbox *inbox = open_mailbox(f, account, "INBOX");
+    uint32_t before = inbox->uidvalidity;
+    append_text(f, account, inbox->id, "Subject: x\r\n\r\nhello\r\n", 0);
+    recover(f);
+    use_uids(f, account, inbox->id, before, ERR_UIDVALIDITY);
+    Tern__Mailbox *after = open_mailbox(f, account, "INBOX");
+    assert_int_equal(after->messages, 1);
+    assert_int_equal(after->recent_uid, 0);
+    assert_string_equal(fetch_flags(f, account, inbox->id, "1:9", 0), "1:0 ");
+    use_uids(f, account, inbox->id, after->uidvalidity, OK);
+    assert_int_equal(open_mailbox(f, account, "INBOX")->messages, 2);
+}
+
 static void test_empty_partition(void **state)
 {
     recover(*state);
@@ -65,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_uidvalidity_rises, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_no_id_comes_again, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_uids_of_before, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_empty_partition, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
