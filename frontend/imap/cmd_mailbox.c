@@ -12,7 +12,7 @@ enum err imap_cmd_create(struct imap_session *s, struct imap_command *cmd)
     if (create.has_unknown_use) /* RFC 6154 3 */
         return imap_reply_no(cmd, "USEATTR", "No such special use");
     TRY(store_mailbox_create(s->context->store, s->account, create.mailbox, create.use, &s->arena, &mailbox));
-    return imap_reply_ok(cmd, arena_printf(&s->arena, "MAILBOXID (%s)", imap_mailbox_id(mailbox.id).text),
+    return imap_reply_ok(cmd, arena_printf(&s->arena, "MAILBOXID (%s)", imap_mailbox_id(&mailbox).text),
                          NULL);
 }
 

@@ -34,7 +34,7 @@ static void write_selected(struct imap_session *s, const struct mailbox *mailbox
     buf_addf(out, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", v->mailbox.uidvalidity);
     buf_addf(out, "* OK [UIDNEXT %u] Predicted next UID\r\n", v->uidnext);
     buf_addf(out, "* OK [HIGHESTMODSEQ %llu] Highest\r\n", (unsigned long long)v->modseq);
-    buf_addf(out, "* OK [MAILBOXID (%s)] Object id\r\n", imap_mailbox_id(mailbox->id).text);
+    buf_addf(out, "* OK [MAILBOXID (%s)] Object id\r\n", imap_mailbox_id(mailbox).text);
     if (rev2) { /* RFC 9051 6.3.2: a LIST response with the name as the server knows it */
         struct imap_list_row row = { .name = mailbox->name, .use = mailbox->special_use };
 

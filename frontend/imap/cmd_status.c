@@ -34,7 +34,7 @@ static enum err count_recent(struct imap_session *s, const struct mailbox *mailb
 
 enum err imap_status_write(struct imap_session *s, const struct mailbox *mailbox, uint32_t items)
 {
-    struct imap_object_id id = imap_mailbox_id(mailbox->id);
+    struct imap_object_id id = imap_mailbox_id(mailbox);
     struct imap_status_values values = {
         .messages = mailbox->messages,
         .uidnext = mailbox->uidnext,

@@ -6,15 +6,18 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "lib/store/mailbox.h"
+
 struct imap_object_id {
-    char text[20];
+    char text[28];
 };
 
-static inline struct imap_object_id imap_mailbox_id(uint64_t mailbox)
+/* Another UIDVALIDITY, another id (RFC 8474 4.1). */
+static inline struct imap_object_id imap_mailbox_id(const struct mailbox *mailbox)
 {
     struct imap_object_id id;
 
-    snprintf(id.text, sizeof(id.text), "F%016" PRIx64, mailbox);
+    snprintf(id.text, sizeof(id.text), "F%016" PRIx64 "-%" PRIx32, mailbox->id, mailbox->uidvalidity);
     return id;
 }
 

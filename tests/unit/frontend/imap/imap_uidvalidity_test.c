@@ -74,6 +74,17 @@ static void test_it_is_noticed(void **state)
                            "RENEW INBOX\n" BYE "CLOSED\n");
 }
 
+static void test_mailbox_id(void **state)
+{
+    play("C: a STATUS INBOX (UIDVALIDITY MAILBOXID)\n"
+         "S: * STATUS INBOX (UIDVALIDITY 1001 MAILBOXID (F0000000000000001-3e9))\n"
+         "S: a OK %\n"
+         "RENEW INBOX\n"
+         "C: b STATUS INBOX (UIDVALIDITY MAILBOXID)\n"
+         "S: * STATUS INBOX (UIDVALIDITY 1002 MAILBOXID (F0000000000000001-3ea))\n"
+         "S: b OK %\n");
+}
+
 static void test_others_go_on(void **state)
 {
     play_prepared(prepare, "C: a SELECT Drafts\n"
@@ -94,6 +105,7 @@ int main(void)
         cmocka_unit_test(test_no_command_mixes_lives),
         cmocka_unit_test(test_it_is_noticed),
         cmocka_unit_test(test_others_go_on),
+        cmocka_unit_test(test_mailbox_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
