@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Changes of a partition's members: in turn, late, many at once, and refusals to recover. */
+#include "tests/unit/director/director_fixture.h"
+
+static enum err change(struct fixture *f, void *socket, Tern__ConfChange what, uint32_t partition,
+                       uint64_t epoch, uint32_t asker, uint32_t subject, Tern__PartitionConf **conf_out)
+{
+    struct buf out = { 0 };
+    Tern__ConfChangeRequest request = TERN__CONF_CHANGE_REQUEST__INIT;
+    request.change = what;
+    request.partition = partition;
+    request.epoch = epoch;
+    request.asker = asker;
+    request.subject = subject;
+    enum err err = ask(f, socket, METHOD_CONF_CHANGE, &request.base, &out);
+    Tern__ConfChangeResponse *response = tern__conf_change_response__unpack(NULL, out.len, out.data);
+    *conf_out = response->conf;
+    response->conf = NULL;
+    tern__conf_change_response__free_unpacked(response, NULL);
+    buf_fini(&out);
+    return err;
+}
+
+static void test_conf_changes(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    Tern__PartitionConf *conf;
+    hello(f, node, 1, "tcp://127.0.0.1:1");
+    place(f, node);
+    hello(f, node, 2, "tcp://127.0.0.1:2");
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_READ, 5, 0, 1, 0, &conf), OK);
+    assert_int_equal(conf->epoch, 1);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    /* one copy is wanted and there: a node that comes back may delete its own */
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_ADD_LEARNER, 5, 1, 2, 2, &conf), ERR_LIMIT);
+    assert_int_equal(conf->epoch, 1);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_ADD_LEARNER, 5, 1, 1, 2, &conf), OK);
+    assert_true(conf->epoch == 2 && conf->n_learners == 1);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    /* late or repeated: the answer is what is so now */
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_PROMOTE, 5, 1, 1, 0, &conf), ERR_CONFLICT);
+    assert_int_equal(conf->epoch, 2);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_ADD_LEARNER, 5, 2, 2, 2, &conf), OK);
+    assert_int_equal(conf->epoch, 2);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_ADD, 5, 2, 1, 2, &conf), OK);
+    assert_true(conf->epoch == 3 && conf->n_members == 2 && conf->n_learners == 0);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_PROMOTE, 5, 3, 2, 0, &conf), OK);
+    assert_true(conf->epoch == 4 && conf->primary == 2 && conf->since == 4 && conf->n_members == 1);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    node = restart(f);
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_READ, 5, 0, 1, 0, &conf), OK);
+    assert_int_equal(conf->epoch, 4);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    /* enough copies, but none on a node that is here: another one is kept for the worst case */
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_ADD_LEARNER, 5, 4, 1, 1, &conf), ERR_CONFLICT);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    hello(f, node, 2, "tcp://127.0.0.1:2");
+    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_ADD_LEARNER, 5, 4, 1, 1, &conf), ERR_LIMIT);
+    tern__partition_conf__free_unpacked(conf, NULL);
+}
+
+/* Many for one epoch at once: one wins, all are told the winner. */
+static void test_race(void **state)
+{
+    enum { ASKERS = 50 };
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    hello(f, node, 1, "tcp://127.0.0.1:1");
+    place(f, node);
+    Tern__ConfChangeRequest request = TERN__CONF_CHANGE_REQUEST__INIT;
+    request.change = TERN__CONF_CHANGE__CONF_PROMOTE;
+    request.epoch = 1;
+    request.asker = 1;
+    for (int i = 0; i < ASKERS; i++)
+        send_request(f, node, METHOD_CONF_CHANGE, &request.base);
+    int won = 0;
+    for (int i = 0; i < ASKERS; i++) {
+        struct buf out = { 0 };
+        Tern__ResponseHeader *header = receive(node, &out);
+        Tern__ConfChangeResponse *response = tern__conf_change_response__unpack(NULL, out.len, out.data);
+        won += header->status == OK;
+        assert_true(header->status == OK || header->status == ERR_CONFLICT);
+        assert_int_equal(response->conf->epoch, 2);
+        tern__conf_change_response__free_unpacked(response, NULL);
+        tern__response_header__free_unpacked(header, NULL);
+        buf_fini(&out);
+    }
+    assert_int_equal(won, 1);
+}
+
+static void test_recover_refusals(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    struct buf out = { 0 };
+    Tern__PartitionRecoverRequest request = TERN__PARTITION_RECOVER_REQUEST__INIT;
+    assert_int_equal(hello(f, node, 1, "tcp://127.0.0.1:1"), 1);
+    place(f, node);
+    request.accept_loss = true;
+    request.node = 1;
+    assert_int_equal(ask(f, node, METHOD_PARTITION_RECOVER, &request.base, &out),
+                     ERR_DENIED); /* it is alive */
+    request.partition = 256;
+    assert_int_equal(ask(f, node, METHOD_PARTITION_RECOVER, &request.base, &out), ERR_NOT_FOUND);
+    buf_fini(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_conf_changes),
+        TEST(test_race),
+        TEST(test_recover_refusals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
