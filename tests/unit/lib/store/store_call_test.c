@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When a request is repeated, under which id, and what its end means. */
+#include "lib/fiber/fiber.h"
+#include "lib/store/store_priv.h"
+#include "proto/cluster.pb-c.h"
+#include "proto/mailbox.pb-c.h"
+#include "tests/unit/lib/store/call_fixture.h"
+
+static void say_nothing_once(int node, struct rpc_request *request, unsigned nth)
+{
+    if (nth == 0)
+        fake_keep(request);
+    else
+        say_ok(node, request, nth);
+}
+
+static void repeat_after_silence(void)
+{
+    assert_int_equal(a_write(), OK);
+    assert_int_equal(fake_count(METHOD_MAILBOX_DELETE), 2);
+    assert_true(same_id(0, 1));
+}
+
+static void silence_is_repeated_with_the_same_id(void **state)
+{
+    (void)state;
+    fake_set_handler(say_nothing_once);
+    fake_run(repeat_after_silence);
+}
+
+static void only_node_0_answers(int node, struct rpc_request *request, unsigned nth)
+{
+    if (node == 1)
+        fake_keep(request);
+    else
+        say_ok(node, request, nth);
+}
+
+static void move_soon(void *arg)
+{
+    (void)arg;
+    fiber_sleep_ms(300);
+    fake_move(account.home, 0);
+    Tern__MapNotice notice = TERN__MAP_NOTICE__INIT;
+    notice.version = 2;
+    fake_notify(METHOD_MAP_NOTICE, &notice.base);
+}
+
+static void leave_a_replaced_primary(void)
+{
+    uint64_t start_ms = loop_now_ms();
+    assert_int_equal(fiber_spawn(fake_loop(), "move", move_soon, NULL), OK);
+    assert_int_equal(a_write(), OK);
+    assert_true(loop_now_ms() - start_ms < 2000); /* not the whole patience of one try */
+    assert_true(same_id(0, 1));
+    assert_int_equal(store_map_version(store), 2);
+}
+
+static void a_replaced_primary_is_left_at_the_notice(void **state)
+{
+    (void)state;
+    fake_set_handler(only_node_0_answers);
+    fake_run(leave_a_replaced_primary);
+}
+
+static void say_nothing(int node, struct rpc_request *request, unsigned nth)
+{
+    (void)node;
+    (void)nth;
+    fake_keep(request);
+}
+
+static enum err run_briefly(uint32_t method, uint32_t deadline_ms, const ProtobufCMessage *request)
+{
+    struct call call = { .method = method, .partition = account.home, .request = request };
+    call_begin(store, &call);
+    call.deadline_ms = loop_deadline_ms(deadline_ms);
+    call.rpc.deadline_mono_ms = call.deadline_ms;
+    enum err err = call_end(&call);
+    call_fini(&call);
+    return err;
+}
+
+static enum err brief_write(void)
+{
+    Tern__MailboxDeleteRequest request = TERN__MAILBOX_DELETE_REQUEST__INIT;
+    return run_briefly(METHOD_MAILBOX_DELETE, 300, &request.base);
+}
+
+static enum err brief_read(void)
+{
+    Tern__MailboxListRequest request = TERN__MAILBOX_LIST_REQUEST__INIT;
+    return run_briefly(METHOD_MAILBOX_LIST, 300, &request.base);
+}
+
+static void end_in_silence(void)
+{
+    assert_int_equal(brief_write(), ERR_IN_DOUBT);
+    enum err err = brief_read();
+    assert_true(err == ERR_UNAVAILABLE || err == ERR_TIMEOUT);
+}
+
+static void at_the_deadline_a_write_is_in_doubt(void **state)
+{
+    (void)state;
+    fake_set_handler(say_nothing);
+    fake_run(end_in_silence);
+}
+
+static void say_busy(int node, struct rpc_request *request, unsigned nth)
+{
+    if (nth < 3)
+        fake_reply(request, nth == 1 ? ERR_UNAVAILABLE : ERR_BUSY, NULL, SLICE_NULL);
+    else
+        say_ok(node, request, nth);
+}
+
+static void wait_while_busy(void)
+{
+    uint64_t start_ms = loop_now_ms();
+    assert_int_equal(a_write(), OK);
+    assert_int_equal(fake_count(METHOD_MAILBOX_DELETE), 4);
+    assert_true(loop_now_ms() - start_ms >= 100); /* 50 ms for each BUSY */
+    assert_true(same_id(0, 3));
+}
+
+static void say_always_busy(int node, struct rpc_request *request, unsigned nth)
+{
+    (void)node;
+    (void)nth;
+    fake_reply(request, ERR_BUSY, NULL, SLICE_NULL);
+}
+
+static void stay_busy(void)
+{
+    assert_int_equal(brief_write(), ERR_BUSY); /* nothing happened, and that is known */
+    assert_true(fake_count(METHOD_MAILBOX_DELETE) < 12);
+}
+
+static void busy_is_tried_again_later(void **state)
+{
+    (void)state;
+    fake_set_handler(say_busy);
+    fake_run(wait_while_busy);
+    fake_set_handler(say_always_busy);
+    fake_run(stay_busy);
+}
+
+static void say_expired(int node, struct rpc_request *request, unsigned nth)
+{
+    if (nth == 0)
+        fake_reply_hint(request, ERR_EXPIRED, -1, 123456789);
+    else
+        say_ok(node, request, nth);
+}
+
+static void take_a_new_id(void)
+{
+    assert_int_equal(a_write(), OK);
+    assert_int_equal(fake_count(METHOD_MAILBOX_DELETE), 2);
+    assert_false(same_id(0, 1));
+    struct fake_seen second = fake_seen(METHOD_MAILBOX_DELETE, 1);
+    struct cursor c = cursor_of(slice_of(second.request_id, 8));
+    assert_true(cursor_be64(&c) == 123456789); /* the partition's time, as it told us */
+}
+
+static void expired_takes_a_new_id(void **state)
+{
+    (void)state;
+    fake_set_handler(say_expired);
+    fake_run(take_a_new_id);
+}
+
+static void silence_then_expired(int node, struct rpc_request *request, unsigned nth)
+{
+    (void)node;
+    if (nth == 0)
+        fake_reply(request, ERR_IN_DOUBT, NULL, SLICE_NULL);
+    else
+        fake_reply_hint(request, ERR_EXPIRED, -1, 5);
+}
+
+static void keep_the_doubt(void)
+{
+    assert_int_equal(a_write(), ERR_IN_DOUBT); /* a new id might do it twice */
+    assert_int_equal(fake_count(METHOD_MAILBOX_DELETE), 2);
+}
+
+static void a_try_in_doubt_never_gets_a_new_id(void **state)
+{
+    (void)state;
+    fake_set_handler(silence_then_expired);
+    fake_run(keep_the_doubt);
+}
+
+static void say_final(int node, struct rpc_request *request, unsigned nth)
+{
+    static const enum err answers[] = { ERR_NOT_FOUND, ERR_CORRUPT, ERR_NO_SPACE };
+    (void)node;
+    fake_reply(request, answers[nth % 3], NULL, SLICE_NULL);
+}
+
+static void take_final_answers(void)
+{
+    assert_int_equal(a_write(), ERR_NOT_FOUND);
+    assert_int_equal(a_write(), ERR_CORRUPT);
+    assert_int_equal(a_write(), ERR_NO_SPACE);
+    assert_int_equal(fake_count(METHOD_MAILBOX_DELETE), 3);
+}
+
+static void say_rubbish(int node, struct rpc_request *request, unsigned nth)
+{
+    (void)node;
+    (void)nth;
+    struct buf rubbish = { 0 };
+    buf_add_str(&rubbish, "\xff\xff\xff\xff");
+    rpc_reply(&request, OK, NULL, &rubbish, NULL);
+}
+
+static void take_rubbish(void)
+{
+    assert_int_equal(a_read(), ERR_PROTOCOL);
+}
+
+static void final_answers_are_final(void **state)
+{
+    (void)state;
+    fake_set_handler(say_final);
+    fake_run(take_final_answers);
+    fake_set_handler(say_rubbish);
+    fake_run(take_rubbish);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(silence_is_repeated_with_the_same_id),
+        TEST(a_replaced_primary_is_left_at_the_notice),
+        TEST(at_the_deadline_a_write_is_in_doubt),
+        TEST(busy_is_tried_again_later),
+        TEST(expired_takes_a_new_id),
+        TEST(a_try_in_doubt_never_gets_a_new_id),
+        TEST(final_answers_are_final),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
