@@ -57,7 +57,8 @@ static bool see_nodes(struct view *v)
                                            .zone = map_zone_number(map, i),
                                            .alive = alive,
                                            .draining = node->info->draining,
-                                           .gone = is_gone(v, node) };
+                                           .gone = is_gone(v, node),
+                                           .full = node->disk_low };
         v->away |= !alive && !v->nodes[i].gone;
         well = well && (alive || v->nodes[i].gone) && node->not_active == 0;
     }

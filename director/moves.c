@@ -46,6 +46,12 @@ static bool is_alive(const struct planner *pl, uint32_t id)
     return node != NULL && node->alive;
 }
 
+static bool is_full(const struct planner *pl, uint32_t id)
+{
+    const struct moves_node *node = find(pl, id);
+    return node != NULL && node->full;
+}
+
 static bool is_draining(const struct planner *pl, uint32_t id)
 {
     const struct moves_node *node = find(pl, id);
@@ -139,7 +145,7 @@ static uint32_t heir_of(const struct planner *pl, const struct aim *aim)
     int best_worth = 0;
     for (size_t i = 0; i < aim->conf->member_count; i++) {
         uint32_t node = aim->conf->members[i];
-        if (node == aim->conf->primary || !is_alive(pl, node) || is_draining(pl, node))
+        if (node == aim->conf->primary || !is_alive(pl, node) || is_draining(pl, node) || is_full(pl, node))
             continue;
         int worth = 1 + in_target(aim->target, node);
         if (aim->target->count > 0 && aim->target->nodes[0] == node)
@@ -221,7 +227,7 @@ static bool begin_copy(struct planner *pl, const struct aim *aim)
     const struct conf *conf = aim->conf;
     for (size_t i = 0; i < aim->missing_count; i++) {
         uint32_t to = aim->missing[i];
-        if (!is_alive(pl, to) || !has_room(pl, to) || !has_room(pl, conf->primary) ||
+        if (!is_alive(pl, to) || is_full(pl, to) || !has_room(pl, to) || !has_room(pl, conf->primary) ||
             pl->learning >= pl->in->moves_max || conf->member_count + conf->learner_count >= CONF_NODES_MAX)
             continue;
         pl->learning += conf->learner_count == 0;
@@ -260,7 +266,7 @@ static bool even_primary(struct planner *pl, const struct aim *aim)
 {
     uint32_t wanted = aim->target->count > 0 ? aim->target->nodes[0] : 0;
     return wanted != aim->conf->primary && conf_is_member(aim->conf, wanted) && is_alive(pl, wanted) &&
-           is_alive(pl, aim->conf->primary) && hand_over(pl, aim);
+           !is_full(pl, wanted) && is_alive(pl, aim->conf->primary) && hand_over(pl, aim);
 }
 
 static bool do_pass(struct planner *pl, const struct aim *aim, enum pass pass)
@@ -273,7 +279,7 @@ static bool do_pass(struct planner *pl, const struct aim *aim, enum pass pass)
     case PASS_REPAIR:
         return ready && is_short(pl, conf) && pl->in->due[conf->partition] && begin_copy(pl, aim);
     case PASS_DRAIN:
-        if (is_draining(pl, conf->primary) && hand_over(pl, aim))
+        if ((is_draining(pl, conf->primary) || is_full(pl, conf->primary)) && hand_over(pl, aim))
             return true;
         return ready && conf->learner_count == 0 && !is_short(pl, conf) && has_drained(pl, aim) &&
                begin_copy(pl, aim);

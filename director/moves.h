@@ -20,6 +20,7 @@ struct moves_node {
     bool alive;    /* heard of lately and not being stopped: it may be given something */
     bool draining; /* wants to be empty */
     bool gone;     /* silent for so long that its copies are made anew elsewhere */
+    bool full;     /* its disk is short of room: no more copies and no seats are put there */
 };
 
 struct moves_input {

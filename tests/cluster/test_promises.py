@@ -554,6 +554,7 @@ def test_p9_full_disks_of_backups(build):
         wait_for(lambda: len(told()) == 1, 30, "that a disk is full")
         for _ in range(3):
             assert not any([is_refused(user) for user in users])
+        wait_for(lambda: all(n["primaries"] == 0 for n in cluster.ctl_json("node", "list") if n["name"] == "n3"), 20, "its seats given away")
         set_reserve(cluster.storages[1], "--set", "disk_reserve=1000T")
         wait_for(lambda: len(told()) == 2, 30, "that two disks are full")
         wait_for(lambda: all([is_refused(user) for user in users]), 20, "refusal of mail")

@@ -314,6 +314,32 @@ static void test_repair(void **state)
     free_world(w);
 }
 
+/* A node whose disk is short of room keeps its copies, gets no more, and gives its seats away until there is
+ * room again. */
+static void test_full_disk(void **state)
+{
+    struct world *w = new_world(4, 3);
+    w->nodes[2].full = true;
+    run(w, 2);
+    assert_int_equal(primaries_on(w, 3), 0);
+    assert_int_equal(copies_on(w, 3), PARTITIONS * 3 / 4);
+    assert_true(w->copied == 0 && w->evictions == 0);
+    kill_node(w, 1);
+    w->nodes[0].gone = true;
+    memset(w->due, true, sizeof w->due);
+    plan(w);
+    for (size_t i = 0; i < w->plan.step_count; i++)
+        assert_true(w->plan.steps[i].node != 3);
+    w->nodes[2].full = false;
+    run(w, 1);
+    expect_even(w, 3);
+    for (size_t i = 0; i < 4; i++)
+        w->nodes[i].full = true; /* nobody is better off */
+    plan(w);
+    assert_int_equal(w->plan.step_count, 0);
+    free_world(w);
+}
+
 /* A learner whose node does not come back gives the room to another. */
 static void test_lost_learner(void **state)
 {
@@ -447,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_drain_without_room),
         cmocka_unit_test(test_repair),
         cmocka_unit_test(test_lost_learner),
+        cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_no_eviction_while_one_is_away),
         cmocka_unit_test(test_not_before_creation),
         cmocka_unit_test(test_primaries),
