@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
@@ -14,6 +15,8 @@
 static const char *const family_names[KV_FAMILY_COUNT] = {
     [KV_META] = "default", [KV_LOG] = "log", [KV_STATE] = "state", [KV_BODY] = "body", [KV_INDEX] = "index",
 };
+
+enum { OPEN_ROOM_MIN = 4 * 1024 * 1024 }; /* bytes: a new log, manifest and options, and a table or two */
 
 struct rocks_batch {
     struct kv_batch base;
@@ -256,8 +259,23 @@ static const struct kv_ops rocks_ops = {
     .size = size_of_range,
 };
 
+/* On a full disk RocksDB would end the process by an assertion, which tells a person nothing. */
+static enum err check_room(const char *path)
+{
+    struct statvfs disk;
+    if (statvfs(path, &disk) != 0)
+        return OK; /* yet to be made; opening says what is wrong */
+    uint64_t free = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (free >= OPEN_ROOM_MIN)
+        return OK;
+    log_error("kv", "the disk of %s is full: %llu KiB are free, opening the database needs %d", path,
+              (unsigned long long)(free >> 10), OPEN_ROOM_MIN >> 10);
+    return ERR_NO_SPACE;
+}
+
 enum err kv_open_rocksdb(const struct kv_options *options, struct kv **out)
 {
+    TRY(check_room(options->path));
     struct rocks *r = NEW(struct rocks);
     r->base.ops = &rocks_ops;
     r->path = xstrdup(options->path);

@@ -526,6 +526,30 @@ def test_p9_full_disk_refuses_mail_but_reads_and_deletes(build, small_disk):
     assert not problems, problems
 
 
+def test_p9_start_on_a_full_disk(build, small_disk):
+    """A node that finds no room says so and ends; with room it goes on with all it had."""
+    cluster = harness.Cluster(build, storage_folder=os.path.join(small_disk, "storage"), storage={"disk_reserve": "10M"})
+    try:
+        cluster.start()
+        user = cluster.add_user()
+        wire.deliver(cluster, user, numbered("kept"))
+        cluster.storage.kill()
+        filler = os.path.join(small_disk, "filler")
+        with open(filler, "wb") as out:
+            out.write(bytes(os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize - (1 << 20)))
+        cluster.storage.start(wait_ready=False)
+        assert cluster.storage.child.wait(timeout=20) == 1
+        cluster.expect_error("is full")
+        cluster.expect_error("out of disk space")
+        os.unlink(filler)
+        cluster.storage.start()
+        with wire.Imap(cluster, user, select="INBOX") as imap:
+            wait_for(lambda: imap.fetch("1", "BODY.PEEK[]")[1]["BODY[]"].endswith(numbered("kept")), 20, "the message")
+    finally:
+        problems = cluster.stop()
+    assert not problems, problems
+
+
 def test_p9_full_disks_of_backups(build):
     """One of three disks is short of room: mail flows. Two are: it is refused, though the primary has room; all else goes on."""
     cluster = harness.Cluster(build, storages=3)
