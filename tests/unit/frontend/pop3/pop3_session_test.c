@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* POP3 sessions over a socket pair and a maildrop that fails on demand, and the lock while a message goes
  * out. The rest of the protocol is in tests/transcript/pop3. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-
-#include <cmocka.h>
-
 #include "frontend/pop3/pop3.h"
 #include "frontend/pop3/session.h"
 #include "lib/base/alloc.h"
-#include "lib/fiber/fiber.h"
+#include "tests/unit/frontend/common/session_fixture.h"
 #include "tests/unit/frontend/pop3/fake_drop.h"
-#include "tests/unit/lib/rpc/run_fiber.h"
-
-enum { WAIT_MS = 10 * 1000 };
 
 static const struct settings settings = {
     .hostname = "mx.test",
@@ -26,43 +13,22 @@ static const struct settings settings = {
     .pop3_idle_timeout_ms = 5000,
     .login_timeout_ms = 5000,
 };
-static struct context context;
-static struct stream *client, *server;
-static bool served;
 static char last[1024];
-
-static void serve(void *arg)
-{
-    (void)arg;
-    pop3_serve(server, NULL);
-    served = true;
-}
-
-static void open_pair(void)
-{
-    int fds[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    server = stream_new(context.loop, fds[0]);
-    client = stream_new(context.loop, fds[1]);
-}
 
 static void begin(void)
 {
-    open_pair();
-    served = false;
-    assert_int_equal(fiber_spawn(context.loop, "serve", serve, NULL), OK);
+    session_begin(pop3_serve);
 }
 
 static void say(const char *text)
 {
-    assert_int_equal(stream_write_str(client, text), OK);
-    assert_int_equal(stream_flush(client), OK);
+    session_say(text, strlen(text));
 }
 
 static enum err read_line(void)
 {
     struct slice line;
-    enum err err = stream_read_line(client, sizeof last - 1, loop_deadline_ms(WAIT_MS), &line);
+    enum err err = session_read_line(sizeof last - 1, &line);
     if (err == OK) {
         snprintf(last, sizeof last, "%.*s", (int)line.len - 2, (const char *)line.data);
         stream_consume(client, line.len);
@@ -84,13 +50,6 @@ static void log_in(void)
     expect("+OK");
     say("USER alice@example.test\r\nPASS secret\r\n");
     expect("+OK");
-}
-
-static void end(void)
-{
-    stream_close(&client);
-    while (!served)
-        fiber_sleep_ms(1);
 }
 
 /* ---- failures */
@@ -118,7 +77,7 @@ static void quits(void)
         expect(rows[i].reply);
         assert_int_equal(fake_drop.expunged, 2);
         assert_int_equal(read_line(), ERR_CLOSED);
-        end();
+        session_end();
         assert_int_equal(fake_drop.unlocks, unlocks + 1);
     }
     fake_drop.expunged = 0;
@@ -126,7 +85,7 @@ static void quits(void)
     expect("+OK");
     say("DELE 1\r\n");
     expect("+OK");
-    end(); /* gone without QUIT */
+    session_end(); /* gone without QUIT */
     assert_int_equal(fake_drop.expunged, 0);
 }
 
@@ -149,11 +108,11 @@ static void login_again(void)
     expect("2 100");
     expect("3 100");
     expect(".");
-    end();
+    session_end();
     fake_drop.lock_err = ERR_IN_USE;
     log_in();
     expect("-ERR [IN-USE]");
-    end();
+    session_end();
 }
 
 static void a_second_login_starts_afresh(void **state)
@@ -178,7 +137,7 @@ static void breaks(void)
     while ((err = read_line()) == OK) /* half a message must not look whole */
         assert_string_not_equal(last, ".");
     assert_int_equal(err, ERR_CLOSED);
-    end();
+    session_end();
 }
 
 static void reads_replaced(void)
@@ -190,7 +149,7 @@ static void reads_replaced(void)
     say("RETR 1\r\nDELE 1\r\nQUIT\r\n");
     expect("-ERR [SYS/TEMP] the maildrop has been replaced");
     assert_int_equal(read_line(), ERR_CLOSED);
-    end();
+    session_end();
     assert_int_equal(fake_drop.expunged, 0);
 }
 
@@ -217,7 +176,7 @@ static void sends_text(const char *commands, const char *const *lines)
         expect(*lines);
         assert_int_equal(strlen(last), strlen(*lines));
     }
-    end();
+    session_end();
 }
 
 static void downgrades(void)
@@ -264,7 +223,7 @@ static void downgrades(void)
         expect("+OK");
     for (const char *const *line = as_it_is; *line != NULL; line++)
         expect(*line);
-    end();
+    session_end();
 }
 
 static void old_clients_get_surrogates(void **state)
@@ -285,7 +244,7 @@ static void reads_ascii(void)
     while (strcmp(last, ".") != 0)
         expect("");
     assert_int_equal(fake_drop.fetches, fetches);
-    end();
+    session_end();
 }
 
 static void ascii_headers_cost_nothing(void **state)
@@ -299,7 +258,7 @@ static void ascii_headers_cost_nothing(void **state)
 static struct pop3_session *new_session(void)
 {
     struct pop3_session *s = NEW(struct pop3_session);
-    open_pair();
+    session_pair();
     s->context = &context;
     s->stream = server;
     s->state = POP3_TRANSACTION;
@@ -375,18 +334,14 @@ static int setup(void **state)
 {
     (void)state;
     fake_drop = (struct fake_drop){ .messages = 3, .size = 100 };
-    assert_int_equal(loop_new(&context.loop), OK);
-    context.settings = &settings;
-    context.auth = auth_new(NULL);
-    context_set_self(&context);
+    session_setup(&settings);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    auth_free(&context.auth);
-    loop_free(&context.loop);
+    session_teardown();
     return 0;
 }
 

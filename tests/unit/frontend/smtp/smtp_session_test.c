@@ -2,26 +2,15 @@
 /* SMTP sessions over a socket pair and a store that keeps what it is given: what is delivered, octet by
  * octet, and what no real cluster does on demand: failing deliveries, shutdowns in the middle. The rest of
  * the protocol is in tests/transcript/smtp. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-
-#include <cmocka.h>
-
-#include "frontend/common/context.h"
 #include "frontend/queue/queue.h"
 #include "frontend/smtp/known.h"
 #include "frontend/smtp/missing.h"
 #include "frontend/smtp/smtp.h"
 #include "lib/base/alloc.h"
+#include "tests/unit/frontend/common/session_fixture.h"
 #include "tests/unit/frontend/smtp/fake_deliver.h"
-#include "tests/unit/lib/rpc/run_fiber.h"
 
-enum { WAIT_MS = 10 * 1000, SIZE_MAX_HERE = 200 * 1024 };
+enum { SIZE_MAX_HERE = 200 * 1024 };
 
 static const struct settings settings = {
     .hostname = "mx.test",
@@ -30,45 +19,22 @@ static const struct settings settings = {
     .smtp_recipients_max = 100,
     .smtp_idle_timeout_ms = 5000,
 };
-static struct context context;
-static struct stream *client, *server;
-static bool served;
 static struct buf said; /* all that the server said */
-
-static void serve(void *arg)
-{
-    if (arg != NULL)
-        smtp_serve_submission(server, NULL);
-    else
-        smtp_serve(server, NULL);
-    served = true;
-}
 
 static void begin(bool submission)
 {
-    int fds[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    server = stream_new(context.loop, fds[0]);
-    client = stream_new(context.loop, fds[1]);
-    served = false;
     buf_clear(&said);
-    assert_int_equal(fiber_spawn(context.loop, "serve", serve, submission ? &server : NULL), OK);
+    session_begin(submission ? smtp_serve_submission : smtp_serve);
 }
 
-static void say(const char *text, size_t len)
-{
-    assert_int_equal(stream_write(client, slice_of(text, len)), OK);
-    assert_int_equal(stream_flush(client), OK);
-}
-
-#define SAY(text) say(text, sizeof(text) - 1)
+#define SAY(text) session_say(text, sizeof(text) - 1)
 
 /* Read until the last line begins so. */
 static void expect(const char *start)
 {
     for (;;) {
         struct slice line;
-        enum err err = stream_read_line(client, 4096, loop_deadline_ms(WAIT_MS), &line);
+        enum err err = session_read_line(4096, &line);
         if (err != OK) {
             fprintf(stderr, "%s instead of %s behind:\n%s\n", err_name(err), start, buf_cstr(&said));
             abort();
@@ -83,10 +49,7 @@ static void expect(const char *start)
 
 static void end(void)
 {
-    if (client != NULL)
-        stream_close(&client);
-    while (!served)
-        fiber_sleep_ms(1);
+    session_end();
     assert_int_equal(fake_deliver.uploads, 0);
 }
 
@@ -122,7 +85,7 @@ static void relayed(void)
     SAY("DATA\r\n");
     expect("354");
     for (size_t i = 0; i < strlen("Subject: x\r\n\r\n...\r\n..dot\r\nlast\r\n.\r\n"); i++)
-        say(&"Subject: x\r\n\r\n...\r\n..dot\r\nlast\r\n.\r\n"[i], 1); /* octet by octet */
+        session_say(&"Subject: x\r\n\r\n...\r\n..dot\r\nlast\r\n.\r\n"[i], 1); /* octet by octet */
     expect("250 2.0.0 delivered");
     assert_string_equal(delivered(), text);
     assert_int_equal(fake_deliver.targets, 1);
@@ -156,7 +119,7 @@ static void submit(const char *header, size_t header_len)
 {
     SAY("MAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n");
     expect("354");
-    say(header, header_len);
+    session_say(header, header_len);
     SAY("\r\nDate: of the body\r\n.\r\n");
     expect("250 2.0.0 delivered");
 }
@@ -335,14 +298,14 @@ static void too_large(void)
     begin_mail();
     SAY("DATA\r\n");
     expect("354");
-    say(text, SIZE_MAX_HERE + 2000);
+    session_say(text, SIZE_MAX_HERE + 2000);
     SAY("\r\n.\r\n");
     expect("552 5.3.4");
     SAY("MAIL FROM:<>\r\nRCPT TO:<alice@example.test>\r\nBDAT 100000\r\n");
-    say(text, 100000);
+    session_say(text, 100000);
     expect("250 2.0.0 100000");
     SAY("BDAT 150000\r\n");
-    say(text, 150000);
+    session_say(text, 150000);
     expect("552 5.3.4");
     SAY("BDAT 1 LAST\r\nxMAIL FROM:<>\r\n");
     expect("552 5.3.4");
@@ -367,7 +330,7 @@ static void drains(void)
     for (size_t i = 0; i < 3; i++) {
         begin(false);
         begin_mail();
-        say(in_the_middle[i], strlen(in_the_middle[i]));
+        session_say(in_the_middle[i], strlen(in_the_middle[i]));
         fiber_sleep_ms(20);
         context.draining = true;
         stream_cancel_input(server);
@@ -376,7 +339,7 @@ static void drains(void)
         end();
         begin(false); /* the same, but the client goes away */
         begin_mail();
-        say(in_the_middle[i], strlen(in_the_middle[i]));
+        session_say(in_the_middle[i], strlen(in_the_middle[i]));
         end();
     }
     assert_int_equal(fake_deliver.count, before);
@@ -388,43 +351,11 @@ static void nothing_half_is_delivered(void **state)
     run_fiber(context.loop, drains);
 }
 
-/* ---- the fields themselves */
-
-static void missing_fields(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *header;
-        bool date, id;
-    } rows[] = {
-        { "", true, true },
-        { "\r\n", true, true },
-        { "\r\nDate: x\r\nMessage-ID: <y>\r\n", true, true },
-        { "Date: x\r\n\r\n", false, true },
-        { "message-id: <x>\r\nSubject: y\r\n\r\n", true, false },
-        { "X-Date: x\r\nResent-Message-ID: <y>\r\n\r\n", true, true },
-        { "Subject: a\r\n Date: folded\r\n\r\n", true, true },
-        { "Subject: a\r\ndate :x\r\nMESSAGE-ID:<y>", false, false },
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct buf out = { 0 };
-        missing_write(slice_str(rows[i].header), "id7", "mx.test", 1700000000123, &out);
-        bool date = strstr(buf_cstr(&out), "Date: Tue, 14 Nov 2023 22:13:20 ") != NULL;
-        bool id = strstr(buf_cstr(&out), "Message-ID: <1700000000123.id7@mx.test>\r\n") != NULL;
-        if (date != rows[i].date || id != rows[i].id)
-            fail_msg("row %zu: %s", i, buf_cstr(&out));
-        buf_fini(&out);
-    }
-}
-
 static int setup(void **state)
 {
     (void)state;
-    assert_int_equal(loop_new(&context.loop), OK);
-    context.settings = &settings;
-    context.auth = auth_new(NULL);
+    session_setup(&settings);
     context.known = known_new();
-    context_set_self(&context);
     return 0;
 }
 
@@ -432,8 +363,7 @@ static int teardown(void **state)
 {
     (void)state;
     known_free(&context.known);
-    auth_free(&context.auth);
-    loop_free(&context.loop);
+    session_teardown();
     buf_fini(&said);
     buf_fini(&fake_deliver.message);
     buf_fini(&fake_deliver.queued_paths);
@@ -451,7 +381,6 @@ int main(void)
         TEST(failed_deliveries_are_temporary),
         TEST(what_is_too_large_is_read_and_refused),
         TEST(nothing_half_is_delivered),
-        cmocka_unit_test(missing_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
