@@ -2,21 +2,34 @@
 #include "tests/unit/lib/net/pair_fixture.h"
 
 struct loop *loop;
+struct stream *a, *b;
 
-int pair_open(struct stream **a_out, struct stream **b_out)
+int pair_open(struct stream **one_out, struct stream **other_out)
 {
     if (loop_new(&loop) != OK)
         return -1;
-    fixture_pair(loop, a_out, b_out);
+    fixture_pair(loop, one_out, other_out);
     return 0;
 }
 
-int pair_close(struct stream **a, struct stream **b)
+int pair_close(struct stream **one, struct stream **other)
 {
-    stream_close(a);
-    stream_close(b);
+    stream_close(one);
+    stream_close(other);
     loop_free(&loop);
     return 0;
+}
+
+int pair_setup(void **state)
+{
+    (void)state;
+    return pair_open(&a, &b);
+}
+
+int pair_teardown(void **state)
+{
+    (void)state;
+    return pair_close(&a, &b);
 }
 
 uint64_t soon(void)

@@ -14,9 +14,14 @@
 
 extern struct loop *loop;
 
-/* Of a test's setup and its teardown. */
-int pair_open(struct stream **a_out, struct stream **b_out);
-int pair_close(struct stream **a, struct stream **b);
+/* A test over the ends a and b. */
+#define PAIR_TEST(name) cmocka_unit_test_setup_teardown(name, pair_setup, pair_teardown)
+extern struct stream *a, *b;
+int pair_setup(void **state);
+int pair_teardown(void **state);
+/* The same with ends of another name. */
+int pair_open(struct stream **one_out, struct stream **other_out);
+int pair_close(struct stream **one, struct stream **other);
 
 /* Run both (fb may be NULL) in fibers of their own until they have ended. */
 void run(void (*fa)(void *), void (*fb)(void *));

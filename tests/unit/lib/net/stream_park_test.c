@@ -3,20 +3,6 @@
 #include "lib/fiber/fiber.h"
 #include "tests/unit/lib/net/pair_fixture.h"
 
-static struct stream *a, *b;
-
-static int setup(void **state)
-{
-    (void)state;
-    return pair_open(&a, &b);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return pair_close(&a, &b);
-}
-
 static struct {
     unsigned count;
     enum stream_wake why;
@@ -115,10 +101,9 @@ static void wakes_race(void **state)
 
 int main(void)
 {
-#define STREAM_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        STREAM_TEST(parking),
-        STREAM_TEST(wakes_race),
+        PAIR_TEST(parking),
+        PAIR_TEST(wakes_race),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,20 +6,6 @@
 #include "lib/fiber/fiber.h"
 #include "tests/unit/lib/net/pair_fixture.h"
 
-static struct stream *a, *b;
-
-static int setup(void **state)
-{
-    (void)state;
-    return pair_open(&a, &b);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return pair_close(&a, &b);
-}
-
 /* --- lines --- */
 
 static void send_byte_at_a_time(void *arg)
@@ -265,16 +251,15 @@ static void a_refused_connection(void **state)
 
 int main(void)
 {
-#define STREAM_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        STREAM_TEST(lines_byte_at_a_time),
-        STREAM_TEST(line_bounds_and_deadline),
-        STREAM_TEST(bulk_through_a_slow_reader),
-        STREAM_TEST(input_is_bounded_and_abort_wakes_a_writer),
-        STREAM_TEST(writing_times_out),
-        STREAM_TEST(writing_to_a_closed_peer_fails),
-        STREAM_TEST(cancelled_input_leaves_output),
-        STREAM_TEST(a_refused_connection),
+        PAIR_TEST(lines_byte_at_a_time),
+        PAIR_TEST(line_bounds_and_deadline),
+        PAIR_TEST(bulk_through_a_slow_reader),
+        PAIR_TEST(input_is_bounded_and_abort_wakes_a_writer),
+        PAIR_TEST(writing_times_out),
+        PAIR_TEST(writing_to_a_closed_peer_fails),
+        PAIR_TEST(cancelled_input_leaves_output),
+        PAIR_TEST(a_refused_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
