@@ -308,3 +308,14 @@ class Cluster:
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
         return "\n".join(problems)
+
+
+def primary_of(cluster, user):
+    """The process that leads the user's partition."""
+    primary = cluster.ctl_json("partition", "show", user)["primary"]
+    name = next(node["name"] for node in cluster.ctl_json("node", "list") if node["id"] == primary)
+    return cluster.storages[int(name[1:]) - 1]  # n1, n2, n3
+
+
+def whole(cluster):
+    return cluster.ctl_json("cluster", "status")["partitions_below_copies"] == 0

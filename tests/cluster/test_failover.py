@@ -3,7 +3,6 @@
 was acknowledged is lost or doubled (P1, P2, P3), service is back in seconds, and the node that returns catches up."""
 import shutil
 import signal
-import threading
 import time
 
 import pytest
@@ -11,8 +10,8 @@ import pytest
 import conftest
 import harness
 import wire
-from harness import wait_for
-from test_promises import ImapWriter, SmtpWriter, numbered
+from harness import primary_of, wait_for, whole
+from load import ImapWriter, Reader, SmtpWriter, check, numbered
 
 PAUSE_MAX = 5.0  # seconds without service after the loss of a node, sanitizers and a loaded machine included
 REJOIN_MAX = 30.0
@@ -21,56 +20,6 @@ REJOIN_MAX = 30.0
 @pytest.fixture(scope="module")
 def trio(build):
     yield from conftest.run_cluster(build, storages=3)
-
-
-class Reader(threading.Thread):
-    """Reads a mailbox again and again; each look must show all that an earlier one showed."""
-
-    def __init__(self, cluster, user):
-        super().__init__()
-        self.cluster, self.user = cluster, user
-        self.stopping, self.looks, self.last, self.longest, self.mistakes = False, 0, time.monotonic(), 0.0, []
-        self.seen = {}
-        self.start()
-
-    def look(self, imap):
-        imap.command("SELECT INBOX")
-        if not imap.exists():
-            return
-        got = {uid: data["ENVELOPE"][1] for uid, data in imap.fetch("1:*", "(UID ENVELOPE)", uid=True).items()}
-        for uid, subject in self.seen.items():
-            if got.get(uid) != subject:
-                self.mistakes.append("UID %s was %r, is %r" % (uid, subject, got.get(uid)))
-        self.seen = got
-
-    def run(self):
-        while not self.stopping:
-            try:
-                with wire.Imap(self.cluster, self.user, timeout=20) as imap:
-                    while not self.stopping:
-                        self.look(imap)
-                        self.looks += 1
-                        now = time.monotonic()
-                        self.longest, self.last = max(self.longest, now - self.last), now
-                        time.sleep(0.05)
-            except (OSError, EOFError, AssertionError):
-                time.sleep(0.1)
-
-    def end(self):
-        self.stopping = True
-        self.join(60)
-        assert not self.is_alive()
-
-
-def primary_of(cluster, user):
-    """The process that leads the user's partition."""
-    primary = cluster.ctl_json("partition", "show", user)["primary"]
-    name = next(node["name"] for node in cluster.ctl_json("node", "list") if node["id"] == primary)
-    return cluster.storages[int(name[1:]) - 1]  # n1, n2, n3
-
-
-def whole(cluster):
-    return cluster.ctl_json("cluster", "status")["partitions_below_copies"] == 0
 
 
 def test_failover(trio):
@@ -146,20 +95,6 @@ def test_new_disk(build):
     finally:
         problems = cluster.stop()
     assert not problems, problems
-
-
-def check(cluster, user, writers):
-    with wire.Imap(cluster, user, select="INBOX") as imap:
-        rows = imap.fetch("1:*", "(UID ENVELOPE BODY.PEEK[])").values()
-    found = [data["ENVELOPE"][1].decode() for data in rows]
-    acknowledged = {s for w in writers for s in w.acknowledged}
-    tried = {s for w in writers for s in w.tried}
-    assert acknowledged <= set(found), "lost: %s" % sorted(acknowledged - set(found))
-    assert set(found) <= tried
-    assert len(found) == len(set(found)), "twice: %s" % sorted(s for s in set(found) if found.count(s) > 1)
-    for data in rows:
-        name = data["ENVELOPE"][1].decode()
-        assert data["BODY[]"].endswith((numbered(name), numbered(name, 50000)))
 
 
 def test_front_end_starts_while_no_director_answers(trio):

@@ -14,7 +14,7 @@ import harness
 import wire
 import zmtp
 from harness import wait_for
-from test_promises import ImapWriter, SmtpWriter, subjects
+from load import ImapWriter, SmtpWriter, subjects
 
 NODE_HELLO, CONF_CHANGE, DOMAIN_ADD, MAP = 101, 102, 103, 100  # proto/methods.h
 ACCOUNT_DELETE = 4

@@ -2,7 +2,6 @@
 """Copies move: a node is added, drained, removed, replaced, stopped in order, while mail comes in and is read; what was acknowledged
 stays, and moving is only as much as the balance needs."""
 import re
-import subprocess
 import threading
 import time
 
@@ -11,8 +10,7 @@ import pytest
 import harness
 import wire
 from harness import wait_for
-from test_failover import Reader, check
-from test_promises import ImapWriter, SmtpWriter, numbered
+from load import ImapWriter, Reader, SmtpWriter, check, numbered
 
 PARTITIONS = 16
 MOVE_TIMEOUT = 90.0

@@ -3,11 +3,9 @@
 import os
 import re
 import signal
-import smtplib
 import socket
 import ssl
 import subprocess
-import threading
 import time
 
 import pytest

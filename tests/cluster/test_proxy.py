@@ -9,7 +9,7 @@ import pytest
 
 import conftest
 import wire
-from test_promises import numbered
+from load import numbered
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 BALANCER, STRANGER = "127.0.0.1", "127.0.0.2"

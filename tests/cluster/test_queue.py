@@ -10,9 +10,8 @@ import pytest
 import conftest
 import harness
 import wire
-from harness import wait_for
-from test_failover import primary_of
-from test_promises import numbered, subjects
+from harness import primary_of, wait_for
+from load import numbered, subjects
 
 ACCEPT_MAX = 15.0  # seconds for a 250 to DATA while the home is away; sanitizers and a loaded machine included
 BACK_MAX = 30.0  # seconds from the return of a node to the arrival of what was queued

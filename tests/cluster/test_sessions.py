@@ -11,9 +11,8 @@ import pytest
 
 import conftest
 import wire
-from harness import PASSWORD, wait_for
-from test_failover import primary_of, whole
-from test_promises import numbered
+from harness import PASSWORD, primary_of, wait_for, whole
+from load import numbered
 
 PAUSE_MAX = 10.0  # seconds for one command with a fail-over in it, sanitizers and a loaded machine included
 REJOIN_MAX = 60.0
