@@ -104,7 +104,9 @@ static struct partition *make(const struct partition_options *options, struct pa
     p->next_check_ns = partition_check_first(p->id, p->check_interval_ms, now.boot_ns);
     p->next_tick = REPLICA_NEVER;
     p->next_sweep_ns = now.boot_ns + SWEEP_INTERVAL_MS * ns_per_ms * (p->id % SWEEP_SLOTS + 1) / SWEEP_SLOTS;
-    struct replica_cfg cfg = { .self = options->self, .min_members = options->min_members };
+    struct replica_cfg cfg = { .self = options->self,
+                               .min_members = options->min_members,
+                               .append_count_max = options->append_count_max };
     cfg.faults = options->faults != NULL ? options->faults->core : NULL;
     p->replica = replica_new(&cfg);
     return p;

@@ -145,6 +145,7 @@ struct partition_options {
     uint32_t log_keep_count;             /* 0: LOG_KEEP_COUNT */
     uint32_t log_keep_bytes;             /* 0: LOG_KEEP_BYTES */
     uint32_t copy_chunk_bytes;           /* 0: COPY_CHUNK_BYTES */
+    uint32_t append_count_max;           /* entries of one Append; 0: REPLICA_APPEND_COUNT_MAX */
     uint64_t check_interval_ms;          /* between checks of the copies; 0: only when asked */
     struct pace *check_pace;             /* of reading for checks; NULL: no bound */
     const struct storage_faults *faults; /* NULL */

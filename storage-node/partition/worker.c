@@ -116,6 +116,7 @@ static void open_partition(struct worker *w, struct slot *slot, const struct con
         .log_keep_count = w->pool->options.log_keep_count,
         .log_keep_bytes = w->pool->options.log_keep_bytes,
         .copy_chunk_bytes = w->pool->options.copy_chunk_bytes,
+        .append_count_max = w->pool->options.append_count_max,
         .check_interval_ms = w->pool->options.check_interval_ms,
         .check_pace = &w->pool->check_pace,
         .faults = w->pool->options.faults,

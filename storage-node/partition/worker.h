@@ -33,6 +33,7 @@ struct worker_pool_options {
     const struct peer_transport *peers;
     uint32_t log_keep_count, log_keep_bytes; /* 0: the partition's defaults */
     uint32_t copy_chunk_bytes;               /* 0: likewise */
+    uint32_t append_count_max;               /* 0: likewise */
     uint64_t check_interval_ms,
         check_rate;                      /* see partition_options; bytes a second of this node, 0: no bound */
     const struct storage_faults *faults; /* NULL */

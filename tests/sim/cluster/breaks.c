@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <strings.h>
 
-enum { ANY = -1, LEASES = 1, COPYING = 2, POWER = 3, CONFS = 4 };
+enum { ANY = -1, LEASES = 1, COPYING = 2, POWER = 3, CONFS = 4, SIDES = 5, LATE = 6 };
 
 static const struct {
     const char *name;
@@ -15,15 +15,15 @@ static const struct {
     { "R4", POWER, { .core.r4 = true } },
     { "R6", ANY, { .core.r6 = true } },
     { "R7", ANY, { .core.r7 = true } },
-    { "R8", ANY, { .core.r8 = true } },
+    { "R8", SIDES, { .core.r8 = true } },
     { "R12b", LEASES, { .core.r12b = true } },
     { "R13", ANY, { .core.r13 = true } },
     { "R14-lease", LEASES, { .storage.skip_lease = true } },
-    { "R14-order", LEASES, { .storage.late_lease = true } },
+    { "R14-order", SIDES, { .storage.late_lease = true } },
     { "R15", ANY, { .storage.forget_requests = true } },
-    { "R16", LEASES, { .core.r16 = true } },
+    { "R16", SIDES, { .core.r16 = true } },
     { "R21", COPYING, { .core.r21 = true } },
-    { "R24", COPYING, { .core.r24 = true } },
+    { "R24", LATE, { .core.r24 = true } },
     { "R24-mark", COPYING, { .storage.unmarked_install = true } },
     { "R24-bodies", COPYING, { .storage.bodiless_copy = true } },
     { "R25", ANY, { .core.r25 = true, .storage.cut_ahead = true } },

@@ -88,6 +88,15 @@ static void finish_op(struct op *op)
         op->targets[0]->boxes[op->box].read_at_end |= op->begun >= c->clients->finish_at;
 }
 
+/* Else it goes by the map that it has. */
+static bool hears_directors(const struct cluster *c, int frontend)
+{
+    bool hears = c->calm;
+    for (int d = 0; d < DIRECTORS; d++)
+        hears |= c->cut_until[end_of_director(d)][end_of_frontend(frontend)] <= c->now;
+    return hears;
+}
+
 /* Nothing is known yet, or nothing happened. A client may give up then: what was refused every time must
  * never appear. */
 static void take_no_answer(struct op *op, const struct attempt *a)
@@ -95,7 +104,7 @@ static void take_no_answer(struct op *op, const struct attempt *a)
     struct cluster *c = op->c;
     int *guess = &c->clients->guess[a->frontend][op->targets[0]->partition];
     op->doubt |= err_class(a->status) == ERR_CLASS_IN_DOUBT;
-    if (a->status != ERR_BUSY && a->slot == *guess)
+    if (a->status != ERR_BUSY && a->slot == *guess && hears_directors(c, a->frontend))
         *guess = -1;
     uint64_t again = c->now + cluster_below(c, BACKOFF_MS * MS);
     if (again < op->retry_at)
@@ -188,7 +197,7 @@ static void on_request(struct cluster *c, struct event *e)
 static int pick_slot(struct cluster *c, struct op *op)
 {
     int *guess = &c->clients->guess[op->frontend][op->targets[0]->partition];
-    if (*guess < 0 || cluster_chance(c, 30))
+    if (hears_directors(c, op->frontend) && (*guess < 0 || cluster_chance(c, 30)))
         *guess = directors_guess(c, op->targets[0]->partition);
     if (*guess < 0 || cluster_chance(c, 100))
         return (int)cluster_below(c, (uint64_t)c->slots);

@@ -67,14 +67,17 @@ struct cluster {
     struct clients *clients;
     struct checks *checks;
     struct breaks breaks;
-    uint32_t log_keep, copy_chunk;
+    uint32_t log_keep, copy_chunk, append_count; /* 0: the partition's own */
     uint8_t min_members;
     /* weather.c */
     int weather;
     uint64_t loss, dup, slow, delay; /* per mille, per mille, per mille, ns */
     uint64_t ask_delay, sync_ns, slow_sync;
+    uint64_t reader_stop; /* for at most as long a reading thread stands still, ns */
     uint64_t fault_at, fault_ns;
     uint64_t cut_until[ENDS][ENDS]; /* one way */
+    uint64_t late;                  /* per mille: the first chunk of a copy comes again much later */
+    int struck;                     /* its sender, 1 + slot, dies next; 0: nobody */
     bool tear;                      /* the next fault meets the receiver of a copy */
     bool calm, failed, trace, nested;
     char failure[300];
@@ -114,11 +117,13 @@ bool network_route(struct cluster *c, int from, int to, uint64_t *at_out);
 /* ---- weather.c */
 
 int weather_count(void);
-void weather_init(struct cluster *c, int weather); /* < 0: the seed's */
+void weather_init(struct cluster *c, int weather); /* < 0: the seed's, of the first few */
 void weather_fault(struct cluster *c);
 void weather_calm(struct cluster *c);
 /* A copy of the state has begun to come in: in some weathers its receiver dies in the middle. */
 void weather_copy_begins(struct cluster *c);
+/* Its first chunk has come again, much later: in some weathers its sender (slot) dies then. */
+void weather_copy_repeated(struct cluster *c, int from);
 
 /* ---- directors (director.c) */
 

@@ -6,10 +6,12 @@
 #include "lib/base/alloc.h"
 #include "tests/sim/cluster/node.h"
 
+enum { LATE_MS = 6000 };
+
 struct packet {
-    struct event event; /* first */
-    int to;             /* slot */
-    bool beats;
+    struct event event;        /* first */
+    int from, to;              /* slots */
+    bool beats, begins, again; /* begins: the first chunk of a copy; again: much later */
     struct buf frames[LINK_FRAMES];
 };
 
@@ -80,7 +82,12 @@ static void deliver(struct cluster *c, struct event *e)
             take_message(n, frames);
         node_poke(n);
     }
-    if (!c->calm && cluster_chance(c, c->dup)) /* once more, later */
+    if (packet->again)
+        weather_copy_repeated(c, packet->from);
+    if (!c->calm && packet->begins && c->late > 0 && cluster_chance(c, c->late)) {
+        packet->again = true;
+        cluster_post(c, e, c->now + 1 + cluster_below(c, LATE_MS * MS));
+    } else if (!c->calm && cluster_chance(c, c->dup)) /* once more, later */
         cluster_post(c, e, c->now + 1 + cluster_below(c, (cluster_chance(c, 300) ? 3000 : 20) * MS));
     else
         packet_drop(e);
@@ -96,6 +103,7 @@ static void post(struct node *n, uint32_t to, struct packet *packet)
         packet_drop(&packet->event);
         return;
     }
+    packet->from = n->slot;
     packet->to = other->slot;
     cluster_post(n->c, &packet->event, at);
 }
@@ -111,6 +119,7 @@ static void on_send(void *arg, struct partition *p, const struct replica_msg *ms
     if (msg->type == REPLICA_MSG_CHUNK && msg->chunk.seq == 0)
         checks_copied(n, (int)partition_id(p), msg->chunk.index);
     if (entries == NULL || peer_gather(p, msg, entries)) {
+        packet->begins = msg->type == REPLICA_MSG_CHUNK && msg->chunk.seq == 0;
         peer_encode(partition_id(p), &ends, msg, entries, packet->frames);
         post(n, msg->peer.id, packet);
     } else {

@@ -38,7 +38,7 @@ uint64_t node_reader_clock(void)
     /* A thread may be stopped anywhere, for instance here. */
     if (!c->nested && cluster_chance(c, c->calm ? 0 : 30)) {
         c->nested = true;
-        cluster_run(c, c->now + cluster_below(c, 2500 * MS));
+        cluster_run(c, c->now + cluster_below(c, c->reader_stop));
         c->nested = false;
     }
     reading = n;
@@ -135,6 +135,7 @@ static void boot(struct node *n)
                                                      .peers = &n->transport,
                                                      .log_keep_count = c->log_keep,
                                                      .copy_chunk_bytes = c->copy_chunk,
+                                                     .append_count_max = c->append_count,
                                                      .faults = &c->breaks.storage };
     n->pool->seam = (struct worker_seam){ .arg = n, .submit = on_submit, .fatal = on_fatal, .work = on_work };
     for (uint32_t i = 0; i < n->workers; i++) {

@@ -17,10 +17,24 @@ enum trouble {
     HAND_OVER,
     MOVE,
     CRASH_ALL,
+    SIDES, /* a primary is left alone with some of its clients */
 };
 
 enum {
     MIX = 16,
+    THROWN = 5, /* the seed chooses among the first; the others are asked for */
+    SIDES_WEATHER = 5,
+    LATE_WEATHER = 6,
+    LATE_PER_MILLE = 700,
+    STRIKE_PER_MILLE = 500,
+    STRIKE_MS = 300,
+    STRUCK_MS = 6000,
+    READER_STOP_MS = 2500,
+    SIDES_LONGER = 4, /* to lose a seat and to win it back */
+    SIDES_KEEP_MIN = 200,
+    SIDES_MS_MIN = 1500, /* about G (R18): the others find another primary */
+    SIDES_MS = 4000,
+    UNTOLD_MS = 3000, /* then it hears them again, but for so long no director */
     DISKS_LOST_MAX = 6,
     RARE_PER_MILLE = 150,
     COPIES_WEATHER = 2,
@@ -40,6 +54,10 @@ static const uint8_t mixes[][MIX] = {
       CRASH_ALL, HAND_OVER, STORE }, /* power */
     { HAND_OVER, HAND_OVER, HAND_OVER, HAND_OVER, MOVE, MOVE, MOVE, CUT, CUT, PAUSE, CRASH, RESTORE, DIRECTOR,
       DIRECTOR, STORE, STORE }, /* configurations */
+    { SIDES, SIDES, SIDES, SIDES, SIDES, SIDES, SIDES, SIDES, CRASH, CRASH, CRASH, PAUSE, CUT, CUT, HAND_OVER,
+      MOVE }, /* sides */
+    { CRASH, CRASH, CRASH, CRASH, CRASH_LEARNER, CRASH_LEARNER, CRASH_LEARNER, ISOLATE, ISOLATE, MOVE, MOVE,
+      MOVE, DISK_LOST, DISK_LOST, CRASH, CUT }, /* late copies */
 };
 
 int weather_count(void)
@@ -56,7 +74,7 @@ static uint64_t often_none(struct cluster *c, uint64_t n)
 
 void weather_init(struct cluster *c, int weather)
 {
-    int thrown = (int)cluster_below(c, (uint64_t)weather_count());
+    int thrown = (int)cluster_below(c, THROWN);
     c->weather = weather >= 0 ? weather : thrown;
     c->loss = often_none(c, 30);
     c->dup = often_none(c, 40);
@@ -67,6 +85,14 @@ void weather_init(struct cluster *c, int weather)
     c->slow_sync = often_none(c, 20);
     c->fault_ns = 150 * MS + cluster_below(c, 1500 * MS);
     c->fault_at = c->now + 300 * MS;
+    c->reader_stop = READER_STOP_MS * MS;
+    if (c->weather == LATE_WEATHER)
+        c->late = LATE_PER_MILLE;
+    if (c->weather == SIDES_WEATHER) { /* learners are fed from the log, bit by bit */
+        c->reader_stop *= SIDES_LONGER;
+        c->append_count = 1 + (uint32_t)cluster_below(c, 3);
+        c->log_keep += SIDES_KEEP_MIN;
+    }
 }
 
 static void cut(struct cluster *c, int a, int b, uint64_t ns)
@@ -75,6 +101,12 @@ static void cut(struct cluster *c, int a, int b, uint64_t ns)
     c->totals.cuts++;
     if (!cluster_chance(c, 300))
         c->cut_until[b][a] = c->now + ns;
+}
+
+static void cut_both(struct cluster *c, int a, int b, uint64_t ns)
+{
+    c->cut_until[a][b] = c->cut_until[b][a] = c->now + ns;
+    c->totals.cuts++;
 }
 
 static void isolate(struct cluster *c, int slot)
@@ -87,6 +119,34 @@ static void isolate(struct cluster *c, int slot)
             cut(c, slot, i, ns);
     }
     cluster_trace(c, "node %u is isolated for %.3f s", c->nodes[slot]->self.id, (double)ns / 1e9);
+}
+
+/* The front-end that is left with it keeps its map, too. */
+static void part_sides(struct cluster *c)
+{
+    int p = 1 + (int)cluster_below(c, (uint64_t)c->partitions);
+    struct node *n = node_find(c, directors_conf(c, p)->primary);
+    int mine = end_of_frontend((int)cluster_below(c, FRONTENDS));
+    uint64_t alone = (SIDES_MS_MIN + cluster_below(c, SIDES_MS)) * MS;
+    uint64_t untold = alone + cluster_below(c, UNTOLD_MS * MS);
+    if (n == NULL)
+        return;
+    for (int i = 0; i < c->slots; i++) {
+        if (i != n->slot) {
+            cut_both(c, n->slot, i, alone);
+            cut_both(c, mine, i, untold);
+        }
+    }
+    for (int d = 0; d < DIRECTORS; d++) {
+        cut_both(c, n->slot, end_of_director(d), untold);
+        cut_both(c, mine, end_of_director(d), untold);
+    }
+    for (int f = 0; f < FRONTENDS; f++) {
+        if (end_of_frontend(f) != mine)
+            cut_both(c, n->slot, end_of_frontend(f), untold);
+    }
+    cluster_trace(c, "node %u is alone with its clients for %.3f s, untold for %.3f s", n->self.id,
+                  (double)alone / 1e9, (double)untold / 1e9);
 }
 
 static void crash(struct cluster *c, struct node *n)
@@ -167,12 +227,25 @@ void weather_copy_begins(struct cluster *c)
     c->fault_at = c->now + cluster_below(c, TEAR_MS * MS);
 }
 
+void weather_copy_repeated(struct cluster *c, int from)
+{
+    if (c->calm || c->struck != 0 || !cluster_chance(c, STRIKE_PER_MILLE))
+        return;
+    c->struck = from + 1;
+    c->fault_at = c->now + cluster_below(c, STRIKE_MS * MS);
+}
+
 void weather_fault(struct cluster *c)
 {
     struct node *n = c->nodes[cluster_below(c, (uint64_t)c->slots)];
     uint64_t m = cluster_below(c, (uint64_t)(c->slots + FRONTENDS + DIRECTORS));
     int other = m < (uint64_t)c->slots ? (int)m : (int)m - c->slots + SLOTS_MAX;
     c->fault_at = c->now + cluster_below(c, 2 * c->fault_ns);
+    if (c->struck != 0) {
+        node_kill(c->nodes[c->struck - 1], STRUCK_MS * MS);
+        c->struck = 0;
+        return;
+    }
     if (c->tear) {
         c->tear = false;
         crash_learner(c);
@@ -224,6 +297,9 @@ void weather_fault(struct cluster *c)
     case CRASH_ALL:
         for (int i = 0; i < c->slots; i++)
             node_kill(c->nodes[i], cluster_below(c, 1000 * MS));
+        break;
+    case SIDES:
+        part_sides(c);
         break;
     }
 }
