@@ -110,8 +110,8 @@ static void keep_heard(const struct map *old, struct map *map)
     }
 }
 
-/* A new picture. If it is older than the one before, the store was put back, and what waits for revisions of
- * the history that is gone would wait for ever. */
+/* A new picture. If it is older than the one before, or another cluster's, or none, the store was put back or
+ * replaced, and what waits for revisions of the history that is gone would wait for ever. */
 static enum err reload(struct director *d, const struct rows_event *event)
 {
     struct map old = d->map;
@@ -119,7 +119,14 @@ static enum err reload(struct director *d, const struct rows_event *event)
     enum err err = map_apply(&d->map, event->rows, event->count, event->revision);
     d->map.version = event->newest;
     keep_heard(&old, &d->map);
-    if (event->revision < old.revision)
+    bool same = d->map.cluster_mod != 0 && d->map.partition_count == old.partition_count &&
+                memcmp(d->map.cluster_id, old.cluster_id, MAP_ID_SIZE) == 0;
+    if (!same)
+        log_error("director",
+                  "the coordination store holds another cluster, or none: nothing is served by it");
+    if (!same)
+        drive_fini(&d->drive); /* it names partitions that may be no more */
+    if (event->revision < old.revision || !same)
         changes_abandon(d);
     map_fini(&old);
     return err;

@@ -36,6 +36,7 @@ void drive_fini(struct drive *drive)
 {
     moves_plan_fini(&drive->plan);
     free(drive->short_since);
+    drive->short_since = NULL;
 }
 
 static bool is_gone(const struct view *v, const struct map_node *node)

@@ -130,6 +130,14 @@ static void refuse_removed(struct director *d, struct rpc_request *request, cons
     buf_fini(&detail);
 }
 
+/* The same numbers mean other things there, so nothing on it could be trusted, nor could it serve here. */
+static bool is_foreign(const struct map *map, const Tern__NodeHelloRequest *hello)
+{
+    const ProtobufCBinaryData *id = &hello->cluster_id;
+    return id->len > 0 && (map->cluster_mod == 0 || id->len != MAP_ID_SIZE ||
+                           memcmp(id->data, map->cluster_id, MAP_ID_SIZE) != 0);
+}
+
 void on_node_hello(struct director *d, struct rpc_request *request)
 {
     Tern__NodeHelloRequest *hello =
@@ -145,6 +153,11 @@ void on_node_hello(struct director *d, struct rpc_request *request)
         mistake == NULL ? map_find_store(&d->map, slice_of(hello->node->store_id.data, MAP_ID_SIZE)) : NULL;
     if (mistake != NULL) {
         answer(d, request, ERR_INVALID, mistake, NULL);
+    } else if (is_foreign(&d->map, hello)) {
+        answer(d, request, ERR_DENIED,
+               "its disk belongs to another cluster; is the directors' coordination store the right one, and "
+               "whole? To use the machine in this cluster, start it with an empty data folder",
+               NULL);
     } else if (gone != NULL) {
         refuse_removed(d, request, gone);
     } else if (known != NULL && same_facts(known->info, hello->node)) {

@@ -30,6 +30,8 @@ static void on_conf_decided(struct director *d, struct change *change, enum err 
 {
     struct rpc_request *request = change->request;
     change->request = NULL;
+    if (change->number >= d->map.partition_count) /* the store is another one by now */
+        result = ERR_UNAVAILABLE;
     if (result == OK && change->txn.count > 0)
         log_conf(&d->map.confs[change->number], &change->asked);
     if (result == OK)

@@ -11,12 +11,13 @@ static void on_recovered(struct director *d, struct change *change, enum err res
     Tern__PartitionConf conf;
     struct rpc_request *request = change->request;
     change->request = NULL;
-    conf_to_proto(&d->map.confs[change->number], &conf);
-    response.conf = &conf;
-    if (result == OK)
+    if (result == OK) {
+        conf_to_proto(&d->map.confs[change->number], &conf);
+        response.conf = &conf;
         log_warn("partitions",
                  "partition %u goes on from node %u's copy, epoch %llu: what only others had is lost",
                  change->number, conf.primary, (unsigned long long)conf.epoch);
+    }
     answer(d, request, result == ERR_CONFLICT ? ERR_BUSY : result,
            result == ERR_CONFLICT ? "the partition has changed at the same moment, look again" : NULL,
            result == OK ? &response.base : NULL);

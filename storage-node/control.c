@@ -150,7 +150,6 @@ static void push_confs(struct control *c)
     if (ref == NULL)
         return;
     const Tern__Map *map = map_ref_map(ref);
-    c->options.on_map(c->options.arg, map);
     if (c->pushed_min_members != min_members(map)) /* it goes with the configurations: all once more */
         memset(c->pushed_epoch, 0, sizeof c->pushed_epoch);
     c->pushed_min_members = min_members(map);
@@ -168,6 +167,26 @@ static void push_confs(struct control *c)
 
 /* ---- hello and map */
 
+static void refuse(struct control *c, const char *why)
+{
+    if (!atomic_exchange(&c->refused, true)) /* for ever: told once, and by /readyz */
+        log_error("control", "the director refuses this node: %s", why);
+}
+
+static void take_map(struct control *c, Tern__MapResponse *response)
+{
+    Tern__Map *map = response->map;
+    if (map == NULL || map->version <= map_holder_version(c->options.map))
+        return;
+    if (!c->options.on_map(c->options.arg, map)) {
+        refuse(c, "its map is another cluster's");
+        return;
+    }
+    response->map = NULL;
+    if (map_holder_put(c->options.map, map))
+        push_confs(c);
+}
+
 static enum err fetch_map(struct control *c)
 {
     Tern__MapRequest request = TERN__MAP_REQUEST__INIT;
@@ -180,16 +199,12 @@ static enum err fetch_map(struct control *c)
         err = call.status;
     if (err == OK) {
         Tern__MapResponse *response = tern__map_response__unpack(NULL, call.response.len, call.response.data);
-        if (response != NULL && response->map != NULL) {
-            Tern__Map *map = response->map;
-            response->map = NULL;
-            if (map_holder_put(c->options.map, map))
-                push_confs(c);
-        }
-        if (response != NULL)
+        if (response != NULL) {
+            take_map(c, response);
             tern__map_response__free_unpacked(response, NULL);
-        else
+        } else {
             err = ERR_PROTOCOL;
+        }
     }
     rpc_call_fini(&call);
     if (err != OK)
@@ -225,6 +240,9 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
     info.beat_endpoint = (char *)c->options.beat_endpoint;
     info.machine_version = MACHINE_VERSION;
     request.node = &info;
+    if (c->options.identity->joined)
+        request.cluster_id =
+            (ProtobufCBinaryData){ CLUSTER_ID_SIZE, (uint8_t *)c->options.identity->cluster_id };
     struct map_ref *ref = map_holder_get(c->options.map);
     if (ref != NULL) { /* the count goes with its map's version */
         request.map_version = map_ref_map(ref)->version;
@@ -263,8 +281,8 @@ static void take_refusal(struct control *c, const struct rpc_call *call)
 {
     if (call->status != ERR_DENIED)
         log_warn("control", "the director refuses this node: %s %s", err_text(call->status), call->detail);
-    else if (!atomic_exchange(&c->refused, true)) /* for ever: told once, and by /readyz */
-        log_error("control", "the director refuses this node: %s", call->detail);
+    else
+        refuse(c, call->detail);
 }
 
 static enum err say_hello(struct control *c)

@@ -25,7 +25,7 @@ struct control_options {
     struct rpc_keys *keys; /* NULL: none */
     const struct config_strings *directors;
     struct map_holder *map;
-    const struct store_identity *identity; /* of the moment of start */
+    const struct store_identity *identity; /* changed only by what is called on the control thread */
     /* What hello says. */
     const char *name, *zone, *endpoint, *peer_endpoint, *beat_endpoint;
     const char *data;    /* whose disk hello tells about */
@@ -33,8 +33,8 @@ struct control_options {
     /* On the control thread, before any configuration: the director's number for this store. Returns the
      * workers that take configurations. */
     struct worker_pool *(*on_identity)(void *arg, uint32_t node_id);
-    /* On the control thread, before a new map's configurations. */
-    void (*on_map)(void *arg, const Tern__Map *map);
+    /* On the control thread, before a new map counts. False: it is another cluster's, and is passed over. */
+    bool (*on_map)(void *arg, const Tern__Map *map);
     /* On the control thread: partitions that the map makes this node primary of and that it does not serve.
      */
     uint32_t (*not_active)(void *arg, const Tern__Map *map);
@@ -57,7 +57,7 @@ void control_ask(void *control, const struct partition_ask *ask);
 /* Any thread. Tell the directors at once that this node is being stopped, and take back no copy that others
  * count without from now on. */
 void control_leave(struct control *control);
-/* The director refuses this node for ever: it was removed. Any thread. */
+/* The director refuses this node for ever: it was removed, or belongs to another cluster. Any thread. */
 bool control_is_refused(const struct control *control);
 /* Milliseconds since a director last answered; UINT64_MAX: never. Any thread. */
 uint64_t control_silence_ms(const struct control *control);

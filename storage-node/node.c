@@ -87,7 +87,7 @@ static void not_ready(struct buf *reasons, void *arg)
     if (n->control == NULL || atomic_load(&n->workers) == NULL)
         buf_add_str(reasons, "no director has accepted this node yet\n");
     if (n->control != NULL && control_is_refused(n->control))
-        buf_add_str(reasons, "this node was removed from the cluster, see the log\n");
+        buf_add_str(reasons, "the director refuses this node, see the log\n");
     if (map_holder_version(n->map) == 0)
         buf_add_str(reasons, "no map yet\n");
     if (atomic_load(&n->workers) != NULL)
@@ -201,10 +201,28 @@ static void on_full_nodes(void *arg, const uint32_t *nodes, size_t count)
     dispatch_set_full_nodes(n->dispatch, nodes, count);
 }
 
-static void on_map(void *arg, const Tern__Map *map)
+/* The first map makes this disk its cluster's. What another cluster says is not for it: node ids, partitions
+ * and epochs mean something else there. */
+static bool is_ours(struct node *n, const Tern__Map *map)
+{
+    if (map->cluster_id.len != CLUSTER_ID_SIZE)
+        return false;
+    if (n->identity.joined)
+        return memcmp(n->identity.cluster_id, map->cluster_id.data, CLUSTER_ID_SIZE) == 0;
+    memcpy(n->identity.cluster_id, map->cluster_id.data, CLUSTER_ID_SIZE);
+    n->identity.joined = true;
+    if (store_identity_save(n->kv, &n->identity) != OK)
+        log_fatal("node", "cannot write to the database");
+    return true;
+}
+
+static bool on_map(void *arg, const Tern__Map *map)
 {
     struct node *n = arg;
+    if (!is_ours(n, map))
+        return false;
     peers_take_map(n->peers, map);
+    return true;
 }
 
 static const char *either(const char *advertised, const char *bound)

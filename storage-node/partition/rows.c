@@ -3,7 +3,7 @@
 
 #include "lib/base/rand.h"
 
-enum { ROW_VERSION = 1, APPLIED_VERSION = 2 };
+enum { ROW_VERSION = 1, APPLIED_VERSION = 2, IDENTITY_VERSION = 2 /* 1: without a cluster */ };
 
 static const struct slice identity_key = { (const uint8_t *)"S", 1 };
 
@@ -13,18 +13,25 @@ static enum err identity_decode(struct slice value, struct store_identity *out)
     uint8_t version = cursor_u8(&c);
     struct slice id = cursor_bytes(&c, STORE_ID_SIZE);
     out->node_id = cursor_be32(&c);
-    if (version != ROW_VERSION || !cursor_done(&c))
+    out->joined = version == IDENTITY_VERSION && cursor_u8(&c) != 0;
+    struct slice cluster = cursor_bytes(&c, out->joined ? CLUSTER_ID_SIZE : 0);
+    if (version < 1 || version > IDENTITY_VERSION || !cursor_done(&c))
         return ERR_CORRUPT;
     memcpy(out->store_id, id.data, STORE_ID_SIZE);
+    if (out->joined)
+        memcpy(out->cluster_id, cluster.data, CLUSTER_ID_SIZE);
     return OK;
 }
 
 enum err store_identity_save(struct kv *kv, const struct store_identity *id)
 {
     struct buf value = { 0 };
-    buf_add_byte(&value, ROW_VERSION);
+    buf_add_byte(&value, IDENTITY_VERSION);
     buf_add(&value, id->store_id, STORE_ID_SIZE);
     buf_add_be32(&value, id->node_id);
+    buf_add_byte(&value, id->joined);
+    if (id->joined)
+        buf_add(&value, id->cluster_id, CLUSTER_ID_SIZE);
     struct kv_batch *batch = kv_batch_new(kv);
     kv_batch_put(batch, KV_META, identity_key, buf_slice(&value));
     enum err err = kv_write(kv, batch);
@@ -42,6 +49,7 @@ enum err store_identity_open(struct kv *kv, struct store_identity *out)
     if (err == ERR_NOT_FOUND) {
         rand_bytes(out->store_id, STORE_ID_SIZE);
         out->node_id = 0;
+        out->joined = false;
         return store_identity_save(kv, out);
     }
     if (err == OK)

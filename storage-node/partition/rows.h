@@ -16,18 +16,20 @@
 #include "lib/base/err.h"
 #include "storage-node/kv/kv.h"
 
-enum { STORE_ID_SIZE = 16, LOG_ROW_PREFIX = 9 /* version, epoch; the entry follows */ };
+enum { STORE_ID_SIZE = 16, CLUSTER_ID_SIZE = 16, LOG_ROW_PREFIX = 9 /* version, epoch; the entry follows */ };
 
 /* Who this database is (R26): random, made with the empty database. */
 struct store_identity {
     uint8_t store_id[STORE_ID_SIZE];
     uint32_t node_id; /* given by the director; 0: not yet */
+    bool joined;      /* the next one means something */
+    uint8_t cluster_id[CLUSTER_ID_SIZE];
 };
 
 /* Reads it, or makes it if the database is empty of it (written and synced before it returns). ERR_IO,
  * ERR_NO_SPACE, ERR_CORRUPT. */
 MUST_CHECK enum err store_identity_open(struct kv *kv, struct store_identity *out);
-/* Remember the node id; synced. */
+/* Remember the node id and the cluster; synced. */
 MUST_CHECK enum err store_identity_save(struct kv *kv, const struct store_identity *id);
 
 struct partition_record {

@@ -2,6 +2,7 @@
 """What operators do: drain, reload, look at HTTP, make mistakes in the configuration; and what they rely on: TLS done right."""
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -290,6 +291,38 @@ def _try(call):
 
 
 # ---- drain
+
+def test_another_coordination_store(build):
+    """A director over an empty store makes a new cluster; the disks of the old one are not for it, and serve again when their own is back."""
+    cluster = harness.Cluster(build)
+    folder, kept = cluster.path("director"), cluster.path("director-kept")
+    try:
+        cluster.start()
+        user = cluster.add_user()
+        wire.deliver(cluster, user, MESSAGE)
+        cluster.director.stop()
+        os.rename(folder, kept)
+        cluster.director.start(wait_ready=False)
+        cluster.expect_error("its disk belongs to another cluster")
+        wait_for(lambda: "its disk belongs to another cluster" in cluster.storage.log(), 20, "that the node is refused")
+        wire.deliver(cluster, user, MESSAGE)  # with the map that everybody has
+        cluster.storage.stop()
+        cluster.storage.start(wait_ready=False)
+        wait_for(lambda: cluster.storage.log().count("its disk belongs to another cluster") == 2, 20, "that it is refused again")
+        assert "the director refuses this node" in cluster.storage.get("/readyz")[1]
+        assert "is here" not in cluster.director.log().split("0 nodes")[-1]
+        cluster.director.stop()
+        shutil.rmtree(folder)
+        os.rename(kept, folder)
+        cluster.director.start()
+        cluster.storage.wait_ready()
+        wire.deliver(cluster, user, MESSAGE)
+        with wire.Imap(cluster, user, select="INBOX") as imap:
+            assert imap.exists() == 3
+    finally:
+        problems = cluster.stop()
+    assert not problems, problems
+
 
 def test_drain(build):
     """SIGTERM: idle sessions are told, work under way is finished, nothing new is taken, the process ends by itself."""

@@ -42,6 +42,25 @@ static void test_registry(void **state)
     assert_int_equal(hello(f, node, 2, "tcp://127.0.0.1:1"), 2);
 }
 
+/* What another cluster's disk holds cannot be trusted here: the same numbers mean something else. */
+static void test_disk_of_another_cluster(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    struct buf out = { 0 };
+    struct hello h;
+    Tern__MapResponse *response = ask_map(f, node, 0, false);
+    prepare_hello(&h, 1, "tcp://127.0.0.1:1");
+    h.request.cluster_id = response->map->cluster_id;
+    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+    response->map->cluster_id.data[0] ^= 1;
+    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), ERR_DENIED);
+    h.request.cluster_id.len--;
+    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), ERR_DENIED);
+    tern__map_response__free_unpacked(response, NULL);
+    buf_fini(&out);
+}
+
 /* Versions do not go back over a restart, even if the newest row was deleted. */
 static void test_version_over_restart(void **state)
 {
@@ -90,6 +109,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_creation),
         TEST(test_registry),
+        TEST(test_disk_of_another_cluster),
         TEST(test_version_over_restart),
         TEST(test_fixed_partitions),
     };

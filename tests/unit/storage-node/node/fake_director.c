@@ -66,6 +66,7 @@ static void on_map(struct fake_director *d, struct rpc_request *rpc)
     Tern__NodeInfo node = TERN__NODE_INFO__INIT, *nodes[] = { &node };
     Tern__PartitionConf *confs = NEW_ARRAY(Tern__PartitionConf, d->partition_count);
     Tern__PartitionConf **list = NEW_ARRAY(Tern__PartitionConf *, d->partition_count);
+    uint8_t cluster_id[16] = { 1 };
     uint32_t member;
     for (uint32_t i = 0; i < d->partition_count; i++) {
         fill_conf(d, i, &member, &confs[i]);
@@ -75,6 +76,7 @@ static void on_map(struct fake_director *d, struct rpc_request *rpc)
     node.endpoint = d->node_endpoint;
     node.store_id = (ProtobufCBinaryData){ sizeof d->store_id, d->store_id };
     map.version = d->version;
+    map.cluster_id = (ProtobufCBinaryData){ sizeof cluster_id, cluster_id };
     map.partition_count = d->partition_count;
     map.copies = map.min_members = 1;
     map.n_nodes = 1;

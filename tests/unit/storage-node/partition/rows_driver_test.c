@@ -110,6 +110,7 @@ static void test_identity_is_made_once(void **state)
     struct store_identity first, again;
     assert_int_equal(store_identity_open(kv, &first), OK);
     assert_int_equal(first.node_id, 0);
+    assert_false(first.joined);
     kv_mem_crash(kv, 0); /* it was synced */
     assert_int_equal(store_identity_open(kv, &again), OK);
     assert_memory_equal(first.store_id, again.store_id, STORE_ID_SIZE);
@@ -117,12 +118,45 @@ static void test_identity_is_made_once(void **state)
     assert_int_equal(store_identity_save(kv, &again), OK);
     assert_int_equal(store_identity_open(kv, &first), OK);
     assert_int_equal(first.node_id, 5);
+    again.joined = true;
+    memset(again.cluster_id, 7, CLUSTER_ID_SIZE);
+    assert_int_equal(store_identity_save(kv, &again), OK);
+    assert_int_equal(store_identity_open(kv, &first), OK);
+    assert_true(first.joined && first.node_id == 5);
+    assert_memory_equal(first.cluster_id, again.cluster_id, CLUSTER_ID_SIZE);
     kv_close(&kv);
     kv = kv_open_mem();
     assert_int_equal(store_identity_open(kv, &again), OK);
     assert_memory_not_equal(first.store_id, again.store_id,
                             STORE_ID_SIZE); /* another store is another node */
     kv_close(&kv);
+}
+
+static enum err open_identity(struct slice row, struct store_identity *out)
+{
+    struct kv *kv = kv_open_mem();
+    struct kv_batch *batch = kv_batch_new(kv);
+    kv_batch_put(batch, KV_META, SLICE_LIT("S"), row);
+    assert_int_equal(kv_write(kv, batch), OK);
+    enum err err = store_identity_open(kv, out);
+    kv_batch_free(&batch);
+    kv_close(&kv);
+    return err;
+}
+
+/* As it was written before nodes knew their cluster. */
+static void test_identity_of_version_1(void **state)
+{
+    struct store_identity got;
+    uint8_t row[1 + STORE_ID_SIZE + 4 + 1] = { 1, 9, 9 };
+    size_t size = sizeof row - 1;
+    row[size - 1] = 3;
+    assert_int_equal(open_identity(slice_of(row, size), &got), OK);
+    assert_true(got.node_id == 3 && !got.joined && got.store_id[0] == 9);
+    assert_int_equal(open_identity(slice_of(row, size - 1), &got), ERR_CORRUPT);
+    assert_int_equal(open_identity(slice_of(row, size + 1), &got), ERR_CORRUPT);
+    row[0] = 3;
+    assert_int_equal(open_identity(slice_of(row, size + 1), &got), ERR_CORRUPT);
 }
 
 static bool has(struct kv *kv, struct slice key)
@@ -196,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_log_row),
         cmocka_unit_test(test_keys_order),
         cmocka_unit_test(test_identity_is_made_once),
+        cmocka_unit_test(test_identity_of_version_1),
         cmocka_unit_test(test_group_commit),
         cmocka_unit_test(test_ring),
     };
