@@ -55,6 +55,18 @@ function(tern_large_frames name)
     target_compile_options(${name} PRIVATE -Wno-frame-larger-than)
 endfunction()
 
+# tern_fixture(rpc-fixture LAYERS lib/rpc SOURCES rpc_fixture.c): what several tests of a folder share; they name it in LIBS.
+function(tern_fixture name)
+    cmake_parse_arguments(ARG "" "" "LAYERS;SOURCES" ${ARGN})
+    add_library(${name} STATIC ${ARG_SOURCES})
+    foreach(layer IN LISTS ARG_LAYERS)
+        tern_target_of(${layer} layer_target)
+        target_link_libraries(${name} PUBLIC ${layer_target})
+    endforeach()
+    target_link_libraries(${name} PUBLIC cmocka)
+    tern_large_frames(${name})
+endfunction()
+
 # tern_test(arena_test LAYERS lib/base [SOURCES extra.c] [LIBS ...]): a cmocka program built from arena_test.c, run by ctest.
 function(tern_test name)
     cmake_parse_arguments(ARG "" "" "LAYERS;SOURCES;LIBS" ${ARGN})
