@@ -25,13 +25,8 @@ def build(request):
 
 def run_cluster(build, **options):
     """A started cluster for a fixture; its logs are judged when it ends."""
-    cluster = harness.Cluster(build, **options)
-    try:
-        cluster.start()
+    with harness.started(build, **options) as cluster:
         yield cluster
-    finally:
-        problems = cluster.stop()
-    assert not problems, problems
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 """A private cluster of real processes: director, storage node and front-end in a temporary folder, on free loopback ports, with
 certificates of a throw-away authority. Processes are known by pid and ended by pid; at the end their logs must hold neither a
 sanitizer's report nor an error that the test has not announced."""
+import contextlib
 import json
 import os
 import random
@@ -308,6 +309,18 @@ class Cluster:
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
         return "\n".join(problems)
+
+
+@contextlib.contextmanager
+def started(build, **options):
+    """A started cluster; it is stopped behind the block, and its logs are judged then."""
+    cluster = Cluster(build, **options)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        problems = cluster.stop()
+    assert not problems, problems
 
 
 def primary_of(cluster, user):

@@ -123,9 +123,7 @@ def test_p7_bounds(own_cluster):
 
 def test_p7_message_of_the_largest_size(build):
     """Exactly message_size_max is taken, one octet more is not, by DATA, BDAT and APPEND."""
-    cluster = harness.Cluster(build, frontend={"message_size_max": "1M"})
-    try:
-        cluster.start()
+    with harness.started(build, frontend={"message_size_max": "1M"}) as cluster:
         user = cluster.add_user()
         head = b"Subject: big\r\n\r\n"
         largest = head + (b"x" * 1022 + b"\r\n") * 1023
@@ -144,9 +142,6 @@ def test_p7_message_of_the_largest_size(build):
             imap.append("INBOX", larger, allow=("NO",))
             assert imap.code == "TOOBIG"
             assert imap.exists() == 3
-    finally:
-        problems = cluster.stop()
-    assert not problems, problems
 
 
 def test_p7_quota(own_cluster):

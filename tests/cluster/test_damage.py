@@ -40,9 +40,7 @@ def check_passes(cluster):
 
 
 def test_p9_rot_is_found_and_the_copy_fetched_anew(build):
-    cluster = harness.Cluster(build, storages=3, partitions=1, director={"repair_after": "2s"})
-    try:
-        cluster.start()
+    with harness.started(build, storages=3, partitions=1, director={"repair_after": "2s"}) as cluster:
         cluster.expect_error(r"a row could not be read|a copy has a row that cannot be read|R28|iterate|Corruption|"
                              r"damage on disk|stopped serving|cannot be read")
         address = cluster.add_user()
@@ -61,9 +59,6 @@ def test_p9_rot_is_found_and_the_copy_fetched_anew(build):
         assert found.returncode != 0, found.stdout
         harness.wait_for(lambda: "the damaged copy is gone" in node.log(), what="the copy to be given up")
         harness.wait_for(lambda: all_members(cluster) and check_passes(cluster), what="a new copy")
-    finally:
-        problems = cluster.stop()
-    assert not problems, problems
 
 
 def primary_name(cluster):

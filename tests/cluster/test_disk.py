@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import conftest
 import harness
 import wire
 from harness import wait_for
@@ -19,11 +20,7 @@ from load import numbered, subjects
 @pytest.fixture
 def fragile(build):
     """A cluster whose storage node may end with an error."""
-    cluster = harness.Cluster(build)
-    cluster.start()
-    yield cluster
-    problems = cluster.stop()
-    assert not problems, problems
+    yield from conftest.run_cluster(build)
 
 
 @pytest.mark.parametrize("error,call", [("EIO", "fsync,fdatasync"), ("EIO", "write,pwrite64"), ("ENOSPC", "fdatasync")])
@@ -82,10 +79,8 @@ def small_disk():
 
 
 def test_p9_full_disk_refuses_mail_but_reads_and_deletes(build, small_disk):
-    cluster = harness.Cluster(build, storage_folder=os.path.join(small_disk, "storage"),
-                              storage={"disk_reserve": "60M", "wal_size_max": "16M", "memory_limit": "64M"})
-    try:
-        cluster.start()
+    with harness.started(build, storage_folder=os.path.join(small_disk, "storage"),
+                         storage={"disk_reserve": "60M", "wal_size_max": "16M", "memory_limit": "64M"}) as cluster:
         user = cluster.add_user()
         with wire.Imap(cluster, user) as imap:
             imap.append("INBOX", numbered("first"))
@@ -114,16 +109,11 @@ def test_p9_full_disk_refuses_mail_but_reads_and_deletes(build, small_disk):
             assert len(got) - 1 == imap.exists()
         os.unlink(filler)
         wait_for(lambda: not is_refused(), 30, "mail taken again")
-    finally:
-        problems = cluster.stop()
-    assert not problems, problems
 
 
 def test_p9_start_on_a_full_disk(build, small_disk):
     """A node that finds no room says so and ends; with room it goes on with all it had."""
-    cluster = harness.Cluster(build, storage_folder=os.path.join(small_disk, "storage"), storage={"disk_reserve": "10M"})
-    try:
-        cluster.start()
+    with harness.started(build, storage_folder=os.path.join(small_disk, "storage"), storage={"disk_reserve": "10M"}) as cluster:
         user = cluster.add_user()
         wire.deliver(cluster, user, numbered("kept"))
         cluster.storage.kill()
@@ -138,14 +128,10 @@ def test_p9_start_on_a_full_disk(build, small_disk):
         cluster.storage.start()
         with wire.Imap(cluster, user, select="INBOX") as imap:
             wait_for(lambda: imap.fetch("1", "BODY.PEEK[]")[1]["BODY[]"].endswith(numbered("kept")), 20, "the message")
-    finally:
-        problems = cluster.stop()
-    assert not problems, problems
 
 
 def test_p9_full_disks_of_backups(build):
     """One of three disks is short of room: mail flows. Two are: it is refused, though the primary has room; all else goes on."""
-    cluster = harness.Cluster(build, storages=3)
 
     def set_reserve(process, *settings):
         process.stop()
@@ -162,8 +148,7 @@ def test_p9_full_disks_of_backups(build):
             assert answer.startswith(("250", "452 4.3.1")), answer
             return answer.startswith("4")
 
-    try:
-        cluster.start()
+    with harness.started(build, storages=3) as cluster:
         users = [cluster.add_user() for _ in range(4)]
         for user in users:
             wire.deliver(cluster, user, numbered("first"))
@@ -183,6 +168,3 @@ def test_p9_full_disks_of_backups(build):
                 imap.command("EXPUNGE")
         set_reserve(cluster.storages[1])
         wait_for(lambda: not any([is_refused(user) for user in users]), 30, "mail taken again")
-    finally:
-        problems = cluster.stop()
-    assert not problems, problems

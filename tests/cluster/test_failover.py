@@ -68,9 +68,7 @@ def test_failover(trio):
 
 def test_new_disk(build):
     """A node that lost its disk is another node (R26): after `repair_after` it gets copies of everything, and counts."""
-    cluster = harness.Cluster(build, storages=3, partitions=4, director={"repair_after": "2s"})
-    try:
-        cluster.start()
+    with harness.started(build, storages=3, partitions=4, director={"repair_after": "2s"}) as cluster:
         user = cluster.add_user()
         for i in range(20):
             wire.deliver(cluster, user, numbered("m%d" % i, 100000))
@@ -92,9 +90,6 @@ def test_new_disk(build):
         with wire.Imap(cluster, user, select="INBOX") as imap:
             got = [data["ENVELOPE"][1].decode() for data in imap.fetch("1:*", "(ENVELOPE)").values()]
         assert got == ["m%d" % i for i in range(20)] + ["last"]
-    finally:
-        problems = cluster.stop()
-    assert not problems, problems
 
 
 def test_front_end_starts_while_no_director_answers(trio):

@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-import conftest
 import harness
 import wire
 import zmtp
@@ -26,7 +25,7 @@ MAY_CONNECT = {"director": ("frontend", "storage-node", "ctl"), "storage": ("fro
 
 @pytest.fixture(scope="module")
 def guarded(build):
-    for cluster in conftest.run_cluster(build):
+    with harness.started(build) as cluster:
         cluster.user = cluster.add_user()
         cluster.mails = 0
         yield cluster
@@ -222,7 +221,7 @@ def read_again(process):
 
 def test_rotation(build):
     """All three steps while mail comes in and is read, no request failing; a front-end started at each step finds its way."""
-    for cluster in conftest.run_cluster(build, storages=3):
+    with harness.started(build, storages=3) as cluster:
         rotate(cluster)
 
 

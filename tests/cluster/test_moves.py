@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import conftest
 import harness
 import wire
 from harness import wait_for
@@ -108,13 +109,7 @@ class Pulse(threading.Thread):
 
 @pytest.fixture
 def trio(build):
-    cluster = harness.Cluster(build, storages=3, partitions=PARTITIONS, director={"repair_after": "5m"})
-    try:
-        cluster.start()
-        yield cluster
-    finally:
-        problems = cluster.stop()
-    assert not problems, problems
+    yield from conftest.run_cluster(build, storages=3, partitions=PARTITIONS, director={"repair_after": "5m"})
 
 
 def test_add_and_drain(trio):

@@ -326,9 +326,7 @@ def test_another_coordination_store(build):
 
 def test_drain(build):
     """SIGTERM: idle sessions are told, work under way is finished, nothing new is taken, the process ends by itself."""
-    cluster = harness.Cluster(build, frontend={"drain_timeout": "10s"})
-    try:
-        cluster.start()
+    with harness.started(build, frontend={"drain_timeout": "10s"}) as cluster:
         user = cluster.add_user()
         idle_smtp, busy = wire.Smtp(cluster), wire.Smtp(cluster)
         plain = wire.Imap(cluster, user)
@@ -356,16 +354,11 @@ def test_drain(build):
         cluster.frontend.start()
         with wire.Imap(cluster, user) as imap:
             assert imap.exists() == (1 if answer.startswith("250") else 0)
-    finally:
-        problems = cluster.stop()
-    assert not problems, problems
 
 
 def test_drain_ends_in_time(build):
     """A client that never finishes is cut at drain_timeout."""
-    cluster = harness.Cluster(build, frontend={"drain_timeout": "1s"})
-    try:
-        cluster.start()
+    with harness.started(build, frontend={"drain_timeout": "1s"}) as cluster:
         user = cluster.add_user()
         with wire.Smtp(cluster) as busy:
             busy.envelope([user])
@@ -375,9 +368,6 @@ def test_drain_ends_in_time(build):
             cluster.frontend.signal(signal.SIGTERM)
             assert cluster.frontend.wait(10) == 0
             assert time.monotonic() - start < 6
-    finally:
-        problems = cluster.stop()
-    assert not problems, problems
 
 
 # ---- configuration

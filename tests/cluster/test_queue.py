@@ -157,9 +157,7 @@ def test_answer_that_never_came(single):
 
 def test_nobody_takes_it(build):
     """With every partition away the sender is told to keep it."""
-    cluster = harness.Cluster(build, storages=1, partitions=4)
-    try:
-        cluster.start()
+    with harness.started(build, storages=1, partitions=4) as cluster:
         user = cluster.add_user()
         small, large = Open(cluster, [user]), Open(cluster, [user])
         cluster.storage.kill()
@@ -171,9 +169,6 @@ def test_nobody_takes_it(build):
         time.sleep(2)
         names = subjects(cluster, user)  # a 451 claims nothing: a request that was on its way may have arrived, once
         assert len(names) == len(set(names)), names
-    finally:
-        problems = cluster.stop()
-    assert not problems, problems
 
 
 def test_deleted_account_fails_visibly(single):
