@@ -3,6 +3,7 @@
 certificates of a throw-away authority. Processes are known by pid and ended by pid; at the end their logs must hold neither a
 sanitizer's report nor an error that the test has not announced."""
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -22,17 +23,47 @@ HOSTNAME = "mail.example.test"
 PASSWORD = "correct horse battery staple"
 START_TIMEOUT = 60.0  # seconds until a process must be ready; sanitizers on a loaded machine are slow
 STOP_TIMEOUT = 30.0
-PORT_RANGE = (12000, 32000)  # below what the kernel gives to clients
+PORTS = range(12000, 20000)  # below what deploy/local.sh takes, and the kernel gives to clients
+PORT_BLOCK = 100
 SERVICES = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
 
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer|Assertion .* failed")
 ERROR_LINE = re.compile(r"^\S+Z error ")
 
 
+port_locks = []  # of the blocks that are this process's; held until it ends
+ports_left = []
+
+
+def claim_ports():
+    """A block of ports that no other run takes any of while this process lives, whether its programs run at the moment or not."""
+    folder = os.path.join(tempfile.gettempdir(), "tern-test-ports")
+    if not os.path.isdir(folder):
+        os.makedirs(folder, exist_ok=True)
+        os.chmod(folder, 0o1777)
+    blocks = list(range(PORTS.start, PORTS.stop, PORT_BLOCK))
+    random.shuffle(blocks)
+    for first in blocks:
+        try:
+            lock = os.open(os.path.join(folder, str(first)), os.O_RDWR | os.O_CREAT, 0o666)
+        except PermissionError:
+            continue  # another user's
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        port_locks.append(lock)
+        return list(range(first, first + PORT_BLOCK))
+    raise AssertionError("other runs hold all ports from %d to %d" % (PORTS.start, PORTS.stop))
+
+
 def free_port():
-    """A port nobody listens on, outside the range of outgoing connections, so that a restart finds it free again."""
+    """A port nobody listens on and no other run will, outside the range of outgoing connections, so that a restart finds it free again."""
     while True:
-        port = random.randrange(*PORT_RANGE)
+        if not ports_left:
+            ports_left.extend(claim_ports())
+        port = ports_left.pop()
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
