@@ -120,10 +120,10 @@ static void begin_delivery(struct store *store, struct upload *u, const struct u
     }
     d->call.method = METHOD_DELIVER;
     d->call.request = &d->request.base;
-    if (upload_is_inline(u)) {
+    if (upload_is_inline(u))
         d->call.body = buf_slice(&u->pending);
+    if (upload_is_inline(u) || u->keeps)
         d->call.timeout_ms = u->wait_ms;
-    }
     call_begin(store, &d->call);
     d->calling = true;
 }

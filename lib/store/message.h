@@ -14,6 +14,7 @@
 enum {
     STORE_BODY_READ_MAX = 1024 * 1024, /* bytes of one store_body_read */
     STORE_APPEND_MAX = 500,            /* messages of one store_append */
+    STORE_KEPT_MAX = 32 * 1024 * 1024, /* bytes of uploads that a store keeps to send them again */
     STORE_LOCK_EXPIRY_MS = 60 * 1000,  /* a lock not renewed for so long ends */
 };
 
@@ -26,10 +27,12 @@ struct upload;
  * Does not yield. */
 struct upload *upload_new(struct store *store, const uint32_t *partitions, size_t count);
 /* Try each partition no longer than `wait_ms` when the first bytes go there (with a delivery, if the message
- * travels with it); what has begun to arrive is given the usual time. */
+ * travels with it); what has begun to arrive is given the usual time, unless it can be sent elsewhere. */
 void upload_limit_wait(struct upload *u, uint32_t wait_ms);
-/* If a partition does not take the first chunk of a larger message, send it all to some healthy one too, from
- * where store_queue_put can take it. */
+/* If a partition does not take a chunk of a larger message, or its delivery, send it all to some healthy one
+ * too, from where store_queue_put can take it. For that, what was sent is kept; the upload that makes its
+ * store keep more than STORE_KEPT_MAX gives it up, and whoever fails it later has no copy. Before the first
+ * write. */
 void upload_want_spare(struct upload *u);
 /* Add bytes. An error for one partition of several is remembered and told at deliver; this fails only if no
  * partition is left. Yields. */

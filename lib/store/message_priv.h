@@ -26,11 +26,13 @@ struct upload {
     size_t part_count;
     size_t spare_count;
     size_t target_count;
-    uint32_t wait_ms; /* 0: the usual */
-    bool want_spare;
+    uint32_t wait_ms;   /* 0: the usual */
     bool broken;        /* no partition was left: bytes are missing */
     struct buf pending; /* at most BODY_CHUNK_MAX */
     uint64_t sent;      /* bytes that are at the partitions already */
+    bool keeps;         /* they are all here, too: */
+    struct buf *kept;   /* each BODY_CHUNK_MAX but the last of all */
+    size_t kept_count;
     struct buf summary;
     bool complete; /* the last chunk is there too */
 };
@@ -49,6 +51,10 @@ void store_progress_tell(const struct store_progress *progress, uint64_t done, u
 struct upload_part *upload_part_find(struct upload *u, uint32_t partition, size_t nth);
 /* The nth spare copy; NULL if there is none. */
 struct upload_part *upload_spare_find(struct upload *u, size_t nth);
+/* There shall be a spare copy of a complete upload, now if there was none, where `place` says.
+ * ERR_UNAVAILABLE, or what the last one said. Yields. */
+struct place;
+MUST_CHECK enum err upload_need_spare(struct upload *u, struct place *place);
 /* Fill in how the command names this message; `part` is the copy it will use. */
 void upload_describe(const struct upload *u, const struct upload_part *part, bool inline_body,
                      Tern__NewMessage *out);

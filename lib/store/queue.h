@@ -31,7 +31,7 @@ struct queue_put {
     uint32_t delay_ms; /* until the first attempt */
 };
 /* Keep a finished upload's message for these recipients in a healthy partition: none of the recipients'
- * homes, rather at other nodes than theirs. The upload fits one chunk, or has a spare copy
+ * homes, rather at other nodes than theirs. The upload fits one chunk, or has or gets a spare copy
  * (upload_want_spare). Returns OK once it is durable there; ERR_UNAVAILABLE (nobody took it, or the bytes are
  * gone), ERR_LIMIT (the queues are full), ERR_NO_SPACE, ERR_IN_DOUBT (somebody may have taken it),
  * ERR_TOO_BIG (an address). *partition_out is where it (or, of very many recipients, the last part) is.

@@ -112,6 +112,8 @@ enum err store_queue_put(struct store *store, struct upload *upload, const struc
     place_init(&place, store);
     for (size_t i = 0; i < put->recipient_count; i++)
         place_avoid(&place, put->recipients[i].account.home);
+    if (!upload_is_inline(upload))
+        TRY(upload_need_spare(upload, &place));
     struct arena arena = { 0 };
     struct putting p = { .store = store, .upload = upload };
     enum err err = OK;

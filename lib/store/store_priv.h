@@ -35,6 +35,7 @@ struct store {
     bool map_fiber_alive;
 
     LIST_HEAD(, call) calls; /* sent and not answered */
+    uint64_t kept_bytes;     /* of uploads, see STORE_KEPT_MAX */
     uint64_t time_seen_ms;   /* newest partition time any node has told us */
     struct watches *watches;
     unsigned background; /* fibers that nobody waits for but store_free */

@@ -47,20 +47,31 @@ struct upload_part *upload_spare_find(struct upload *u, size_t nth)
     return nth < u->spare_count ? &u->parts[u->part_count - u->spare_count + nth] : NULL;
 }
 
-/* The first `len` pending bytes, as a chunk. */
-static void begin_chunk(struct upload *u, struct upload_part *part, size_t len, bool last)
+struct chunk {
+    uint64_t offset;
+    struct slice bytes;
+    bool last;
+};
+
+/* Whoever can be asked for all of it elsewhere need not be waited for long. */
+static uint32_t patience_ms(const struct upload *u, const struct chunk *chunk)
+{
+    return chunk->offset == 0 || u->keeps ? u->wait_ms : 0;
+}
+
+static void begin_chunk(struct upload *u, struct upload_part *part, const struct chunk *chunk)
 {
     tern__upload_chunk_request__init(&part->request);
     part->request.upload_id = (ProtobufCBinaryData){ sizeof part->id, part->id };
-    part->request.offset = u->sent;
-    part->request.last = last;
-    if (last)
+    part->request.offset = chunk->offset;
+    part->request.last = chunk->last;
+    if (chunk->last)
         part->request.summary = pb_bytes(buf_slice(&u->summary));
     part->call = (struct call){ .method = METHOD_UPLOAD_CHUNK,
                                 .partition = part->partition,
                                 .request = &part->request.base,
-                                .timeout_ms = u->sent == 0 ? u->wait_ms : 0 };
-    part->call.body = slice_of(u->pending.data, len);
+                                .timeout_ms = patience_ms(u, chunk) };
+    part->call.body = chunk->bytes;
     call_begin(u->store, &part->call);
     part->calling = true;
 }
@@ -76,11 +87,11 @@ static void end_chunk(struct upload_part *part)
 
 /* Send a chunk to the parts from `first` on that are still in it: OK if any is left, else the first failure.
  * Yields. */
-static enum err send_to_parts(struct upload *u, size_t first, size_t len, bool last)
+static enum err send_to_parts(struct upload *u, size_t first, const struct chunk *chunk)
 {
     for (size_t i = first; i < u->part_count; i++) {
         if (u->parts[i].err == OK)
-            begin_chunk(u, &u->parts[i], len, last);
+            begin_chunk(u, &u->parts[i], chunk);
     }
     enum err first_err = OK;
     size_t alive = 0;
@@ -93,6 +104,28 @@ static enum err send_to_parts(struct upload *u, size_t first, size_t len, bool l
             first_err = part->err;
     }
     return alive > 0 ? OK : first_err;
+}
+
+/* ---- what was sent, kept to be sent again */
+
+static void keep_pending(struct upload *u)
+{
+    u->kept = xrealloc(u->kept, (u->kept_count + 1) * sizeof *u->kept);
+    u->kept[u->kept_count++] = u->pending;
+    u->store->kept_bytes += u->pending.len;
+    u->pending = (struct buf){ 0 };
+}
+
+static void forget_kept(struct upload *u)
+{
+    for (size_t i = 0; i < u->kept_count; i++) {
+        u->store->kept_bytes -= u->kept[i].len;
+        buf_fini(&u->kept[i]);
+    }
+    free(u->kept);
+    u->kept = NULL;
+    u->kept_count = 0;
+    u->keeps = false;
 }
 
 /* ---- the spare copy */
@@ -108,30 +141,53 @@ static void add_spare_parts(struct upload *u, uint32_t partition)
     }
 }
 
-/* The first chunk, to the first healthy partition that takes it. Yields. */
-static enum err send_spare(struct upload *u, struct place *place, size_t len, bool last)
+static void drop_spare_parts(struct upload *u)
+{
+    u->part_count -= u->spare_count;
+    u->spare_count = 0;
+}
+
+/* All chunks so far; kept are full ones and, behind them, the last. Yields. */
+static enum err send_kept(struct upload *u, size_t first, bool complete)
+{
+    for (size_t i = 0; i < u->kept_count; i++) {
+        struct chunk chunk = { i * (uint64_t)BODY_CHUNK_MAX, buf_slice(&u->kept[i]),
+                               complete && i + 1 == u->kept_count };
+        TRY(send_to_parts(u, first, &chunk));
+    }
+    return OK;
+}
+
+/* To the first healthy partition that takes it. Yields. */
+static enum err make_spare(struct upload *u, struct place *place, bool complete)
 {
     enum err err = ERR_UNAVAILABLE;
     uint32_t partition;
+    drop_spare_parts(u);
     for (int i = 0; i < STORE_QUEUE_PUT_TRIES && place_choose(place, &partition) == OK; i++) {
         size_t first = u->part_count;
         add_spare_parts(u, partition);
-        err = send_to_parts(u, first, len, last);
+        err = send_kept(u, first, complete);
         if (err == OK)
             return OK;
-        u->part_count = first;
-        u->spare_count = 0;
+        drop_spare_parts(u);
         place_avoid(place, partition);
     }
     return err;
 }
 
-/* Send the first `len` pending bytes as one chunk to every partition that is still in it. Yields. */
-static enum err send_chunk(struct upload *u, size_t len, bool last)
+static bool has_spare(const struct upload *u)
 {
-    enum err err = send_to_parts(u, 0, len, last);
-    if (!u->want_spare || u->sent > 0)
-        return err;
+    for (size_t i = 0; i < u->spare_count; i++) {
+        if (u->parts[u->part_count - 1 - i].err == OK)
+            return true;
+    }
+    return false;
+}
+
+/* After a chunk: whoever failed at it, or before, needs a copy somewhere else. Yields. */
+static enum err make_spare_if_wanted(struct upload *u, bool complete)
+{
     struct place place;
     bool wanted = false;
     place_init(&place, u->store);
@@ -141,7 +197,32 @@ static enum err send_chunk(struct upload *u, size_t len, bool last)
             wanted = true;
         }
     }
-    enum err spare_err = wanted ? send_spare(u, &place, len, last) : OK;
+    return wanted && !has_spare(u) ? make_spare(u, &place, complete) : OK;
+}
+
+enum err upload_need_spare(struct upload *u, struct place *place)
+{
+    if (has_spare(u))
+        return OK;
+    return u->keeps && u->complete ? make_spare(u, place, true) : ERR_UNAVAILABLE;
+}
+
+/* Send what is pending as one chunk to every partition that is still in it. Yields. */
+static enum err send_pending(struct upload *u, bool last)
+{
+    struct chunk chunk = { u->sent, buf_slice(&u->pending), last };
+    enum err err = send_to_parts(u, 0, &chunk);
+    u->sent += u->pending.len;
+    if (!u->keeps) {
+        buf_clear(&u->pending);
+        return err;
+    }
+    keep_pending(u);
+    enum err spare_err = make_spare_if_wanted(u, last);
+    if (spare_err != OK || u->store->kept_bytes > STORE_KEPT_MAX)
+        forget_kept(u); /* and nobody is tried again with each chunk */
+    else if (!last)
+        buf_reserve(&u->pending, BODY_CHUNK_MAX);
     return err == OK ? OK : spare_err;
 }
 
@@ -151,11 +232,9 @@ enum err upload_write(struct upload *u, struct slice bytes)
         /* A full chunk leaves only when more follows: what fits one chunk travels with the command that uses
          * it. */
         if (u->pending.len == BODY_CHUNK_MAX) {
-            enum err err = send_chunk(u, u->pending.len, false);
+            enum err err = send_pending(u, false);
             u->broken = u->broken || err != OK;
             TRY(err);
-            u->sent += u->pending.len;
-            buf_clear(&u->pending);
         }
         size_t room = BODY_CHUNK_MAX - u->pending.len;
         size_t take = bytes.len < room ? bytes.len : room;
@@ -172,7 +251,7 @@ void upload_limit_wait(struct upload *u, uint32_t wait_ms)
 
 void upload_want_spare(struct upload *u)
 {
-    u->want_spare = true;
+    u->keeps = true;
 }
 
 uint64_t upload_size(const struct upload *u)
@@ -195,11 +274,13 @@ enum err upload_complete(struct upload *u)
 {
     if (u->complete)
         return OK;
-    TRY(send_chunk(u, u->pending.len, true));
-    u->sent += u->pending.len;
+    if (u->broken)
+        return ERR_UNAVAILABLE;
+    enum err err = send_pending(u, true);
     buf_fini(&u->pending);
-    u->complete = true;
-    return OK;
+    u->complete = err == OK;
+    u->broken = err != OK;
+    return err;
 }
 
 void upload_describe(const struct upload *u, const struct upload_part *part, bool inline_body,
@@ -216,6 +297,7 @@ void upload_free(struct upload **u)
 {
     if (*u == NULL)
         return;
+    forget_kept(*u);
     buf_fini(&(*u)->pending);
     buf_fini(&(*u)->summary);
     free((*u)->parts);

@@ -146,6 +146,12 @@ class Process:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
+    def metric(self, name, **labels):
+        """A counter or gauge of its HTTP port; 0 if there is none."""
+        want = ",".join('%s="%s"' % item for item in labels.items())
+        match = re.search(r"^%s%s (\d+)$" % (name, re.escape("{%s}" % want) if want else ""), self.get("/metrics")[1], re.M)
+        return int(match.group(1)) if match else 0
+
     def is_ready(self):
         try:
             return self.get("/readyz")[0] == 200

@@ -46,15 +46,8 @@ def key_of(cluster, role):
     return zmtp.read_pair("%s/%s.key" % (cluster.keys, role))
 
 
-def metric(process, name, **labels):
-    text = process.get("/metrics")[1]
-    want = ",".join('%s="%s"' % item for item in labels.items())
-    match = re.search(r"^%s%s (\d+)$" % (name, re.escape("{%s}" % want) if want else ""), text, re.M)
-    return int(match.group(1)) if match else 0
-
-
 def refused(process, name, reason):
-    return metric(process, "tern_connections_refused_total", socket=name, reason=reason)
+    return process.metric("tern_connections_refused_total", socket=name, reason=reason)
 
 
 def mail_flows(cluster):
@@ -119,14 +112,14 @@ def test_wrong_roles(guarded, at):
                                             ("ctl", 0, NODE_HELLO), ("storage-node", 0, DOMAIN_ADD), ("frontend", 1, ACCOUNT_DELETE)])
 def test_wrong_methods(guarded, role, at, method):
     process, name, port, serves = sockets(guarded)[at]
-    before = metric(process, "tern_requests_denied_total", socket=name, role=role)
+    before = process.metric("tern_requests_denied_total", socket=name, role=role)
     with zmtp.Dealer(port, key_of(guarded, role), key_of(guarded, serves)[0]) as dealer:
         dealer.send(*zmtp.request(method))
         code, detail = zmtp.status(dealer.receive())
         assert code == ERR_DENIED and "a key of role %s may not call" % role in detail
         dealer.send(*zmtp.request(MAP))
         assert zmtp.status(dealer.receive())[0] == 0
-    assert metric(process, "tern_requests_denied_total", socket=name, role=role) == before + 1
+    assert process.metric("tern_requests_denied_total", socket=name, role=role) == before + 1
 
 
 def test_flood(guarded):

@@ -90,6 +90,35 @@ def test_waits_for_its_home(single):
     assert any(b.endswith(numbered("large", 700000)) for b in bodies)
 
 
+def test_dies_in_the_middle_of_a_large_message(single):
+    """What the dead node had of it is sent again from what the front-end kept, to where it can wait."""
+    cluster, victim = single, single.storages[1]
+    user, other = user_on(cluster, victim), user_on(cluster, victim, not_on=True)
+    message = numbered("half", 3000000)
+    transactions = [Open(cluster, [user]).smtp, Open(cluster, [user, other]).smtp]
+    before = victim.metric("tern_requests_total", method="UPLOAD_CHUNK", status="ok")
+    for smtp in transactions:
+        assert smtp.command("DATA").startswith("354")
+        smtp.send(message[:2000000])
+    wait_for(lambda: victim.metric("tern_requests_total", method="UPLOAD_CHUNK", status="ok") >= before + 10, what="chunks are there")
+    victim.kill()
+    for smtp in transactions:
+        begin = time.monotonic()
+        with smtp:
+            smtp.send(message[2000000:] + b".\r\n")
+            answer = smtp.reply()
+        seconds = time.monotonic() - begin
+        assert answer.startswith("250 2.0.0 queued"), answer
+        assert seconds < ACCEPT_MAX, "%.1f s" % seconds
+        print("250 after %.2f s" % seconds)
+    assert subjects(cluster, other) == ["half"]
+    victim.start()
+    arrives_once(cluster, user, ["half", "half"])
+    for reader in user, other:
+        with wire.Imap(cluster, reader, select="INBOX") as imap:
+            assert all(row["BODY[]"].endswith(message) for row in imap.fetch("1:*", "(BODY.PEEK[])").values())
+
+
 def test_rcpt_while_away(single):
     """An address that this front-end has seen lately is taken on; one that it cannot verify is not."""
     cluster, victim = single, single.storages[1]

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The queue's client: where a message is put, what a large one needs, how reports are cut. */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,6 +29,12 @@ static struct {
     uint64_t size;
 } taken[FAKE_SEEN_MAX];
 static size_t reports_seen[FAKE_SEEN_MAX];
+static unsigned home_chunks;  /* that HOME takes ... */
+static enum err home_refusal; /* ... and what it says to the next ones */
+static struct {
+    uint64_t offset;
+    bool last;
+} chunks[FAKE_SEEN_MAX];
 
 static void answer(int node, struct rpc_request *request)
 {
@@ -48,6 +55,21 @@ static void on_put(int node, struct rpc_request *request, unsigned nth)
     memcpy(taken[nth].delivery_id, r->delivery_id.data, 16);
     tern__queue_put_request__free_unpacked(r, NULL);
     answer(node, request);
+}
+
+static void on_chunk(int node, struct rpc_request *request, unsigned nth)
+{
+    Tern__UploadChunkRequest *r =
+        tern__upload_chunk_request__unpack(NULL, request->request.len, request->request.data);
+    chunks[nth % FAKE_SEEN_MAX].offset = r->offset;
+    chunks[nth % FAKE_SEEN_MAX].last = r->last;
+    tern__upload_chunk_request__free_unpacked(r, NULL);
+    if (request->partition != HOME)
+        answer(node, request);
+    else if (home_chunks > 0 && home_chunks-- > 0)
+        fake_reply(request, node_answers[node], NULL, SLICE_NULL);
+    else
+        fake_reply(request, home_refusal, NULL, SLICE_NULL);
 }
 
 /* Item 7 of all is gone, the others are taken. */
@@ -73,6 +95,12 @@ static void handle(int node, struct rpc_request *request, unsigned nth)
     case METHOD_QUEUE_PUT:
         on_put(node, request, nth);
         break;
+    case METHOD_UPLOAD_CHUNK:
+        on_chunk(node, request, nth);
+        break;
+    case METHOD_DELIVER:
+        fake_keep(request); /* it dies with it */
+        break;
     case METHOD_QUEUE_REPORT:
         on_report(request, nth);
         break;
@@ -86,6 +114,8 @@ static int setup(void **state)
     (void)state;
     memset(node_answers, 0, sizeof node_answers);
     memset(taken, 0, sizeof taken);
+    home_chunks = UINT_MAX;
+    home_refusal = ERR_UNAVAILABLE;
     store = fake_start(handle);
     return 0;
 }
@@ -200,17 +230,85 @@ static void large(void)
     u = upload_of(1, BODY_CHUNK_MAX + 10, false);
     assert_int_not_equal(put(u, 1, &partition), OK);
     upload_free(&u);
-    /* The home took it and then died: its bytes are nowhere else. */
-    node_answers[HOME_NODE] = OK;
-    u = upload_of(1, BODY_CHUNK_MAX + 10, true);
-    assert_int_equal(put(u, 1, &partition), ERR_UNAVAILABLE);
-    upload_free(&u);
 }
 
 static void a_large_message_has_a_spare_copy(void **state)
 {
     (void)state;
     fake_run(large);
+}
+
+/* The chunks from `first` on are a whole message, at one partition that is not the home. */
+static uint32_t whole_copy(unsigned first, unsigned count, size_t size)
+{
+    uint32_t partition = fake_seen(METHOD_UPLOAD_CHUNK, first).partition;
+    size_t sum = 0;
+    assert_int_not_equal(partition, HOME);
+    for (unsigned i = first; i < first + count; i++) {
+        assert_int_equal(fake_seen(METHOD_UPLOAD_CHUNK, i).partition, partition);
+        assert_int_equal(chunks[i].offset, sum);
+        assert_int_equal(chunks[i].last, i + 1 == first + count);
+        sum += fake_seen(METHOD_UPLOAD_CHUNK, i).body_len;
+    }
+    assert_int_equal(sum, size);
+    assert_int_equal(fake_count(METHOD_UPLOAD_CHUNK), first + count);
+    return partition;
+}
+
+/* Its home is lost in the middle, at the end, or when all has been sent: what was kept goes elsewhere. */
+static void lose_home(void)
+{
+    size_t size = 2 * BODY_CHUNK_MAX + 10;
+    for (unsigned taken_chunks = 1; taken_chunks <= 3; taken_chunks++) {
+        uint32_t partition;
+        unsigned before = fake_count(METHOD_UPLOAD_CHUNK), puts = fake_count(METHOD_QUEUE_PUT);
+        struct delivery_target target = { .account = { 100, HOME } };
+        uint64_t begin_ms = loop_now_ms();
+        home_chunks = taken_chunks;
+        struct upload *u = upload_of(1, size, true);
+        store_deliver(store, u, delivery_id_new(), &target, 1);
+        assert_int_equal(target.status, taken_chunks == 3 ? ERR_IN_DOUBT : ERR_UNAVAILABLE);
+        assert_int_equal(put(u, 1, &partition), OK);
+        assert_true(loop_now_ms() - begin_ms < STORE_DEADLINE_MS / 2);
+        /* The home was asked again and again for the chunk that it did not take. */
+        unsigned first = fake_count(METHOD_UPLOAD_CHUNK) - 3;
+        assert_true(first >= before + taken_chunks);
+        assert_int_equal(whole_copy(first, 3, size), partition);
+        assert_int_equal(taken[puts].size, size);
+        assert_int_equal(taken[puts].upload_id_len, 16);
+        upload_free(&u);
+        assert_int_equal(store->kept_bytes, 0);
+    }
+}
+
+static void a_home_that_is_lost_in_the_middle(void **state)
+{
+    (void)state;
+    fake_run(lose_home);
+}
+
+/* Who would make the store keep too much gives up what it kept; nobody else does. */
+static void keep_too_much(void)
+{
+    uint32_t partition;
+    home_chunks = STORE_KEPT_MAX / BODY_CHUNK_MAX + 5;
+    struct upload *first = upload_of(1, 2 * BODY_CHUNK_MAX + 10, true);
+    assert_int_equal(store->kept_bytes, 2 * BODY_CHUNK_MAX);
+    struct upload *large = upload_of(1, STORE_KEPT_MAX + 10, true);
+    assert_int_equal(store->kept_bytes, 2 * BODY_CHUNK_MAX);
+    home_chunks = 0;
+    home_refusal = ERR_NO_SPACE; /* no reason to ask again */
+    assert_int_equal(put(large, 1, &partition), ERR_NO_SPACE);
+    assert_int_equal(put(first, 1, &partition), OK);
+    upload_free(&large);
+    upload_free(&first);
+    assert_int_equal(store->kept_bytes, 0);
+}
+
+static void what_is_kept_is_bounded(void **state)
+{
+    (void)state;
+    fake_run(keep_too_much);
 }
 
 enum { CROWD = 2 * QUEUE_RECIPIENTS_MAX + 50 };
@@ -309,9 +407,14 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, fake_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_small_message_goes_to_another_node), TEST(a_silent_node_is_passed_over),
-        TEST(a_large_message_has_a_spare_copy),     TEST(many_recipients_are_split),
-        TEST(reports_are_cut_to_entries),           cmocka_unit_test(test_names),
+        TEST(a_small_message_goes_to_another_node),
+        TEST(a_silent_node_is_passed_over),
+        TEST(a_large_message_has_a_spare_copy),
+        TEST(a_home_that_is_lost_in_the_middle),
+        TEST(what_is_kept_is_bounded),
+        TEST(many_recipients_are_split),
+        TEST(reports_are_cut_to_entries),
+        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
