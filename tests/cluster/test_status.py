@@ -53,8 +53,13 @@ def test_size_of_a_partition(trio):
     for n in range(MESSAGES):
         wire.deliver(trio, user, message(n))
     whole = SIZE * MESSAGES
-    wait_for(lambda: whole * 0.8 < trio.ctl_json("partition", "show", user)["bytes"] < whole * 1.2, what="the size")
-    shown = trio.ctl_json("partition", "show", user)
+
+    def show():
+        return trio.ctl_json("partition", "show", user)
+
+    wait_for(lambda: show()["commit"] > MESSAGES, what="the figures of the last message")
+    wait_for(lambda: whole * 0.8 < show()["bytes"] < whole * 1.2, what="the size")
+    shown = show()
     assert shown["active"] and shown["commit"] > MESSAGES and len(shown["peers"]) == 2 and shown["faults"] == []
     assert "primary" in trio.ctl("partition", "show", user)
     assert all(n["bytes"] > whole * 0.8 for n in status(trio)["node_list"])
