@@ -6,11 +6,6 @@
 #include "lib/store/store_priv.h"
 #include "proto/account.pb-c.h"
 
-static struct slice copy_text(struct arena *arena, const char *text)
-{
-    return slice_str(arena_strdup(arena, slice_str(text)));
-}
-
 static struct slice copy_bytes(struct arena *arena, ProtobufCBinaryData bytes)
 {
     return arena_slice(arena, pb_slice(bytes));
@@ -26,7 +21,7 @@ static void read_credential(const Tern__Credential *c, struct arena *arena, stru
     out->stored_key = copy_bytes(arena, c->stored_key);
     out->server_key = copy_bytes(arena, c->server_key);
     out->iterations = c->iterations;
-    out->hash = copy_text(arena, c->hash);
+    out->hash = text_read(c->hash, arena);
     out->version = c->version;
 }
 
@@ -45,7 +40,7 @@ static void read_account(const Tern__Account *a, struct arena *arena, struct acc
 {
     *out = (struct account){
         .ref = { .id = a->id, .home = a->home },
-        .address = copy_text(arena, a->address),
+        .address = text_read(a->address, arena),
         .quota_bytes = a->quota_bytes,
         .used_bytes = a->used_bytes,
         .message_count = a->message_count,
@@ -90,15 +85,8 @@ static enum err lookup(struct store *store, struct slice address, uint32_t wait_
     Tern__AddressLookupRequest request = TERN__ADDRESS_LOOKUP_REQUEST__INIT;
     Tern__AddressLookupResponse *response;
     request.address = arena_strdup(arena, address);
-    struct call call = { .method = METHOD_ADDRESS_LOOKUP,
-                         .partition = partition,
-                         .request = &request.base,
-                         .timeout_ms = wait_ms };
-    enum err err = call_run(store, &call);
-    if (err == OK)
-        err = call_response(&call, &tern__address_lookup_response__descriptor, &response);
-    call_fini(&call);
-    TRY(err);
+    TRY(call_within(store, wait_ms, METHOD_ADDRESS_LOOKUP, partition, &request.base,
+                    &tern__address_lookup_response__descriptor, &response));
     *out = (struct address_row){ .address = arena_slice(arena, address),
                                  .account = read_new_account(response->account, arena) };
     out->targets = texts_read(response->alias_targets, response->n_alias_targets, arena);
@@ -303,7 +291,7 @@ enum err store_address_list(struct store *store, uint32_t partition, struct slic
     struct address_row *rows = ARENA_ARRAY(arena, struct address_row, response->n_rows);
     for (size_t i = 0; i < response->n_rows; i++) {
         const Tern__AddressRow *row = response->rows[i];
-        rows[i].address = copy_text(arena, row->address);
+        rows[i].address = text_read(row->address, arena);
         rows[i].account = read_new_account(row->account, arena);
         rows[i].targets = texts_read(row->alias_targets, row->n_alias_targets, arena);
         rows[i].target_count = row->n_alias_targets;

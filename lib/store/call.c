@@ -235,7 +235,16 @@ enum err call_simple(struct store *store, uint32_t method, uint32_t partition,
                      const ProtobufCMessage *request, const ProtobufCMessageDescriptor *descriptor,
                      void *response_out)
 {
-    struct call call = { .method = method, .partition = partition, .request = request };
+    return call_within(store, 0, method, partition, request, descriptor, response_out);
+}
+
+enum err call_within(struct store *store, uint32_t timeout_ms, uint32_t method, uint32_t partition,
+                     const ProtobufCMessage *request, const ProtobufCMessageDescriptor *descriptor,
+                     void *response_out)
+{
+    struct call call = {
+        .method = method, .partition = partition, .request = request, .timeout_ms = timeout_ms
+    };
     enum err err = call_run(store, &call);
     if (err == OK)
         err = call_response(&call, descriptor, response_out);

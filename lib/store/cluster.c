@@ -57,12 +57,16 @@ enum err director_ask(struct store *store, uint32_t method, bool is_write, const
     return in_doubt ? ERR_IN_DOUBT : ERR_UNAVAILABLE;
 }
 
-/* ---- reading */
-
-static struct slice copy_text(struct arena *arena, const char *text)
+enum err director_change(struct store *store, uint32_t method, const ProtobufCMessage *request,
+                         const ProtobufCMessageDescriptor *descriptor, struct buf *detail)
 {
-    return slice_str(arena_strdup(arena, slice_str(text)));
+    ProtobufCMessage *response = NULL;
+    TRY(director_ask(store, method, true, request, descriptor, &response, detail));
+    protobuf_c_message_free_unpacked(response, NULL);
+    return OK;
 }
+
+/* ---- reading */
 
 static void read_nodes(const Tern__Map *map, struct arena *arena, struct cluster *out)
 {
@@ -72,9 +76,9 @@ static void read_nodes(const Tern__Map *map, struct arena *arena, struct cluster
         const Tern__NodeInfo *info = map->nodes[i];
         out->nodes[i] = (struct cluster_node){ .id = info->id,
                                                .store_id = arena_slice(arena, pb_slice(info->store_id)),
-                                               .name = copy_text(arena, info->name),
-                                               .endpoint = copy_text(arena, info->endpoint),
-                                               .zone = copy_text(arena, info->zone),
+                                               .name = text_read(info->name, arena),
+                                               .endpoint = text_read(info->endpoint, arena),
+                                               .zone = text_read(info->zone, arena),
                                                .draining = info->draining,
                                                .seen_ms = info->seen_ms };
     }
@@ -109,12 +113,12 @@ static void read_names(const Tern__Map *map, struct arena *arena, struct cluster
     out->domains = ARENA_ARRAY(arena, struct cluster_domain, map->n_domains);
     for (size_t i = 0; i < map->n_domains; i++)
         out->domains[i] =
-            (struct cluster_domain){ copy_text(arena, map->domains[i]->name), map->domains[i]->created_ms };
+            (struct cluster_domain){ text_read(map->domains[i]->name, arena), map->domains[i]->created_ms };
     out->setting_count = map->n_settings;
     out->settings = ARENA_ARRAY(arena, struct cluster_setting, map->n_settings);
     for (size_t i = 0; i < map->n_settings; i++)
-        out->settings[i] = (struct cluster_setting){ copy_text(arena, map->settings[i]->name),
-                                                     copy_text(arena, map->settings[i]->value) };
+        out->settings[i] = (struct cluster_setting){ text_read(map->settings[i]->name, arena),
+                                                     text_read(map->settings[i]->value, arena) };
 }
 
 enum err store_cluster_read(struct store *store, struct arena *arena, struct cluster *out)
@@ -133,7 +137,7 @@ enum err store_cluster_read(struct store *store, struct arena *arena, struct clu
         out->partition_count = map->partition_count;
         out->copies = map->copies;
         out->min_members = map->min_members;
-        out->problem = copy_text(arena, map->problem);
+        out->problem = text_read(map->problem, arena);
         read_nodes(map, arena, out);
         read_partitions(map, arena, out);
         read_names(map, arena, out);
@@ -145,21 +149,13 @@ enum err store_cluster_read(struct store *store, struct arena *arena, struct clu
 
 /* ---- changes */
 
-static enum err change(struct store *store, uint32_t method, const ProtobufCMessage *request,
-                       const ProtobufCMessageDescriptor *descriptor)
-{
-    ProtobufCMessage *response = NULL;
-    TRY(director_ask(store, method, true, request, descriptor, &response, NULL));
-    protobuf_c_message_free_unpacked(response, NULL);
-    return OK;
-}
-
 enum err store_domain_add(struct store *store, struct slice name)
 {
     struct arena arena = { 0 };
     Tern__DomainAddRequest request = TERN__DOMAIN_ADD_REQUEST__INIT;
     request.name = arena_strdup(&arena, name);
-    enum err err = change(store, METHOD_DOMAIN_ADD, &request.base, &tern__domain_add_response__descriptor);
+    enum err err = director_change(store, METHOD_DOMAIN_ADD, &request.base,
+                                   &tern__domain_add_response__descriptor, NULL);
     arena_fini(&arena);
     return err;
 }
@@ -169,8 +165,8 @@ enum err store_domain_delete(struct store *store, struct slice name)
     struct arena arena = { 0 };
     Tern__DomainDeleteRequest request = TERN__DOMAIN_DELETE_REQUEST__INIT;
     request.name = arena_strdup(&arena, name);
-    enum err err =
-        change(store, METHOD_DOMAIN_DELETE, &request.base, &tern__domain_delete_response__descriptor);
+    enum err err = director_change(store, METHOD_DOMAIN_DELETE, &request.base,
+                                   &tern__domain_delete_response__descriptor, NULL);
     arena_fini(&arena);
     return err;
 }
@@ -181,7 +177,8 @@ enum err store_setting_put(struct store *store, struct slice name, struct slice 
     Tern__SettingPutRequest request = TERN__SETTING_PUT_REQUEST__INIT;
     request.name = arena_strdup(&arena, name);
     request.value = arena_strdup(&arena, value);
-    enum err err = change(store, METHOD_SETTING_PUT, &request.base, &tern__setting_put_response__descriptor);
+    enum err err = director_change(store, METHOD_SETTING_PUT, &request.base,
+                                   &tern__setting_put_response__descriptor, NULL);
     arena_fini(&arena);
     return err;
 }

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/store/convert_priv.h"
 
+struct slice text_read(const char *text, struct arena *arena)
+{
+    return slice_str(arena_strdup(arena, slice_str(text)));
+}
+
 struct slice *texts_read(char *const *texts, size_t count, struct arena *arena)
 {
     struct slice *out = ARENA_ARRAY(arena, struct slice, count);
     for (size_t i = 0; i < count; i++)
-        out[i] = slice_str(arena_strdup(arena, slice_str(texts[i])));
+        out[i] = text_read(texts[i], arena);
     return out;
 }
 

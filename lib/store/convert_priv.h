@@ -20,6 +20,7 @@ static inline struct slice pb_slice(ProtobufCBinaryData b)
 }
 
 /* Texts of an answer into the arena; slices of a request as texts in the arena. */
+struct slice text_read(const char *text, struct arena *arena);
 struct slice *texts_read(char *const *texts, size_t count, struct arena *arena);
 char **texts_write(const struct slice *texts, size_t count, struct arena *arena);
 /* A set from an answer's bytes, replacing *out (initialised); empty bytes are the empty set. ERR_PROTOCOL. */

@@ -14,7 +14,7 @@ static void read_mailbox(const Tern__Mailbox *m, struct arena *arena, struct mai
 {
     *out = (struct mailbox){
         .id = m->id,
-        .name = slice_str(arena_strdup(arena, slice_str(m->name))),
+        .name = text_read(m->name, arena),
         .uidvalidity = m->uidvalidity,
         .uidnext = m->uidnext,
         .modseq = m->modseq,

@@ -55,24 +55,12 @@ bool queue_id_parse(struct slice text, struct queue_id *out)
 static enum err ask(struct store *store, uint32_t method, uint32_t partition, const ProtobufCMessage *request,
                     const ProtobufCMessageDescriptor *descriptor, void *response_out)
 {
-    struct call call = {
-        .method = method, .partition = partition, .request = request, .timeout_ms = STORE_QUEUE_WAIT_MS
-    };
-    enum err err = call_run(store, &call);
-    if (err == OK)
-        err = call_response(&call, descriptor, response_out);
-    call_fini(&call);
-    return err;
+    return call_within(store, STORE_QUEUE_WAIT_MS, method, partition, request, descriptor, response_out);
 }
 
 static ProtobufCBinaryData id_of(const struct queue_id *id)
 {
     return (ProtobufCBinaryData){ sizeof id->bytes, (uint8_t *)id->bytes };
-}
-
-static struct slice text(const char *from, struct arena *arena)
-{
-    return arena_slice(arena, slice_str(from));
 }
 
 static void read_recipients(const Tern__QueueItem *from, struct arena *arena, struct queue_item *to)
@@ -83,11 +71,11 @@ static void read_recipients(const Tern__QueueItem *from, struct arena *arena, st
         const Tern__QueueRecipient *r = from->recipients[i];
         to->recipients[i] = (struct queue_recipient){
             .number = r->number,
-            .path = text(r->path, arena),
+            .path = text_read(r->path, arena),
             .account = { .id = r->account, .home = r->home },
             .state = (enum queue_recipient_state)r->state,
             .changed_ms = r->changed_ms,
-            .error = text(r->error, arena),
+            .error = text_read(r->error, arena),
         };
     }
 }
@@ -97,7 +85,7 @@ static enum err read_item(const Tern__QueueItem *from, uint32_t partition, struc
 {
     *to = (struct queue_item){
         .id.partition = partition,
-        .sender = text(from->sender, arena),
+        .sender = text_read(from->sender, arena),
         .smtputf8 = from->smtputf8,
         .size = from->size,
         .created_ms = from->created_ms,
@@ -106,7 +94,7 @@ static enum err read_item(const Tern__QueueItem *from, uint32_t partition, struc
         .held = from->held,
         .fence = from->fence,
         .lease_until_ms = from->lease_until_ms,
-        .holder = text(from->holder, arena),
+        .holder = text_read(from->holder, arena),
         .pending = from->pending,
         .failed = from->failed,
     };

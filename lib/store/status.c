@@ -3,11 +3,6 @@
 
 #include "lib/store/store_priv.h"
 
-static struct slice copy_text(struct arena *arena, const char *text)
-{
-    return slice_str(arena_strdup(arena, slice_str(text)));
-}
-
 static void read_nodes(const Tern__ClusterStatusResponse *from, struct arena *arena, struct status *out)
 {
     out->nodes = ARENA_ARRAY(arena, struct status_node, from->n_nodes);
@@ -18,9 +13,9 @@ static void read_nodes(const Tern__ClusterStatusResponse *from, struct arena *ar
         out->nodes[out->node_count++] =
             (struct status_node){ .id = node->info->id,
                                   .store_id = arena_slice(arena, pb_slice(node->info->store_id)),
-                                  .name = copy_text(arena, node->info->name),
-                                  .zone = copy_text(arena, node->info->zone),
-                                  .endpoint = copy_text(arena, node->info->endpoint),
+                                  .name = text_read(node->info->name, arena),
+                                  .zone = text_read(node->info->zone, arena),
+                                  .endpoint = text_read(node->info->endpoint, arena),
                                   .alive = node->alive,
                                   .draining = node->info->draining,
                                   .leaving = node->leaving,
@@ -86,7 +81,7 @@ static void read_moves(const Tern__ClusterStatusResponse *from, struct arena *ar
         out->moves[i] = (struct status_move){ .partition = move->partition,
                                               .from = move->from,
                                               .to = move->to,
-                                              .state = copy_text(arena, move->state),
+                                              .state = text_read(move->state, arena),
                                               .copied_bytes = move->copied_bytes,
                                               .bytes = move->bytes };
     }
@@ -97,12 +92,12 @@ static void read_wrongs(const Tern__ClusterStatusResponse *from, struct arena *a
     out->problem_count = from->n_problems;
     out->problems = ARENA_ARRAY(arena, struct slice, from->n_problems);
     for (size_t i = 0; i < from->n_problems; i++)
-        out->problems[i] = copy_text(arena, from->problems[i]);
+        out->problems[i] = text_read(from->problems[i], arena);
     out->fault_count = from->n_faults;
     out->faults = ARENA_ARRAY(arena, struct status_fault, from->n_faults);
     for (size_t i = 0; i < from->n_faults; i++)
         out->faults[i] = (struct status_fault){ from->faults[i]->node, from->faults[i]->partition,
-                                                copy_text(arena, from->faults[i]->text) };
+                                                text_read(from->faults[i]->text, arena) };
 }
 
 static void read_summary(const Tern__PartitionSummary *from, struct status *out)
@@ -126,9 +121,9 @@ static void read_status(const Tern__ClusterStatusResponse *from, struct arena *a
                             .copies = from->map->copies,
                             .min_members = from->map->min_members,
                             .domain_count = from->map->n_domains,
-                            .problem = copy_text(arena, from->map->problem),
+                            .problem = text_read(from->map->problem, arena),
                             .leads = from->leads,
-                            .leader = copy_text(arena, from->leader) };
+                            .leader = text_read(from->leader, arena) };
     read_nodes(from, arena, out);
     read_partitions(from, arena, out);
     read_moves(from, arena, out);
@@ -157,13 +152,10 @@ enum err store_status_read(struct store *store, bool partitions, struct arena *a
 enum err store_node_drain(struct store *store, uint32_t node, bool drain, struct buf *detail)
 {
     Tern__NodeDrainRequest request = TERN__NODE_DRAIN_REQUEST__INIT;
-    ProtobufCMessage *response = NULL;
     request.node = node;
     request.drain = drain;
-    TRY(director_ask(store, METHOD_NODE_DRAIN, true, &request.base, &tern__node_drain_response__descriptor,
-                     &response, detail));
-    protobuf_c_message_free_unpacked(response, NULL);
-    return OK;
+    return director_change(store, METHOD_NODE_DRAIN, &request.base, &tern__node_drain_response__descriptor,
+                           detail);
 }
 
 enum err store_node_remove(struct store *store, uint32_t node, bool lost, uint32_t *copies_out,
@@ -183,12 +175,9 @@ enum err store_node_remove(struct store *store, uint32_t node, bool lost, uint32
 enum err store_partition_recover(struct store *store, uint32_t partition, uint32_t node, struct buf *detail)
 {
     Tern__PartitionRecoverRequest request = TERN__PARTITION_RECOVER_REQUEST__INIT;
-    ProtobufCMessage *response = NULL;
     request.partition = partition;
     request.node = node;
     request.accept_loss = true;
-    TRY(director_ask(store, METHOD_PARTITION_RECOVER, true, &request.base,
-                     &tern__partition_recover_response__descriptor, &response, detail));
-    protobuf_c_message_free_unpacked(response, NULL);
-    return OK;
+    return director_change(store, METHOD_PARTITION_RECOVER, &request.base,
+                           &tern__partition_recover_response__descriptor, detail);
 }

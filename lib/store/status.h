@@ -85,7 +85,8 @@ struct status {
 MUST_CHECK enum err store_status_read(struct store *store, bool partitions, struct arena *arena,
                                       struct status *out);
 
-/* What the director says beside a refusal is added to `detail`. All Yield. */
+/* What the director says beside a refusal replaces `detail` (may be NULL). Like every change they may also
+ * return ERR_UNAVAILABLE (nothing happened) or ERR_IN_DOUBT. All Yield. */
 
 /* Empty a node, or let it hold copies again. ERR_NOT_FOUND. */
 MUST_CHECK enum err store_node_drain(struct store *store, uint32_t node, bool drain, struct buf *detail);

@@ -96,6 +96,10 @@ void calls_on_map(struct store *store);
 MUST_CHECK enum err call_simple(struct store *store, uint32_t method, uint32_t partition,
                                 const ProtobufCMessage *request, const ProtobufCMessageDescriptor *descriptor,
                                 void *response_out);
+/* The same, trying for `timeout_ms` (0: STORE_DEADLINE_MS). Yields. */
+MUST_CHECK enum err call_within(struct store *store, uint32_t timeout_ms, uint32_t method, uint32_t partition,
+                                const ProtobufCMessage *request, const ProtobufCMessageDescriptor *descriptor,
+                                void *response_out);
 
 /* ---- directors (cluster.c) */
 struct cluster_partition;
@@ -106,6 +110,9 @@ MUST_CHECK enum err director_ask(struct store *store, uint32_t method, bool is_w
                                  const ProtobufCMessage *request,
                                  const ProtobufCMessageDescriptor *descriptor,
                                  ProtobufCMessage **response_out, struct buf *detail);
+/* The same for a change of which only the status matters. Yields. */
+MUST_CHECK enum err director_change(struct store *store, uint32_t method, const ProtobufCMessage *request,
+                                    const ProtobufCMessageDescriptor *descriptor, struct buf *detail);
 void cluster_read_partition(const Tern__PartitionConf *conf, struct arena *arena,
                             struct cluster_partition *out);
 
