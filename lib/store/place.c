@@ -9,38 +9,37 @@ void place_init(struct place *p, struct store *store)
     p->start = (uint32_t)rand_u64();
 }
 
-static bool is_in(uint32_t number, const uint32_t *numbers, size_t count)
+static bool is_in(uint32_t number, const struct avoided *avoided)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (numbers[i] == number)
+    for (size_t i = 0; i < avoided->added && i < PLACE_AVOIDED_MAX; i++) {
+        if (avoided->numbers[i] == number)
             return true;
     }
     return false;
 }
 
-static void add(uint32_t number, uint32_t *numbers, size_t *count)
+static void add(uint32_t number, struct avoided *avoided)
 {
-    if (*count < PLACE_AVOIDED_MAX && !is_in(number, numbers, *count))
-        numbers[(*count)++] = number;
+    if (!is_in(number, avoided))
+        avoided->numbers[avoided->added++ % PLACE_AVOIDED_MAX] = number;
 }
 
 void place_avoid(struct place *p, uint32_t partition)
 {
     uint32_t node;
     uint64_t epoch;
-    add(partition, p->partitions, &p->partition_count);
+    add(partition, &p->partitions);
     if (store_partition_primary(p->store, partition, &node, &epoch))
-        add(node, p->nodes, &p->node_count);
+        add(node, &p->nodes);
 }
 
 static bool is_fit(const struct place *p, uint32_t partition, bool any_node)
 {
     uint32_t node;
     uint64_t epoch;
-    if (is_in(partition, p->partitions, p->partition_count) ||
-        !store_partition_primary(p->store, partition, &node, &epoch))
+    if (is_in(partition, &p->partitions) || !store_partition_primary(p->store, partition, &node, &epoch))
         return false;
-    return any_node || !is_in(node, p->nodes, p->node_count);
+    return any_node || !is_in(node, &p->nodes);
 }
 
 enum err place_choose(const struct place *p, uint32_t *partition_out)

@@ -7,13 +7,17 @@
 
 enum { PLACE_AVOIDED_MAX = 32 };
 
+/* The newest ones: a message for very many homes still never asks twice where it was refused just now. */
+struct avoided {
+    uint32_t numbers[PLACE_AVOIDED_MAX];
+    size_t added;
+};
+
 struct place {
     struct store *store;
-    uint32_t start;                         /* where the search begins, by chance */
-    uint32_t partitions[PLACE_AVOIDED_MAX]; /* that failed: never chosen (beyond the bound: perhaps) */
-    size_t partition_count;
-    uint32_t nodes[PLACE_AVOIDED_MAX]; /* primaries of those: the last to be asked for others */
-    size_t node_count;
+    uint32_t start;            /* where the search begins, by chance */
+    struct avoided partitions; /* never chosen */
+    struct avoided nodes;      /* primaries of those: the last to be asked for others */
 };
 
 void place_init(struct place *p, struct store *store);
