@@ -134,5 +134,7 @@ const struct status_node *ctl_find_node(const struct status *s, const char *text
 /* Print and free a JSON document, or a table of text: rows of tab-separated cells become aligned columns. */
 void ctl_print_json(struct json *json);
 void ctl_print_table(struct buf *rows);
+/* A list, made in both forms: print the one that was asked for, free both. CTL_OK. */
+enum ctl_exit ctl_print_list(struct ctl *ctl, struct json *json, struct buf *rows);
 
 #endif

@@ -257,6 +257,17 @@ void ctl_print_table(struct buf *rows)
     buf_fini(rows);
 }
 
+enum ctl_exit ctl_print_list(struct ctl *ctl, struct json *json, struct buf *rows)
+{
+    if (ctl->given & CTL_JSON)
+        ctl_print_json(json);
+    else
+        ctl_print_table(rows);
+    buf_fini(&json->out);
+    buf_fini(rows);
+    return CTL_OK;
+}
+
 enum ctl_exit ctl_print_addresses(struct ctl *ctl, const char *heading, ctl_add_address *add)
 {
     struct slice domain = SLICE_NULL;
@@ -273,11 +284,5 @@ enum ctl_exit ctl_print_addresses(struct ctl *ctl, const char *heading, ctl_add_
     for (size_t i = 0; i < count; i++)
         add(ctl, &json, &rows, &found[i]);
     json_close(&json, ']');
-    if (ctl->given & CTL_JSON)
-        ctl_print_json(&json);
-    else
-        ctl_print_table(&rows);
-    buf_fini(&json.out);
-    buf_fini(&rows);
-    return CTL_OK;
+    return ctl_print_list(ctl, &json, &rows);
 }

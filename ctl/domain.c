@@ -31,13 +31,7 @@ enum ctl_exit domain_list(struct ctl *ctl)
         buf_addf(&rows, "%.*s\n", SLICE_FMT(d->name));
     }
     json_close(&json, ']');
-    if (ctl->given & CTL_JSON)
-        ctl_print_json(&json);
-    else
-        ctl_print_table(&rows);
-    buf_fini(&json.out);
-    buf_fini(&rows);
-    return CTL_OK;
+    return ctl_print_list(ctl, &json, &rows);
 }
 
 enum ctl_exit domain_delete(struct ctl *ctl)

@@ -73,13 +73,7 @@ enum ctl_exit node_list(struct ctl *ctl)
         add_row(ctl, &rows, &status.nodes[i], &shares);
     }
     json_close(&json, ']');
-    if (ctl->given & CTL_JSON)
-        ctl_print_json(&json);
-    else
-        ctl_print_table(&rows);
-    buf_fini(&json.out);
-    buf_fini(&rows);
-    return CTL_OK;
+    return ctl_print_list(ctl, &json, &rows);
 }
 
 /* ---- drain */

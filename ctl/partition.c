@@ -118,13 +118,7 @@ enum ctl_exit partition_list(struct ctl *ctl)
         add_row(&rows, &status.partitions[i]);
     }
     json_close(&json, ']');
-    if (ctl->given & CTL_JSON)
-        ctl_print_json(&json);
-    else
-        ctl_print_table(&rows);
-    buf_fini(&json.out);
-    buf_fini(&rows);
-    return CTL_OK;
+    return ctl_print_list(ctl, &json, &rows);
 }
 
 /* ---- one */

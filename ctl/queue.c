@@ -176,13 +176,7 @@ enum ctl_exit queue_list(struct ctl *ctl)
     json_open(&l.json, NULL, '[');
     (void)visit_all(ctl, list_partition, &l);
     json_close(&l.json, ']');
-    if (ctl->given & CTL_JSON)
-        ctl_print_json(&l.json);
-    else
-        ctl_print_table(&l.rows);
-    buf_fini(&l.json.out);
-    buf_fini(&l.rows);
-    return CTL_OK;
+    return ctl_print_list(ctl, &l.json, &l.rows);
 }
 
 static enum err add_status(struct ctl *ctl, uint32_t partition, void *arg)
