@@ -142,10 +142,10 @@ static void take_row(struct op *op, const struct row *row)
 {
     struct seen *seen = add_seen(op);
     *seen = (struct seen){ .uid = row->uid, .flags = row->flags, .modseq = row->modseq };
-    if (!message_token(row->summary, &seen->token))
+    if (!mail_token(row->summary, &seen->token))
         cluster_fail(op->c, "%s: UID %u has a summary of nobody's", op->targets[0]->address, row->uid);
     struct buf want = { 0 };
-    message_bytes(seen->token, &want);
+    mail_bytes(seen->token, &want);
     if (row->size != want.len || (op->bodies && !slice_eq(row->body, buf_slice(&want))))
         cluster_fail(op->c, "%s: UID %u has not the bytes that were stored", op->targets[0]->address,
                      row->uid);

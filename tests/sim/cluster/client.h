@@ -9,6 +9,7 @@
 #include "lib/mail/uidset.h"
 #include "proto/methods.h"
 #include "tests/sim/cluster/node.h"
+#include "tests/sim/common/mail.h"
 
 enum { ACCOUNTS_MAX = 5, SESSIONS_EACH = 3, BOXES = 2, TARGETS_MAX = 2, CHUNKS_MAX = 4 };
 
@@ -108,10 +109,6 @@ bool op_make(struct op *op);
 void op_random_id(struct op *op, uint8_t *id);
 uint32_t op_method(const struct op *op);
 bool op_adds_mail(const struct op *op);
-void message_bytes(uint64_t token, struct buf *out);
-uint64_t message_size(uint64_t token);
-void message_summary(uint64_t token, struct buf *out);
-bool message_token(struct slice summary, uint64_t *token_out);
 
 /* answer.c: take an OK answer apart into the op. */
 void op_take(struct op *op, struct slice response, struct slice body);

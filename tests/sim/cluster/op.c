@@ -7,63 +7,18 @@
 #include "proto/message.pb-c.h"
 #include "tests/sim/cluster/client.h"
 
-enum { SMALL_MAX = 400, LARGE_MAX = 12000, PICK_MAX = 4, FETCH_BYTES = 1000 * 1000 };
+enum { PICK_MAX = 4, FETCH_BYTES = 1000 * 1000 };
 
-/* ---- messages: a number makes all of one */
-
-uint64_t message_size(uint64_t token)
-{
-    uint64_t r = token * UINT64_C(0x9e3779b97f4a7c15);
-    return 64 + (r >> 40) % ((r >> 32) % 16 == 0 ? LARGE_MAX : SMALL_MAX);
-}
-
-void message_bytes(uint64_t token, struct buf *out)
-{
-    uint64_t size = message_size(token), r = token;
-    buf_clear(out);
-    buf_addf(out, "Subject: token %llu\r\n\r\n", (unsigned long long)token);
-    while (out->len < size) {
-        r = r * UINT64_C(6364136223846793005) + 1;
-        buf_add_byte(out, (uint8_t)('a' + (r >> 33) % 26));
-    }
-}
-
-static const char summary_prefix[] = "summary of ";
-
-void message_summary(uint64_t token, struct buf *out)
-{
-    buf_clear(out);
-    buf_addf(out, "%s%llu", summary_prefix, (unsigned long long)token);
-}
-
-bool message_token(struct slice summary, uint64_t *token_out)
-{
-    struct slice prefix = slice_str(summary_prefix);
-    return slice_starts(summary, prefix) &&
-           slice_parse_u64(slice_sub(summary, prefix.len, summary.len), UINT64_MAX, token_out);
-}
-
-/* ---- requests */
+const struct mail_sizes mail_sizes = { .small_max = 400, .large_max = 12000 };
 
 void op_random_id(struct op *op, uint8_t *id)
 {
-    uint64_t time_ms = UINT64_C(1700000000000) + op->c->now / MS, r = cluster_rand(op->c);
-    for (int i = 0; i < 8; i++) {
-        id[i] = (uint8_t)(time_ms >> (56 - 8 * i));
-        id[8 + i] = (uint8_t)(r >> (8 * i));
-    }
+    mail_id(UINT64_C(1700000000000) + op->c->now / MS, cluster_rand(op->c), id);
 }
 
 static void pack(struct op *op, const ProtobufCMessage *message)
 {
-    buf_clear(&op->request);
-    size_t size = protobuf_c_message_get_packed_size(message);
-    op->request.len = protobuf_c_message_pack(message, buf_reserve(&op->request, size + 1));
-}
-
-static ProtobufCBinaryData bytes_of(const struct buf *b)
-{
-    return (ProtobufCBinaryData){ b->len, b->data };
+    mail_pack(message, &op->request);
 }
 
 static void make_create(struct op *op)
@@ -93,28 +48,13 @@ static void pick_target(struct op *op)
 
 static void make_deliver(struct op *op)
 {
-    Tern__DeliverRequest request = TERN__DELIVER_REQUEST__INIT;
-    Tern__NewMessage message = TERN__NEW_MESSAGE__INIT;
-    Tern__DeliverTarget targets[TARGETS_MAX], *list[TARGETS_MAX];
-    struct buf summary = { 0 };
+    uint64_t accounts[TARGETS_MAX];
     pick_target(op);
     op->token = ++op->c->clients->tokens;
     op_random_id(op, op->named_id);
-    message_bytes(op->token, &op->body);
-    message_summary(op->token, &summary);
-    message.size = op->body.len;
-    message.summary = bytes_of(&summary);
-    for (int i = 0; i < op->target_count; i++) {
-        tern__deliver_target__init(&targets[i]);
-        targets[i].account = op->targets[i]->id;
-        list[i] = &targets[i];
-    }
-    request.delivery_id = (ProtobufCBinaryData){ REQUEST_ID_SIZE, op->named_id };
-    request.message = &message;
-    request.n_targets = (size_t)op->target_count;
-    request.targets = list;
-    pack(op, &request.base);
-    buf_fini(&summary);
+    for (int i = 0; i < op->target_count; i++)
+        accounts[i] = op->targets[i]->id;
+    mail_pack_delivery(op->token, op->named_id, accounts, (size_t)op->target_count, &op->request, &op->body);
 }
 
 static void make_append(struct op *op)
@@ -126,45 +66,31 @@ static void make_append(struct op *op)
     if (!uploaded)
         op->token = ++op->c->clients->tokens;
     op->flags = (uint32_t)cluster_below(op->c, MAIL_FLAGS_ALL + 1);
-    message_summary(op->token, &summary);
-    message.size = message_size(op->token);
+    mail_summary(op->token, &summary);
+    message.size = mail_size(op->token);
     message.flags = op->flags;
     if (uploaded)
         message.upload_id = (ProtobufCBinaryData){ REQUEST_ID_SIZE, op->named_id };
     else
-        message.summary = bytes_of(&summary);
+        message.summary = mail_binary(&summary);
     request.account = op->targets[0]->id;
     request.mailbox = op->targets[0]->boxes[op->box].id;
     request.n_messages = 1;
     request.messages = list;
     pack(op, &request.base);
     if (!uploaded)
-        message_bytes(op->token, &op->body);
+        mail_bytes(op->token, &op->body);
     buf_fini(&summary);
 }
 
 static void make_upload(struct op *op)
 {
-    Tern__UploadChunkRequest request = TERN__UPLOAD_CHUNK_REQUEST__INIT;
-    struct buf whole = { 0 }, summary = { 0 };
     if (op->chunk == 0) {
         op->token = ++op->c->clients->tokens;
         op->chunks = 1 + (int)cluster_below(op->c, CHUNKS_MAX);
         op_random_id(op, op->named_id);
     }
-    message_bytes(op->token, &whole);
-    message_summary(op->token, &summary);
-    size_t from = whole.len * (size_t)op->chunk / (size_t)op->chunks,
-           to = whole.len * (size_t)(op->chunk + 1) / (size_t)op->chunks;
-    request.upload_id = (ProtobufCBinaryData){ REQUEST_ID_SIZE, op->named_id };
-    request.offset = from;
-    request.last = op->chunk == op->chunks - 1;
-    if (request.last)
-        request.summary = bytes_of(&summary);
-    pack(op, &request.base);
-    buf_add_slice(&op->body, slice_sub(buf_slice(&whole), from, to));
-    buf_fini(&whole);
-    buf_fini(&summary);
+    mail_pack_chunk(op->token, op->named_id, op->chunk, op->chunks, &op->request, &op->body);
 }
 
 /* Some messages that somebody was told of; they may be gone. */
@@ -187,7 +113,7 @@ static bool make_store(struct op *op)
     op->mode = (int)cluster_below(op->c, 3);
     request.account = op->targets[0]->id;
     request.mailbox = op->targets[0]->boxes[op->box].id;
-    request.uids = bytes_of(&uids);
+    request.uids = mail_binary(&uids);
     request.mode = (Tern__StoreMode)op->mode;
     request.flags = op->flags;
     pack(op, &request.base);
@@ -203,7 +129,7 @@ static bool make_expunge(struct op *op)
     op->only_deleted = cluster_chance(op->c, 500);
     request.account = op->targets[0]->id;
     request.mailbox = op->targets[0]->boxes[op->box].id;
-    request.uids = bytes_of(&uids);
+    request.uids = mail_binary(&uids);
     request.only_deleted = op->only_deleted;
     pack(op, &request.base);
     buf_fini(&uids);
@@ -220,7 +146,7 @@ static bool make_copy(struct op *op)
     request.account = op->targets[0]->id;
     request.from = op->targets[0]->boxes[op->box].id;
     request.to = op->targets[0]->boxes[op->to_box].id;
-    request.uids = bytes_of(&uids);
+    request.uids = mail_binary(&uids);
     request.move = op->move;
     pack(op, &request.base);
     buf_fini(&uids);
@@ -237,7 +163,7 @@ static void make_fetch(struct op *op)
     op->bodies = cluster_chance(op->c, 300);
     request.account = op->targets[0]->id;
     request.mailbox = op->targets[0]->boxes[op->box].id;
-    request.uids = bytes_of(&uids);
+    request.uids = mail_binary(&uids);
     request.items = TERN__FETCH_ITEM__FETCH_SUMMARY | (op->bodies ? TERN__FETCH_ITEM__FETCH_BODY : 0);
     request.max_bytes = FETCH_BYTES;
     pack(op, &request.base);

@@ -61,8 +61,7 @@ static enum err read_now(struct clients *c, uint32_t partition, uint32_t method,
                          const ProtobufCMessage *request, struct answer *out)
 {
     struct buf packed = { 0 };
-    size_t size = protobuf_c_message_get_packed_size(request);
-    packed.len = protobuf_c_message_pack(request, buf_reserve(&packed, size + 1));
+    mail_pack(request, &packed);
     buf_clear(&out->response);
     buf_clear(&out->body);
     out->base = (struct partition_request){
@@ -138,10 +137,10 @@ static bool is_being_delivered(const struct clients *c, const struct account *a,
 static void check_bytes(struct clients *c, struct account *a, const struct row *row, uint64_t token)
 {
     struct buf want = { 0 };
-    message_bytes(token, &want);
+    mail_bytes(token, &want);
     if (!slice_eq(row->body, buf_slice(&want)) || row->size != want.len)
         world_fail(c->w, "%s: UID %u has other bytes than were stored", a->address, row->uid);
-    message_summary(token, &want);
+    mail_summary(token, &want);
     if (!slice_eq(row->summary, buf_slice(&want)))
         world_fail(c->w, "%s: UID %u has another summary than was stored", a->address, row->uid);
     buf_fini(&want);
@@ -156,7 +155,7 @@ static void check_unknown(struct clients *c, struct account *a, int box_number, 
         if (box->messages[i].uid == row->uid)
             world_fail(c->w, "%s: UID %u is back after it was expunged", a->address, row->uid);
     }
-    if (!message_token(row->body, &token) || box_number != 0 || !is_being_delivered(c, a, token))
+    if (!mail_token(row->summary, &token) || box_number != 0 || !is_being_delivered(c, a, token))
         world_fail(c->w, "%s: UID %u (token %llu) came from nowhere, or twice", a->address, row->uid,
                    (unsigned long long)token);
     else

@@ -9,60 +9,21 @@
 #include "proto/account.pb-c.h"
 #include "proto/message.pb-c.h"
 
-enum { SMALL_MAX = 600, LARGE_MAX = 40 * 1024, PICK_MAX = 5 };
+enum { PICK_MAX = 5 };
 
-/* ---- messages */
-
-uint64_t message_size(uint64_t token)
-{
-    uint64_t r = token * UINT64_C(0x9e3779b97f4a7c15);
-    return 64 + (r >> 40) % ((r >> 32) % 16 == 0 ? LARGE_MAX : SMALL_MAX);
-}
-
-void message_bytes(uint64_t token, struct buf *out)
-{
-    uint64_t size = message_size(token), r = token;
-    buf_clear(out);
-    buf_addf(out, "Subject: token %llu\r\n\r\n", (unsigned long long)token);
-    while (out->len < size) {
-        r = r * UINT64_C(6364136223846793005) + 1;
-        buf_add_byte(out, (uint8_t)('a' + (r >> 33) % 26));
-    }
-}
-
-void message_summary(uint64_t token, struct buf *out)
-{
-    buf_clear(out);
-    buf_addf(out, "summary of %llu", (unsigned long long)token);
-}
-
-bool message_token(struct slice bytes, uint64_t *token_out)
-{
-    const char prefix[] = "Subject: token ";
-    if (!slice_starts(bytes, slice_str(prefix)))
-        return false;
-    struct slice rest = slice_sub(bytes, sizeof prefix - 1, bytes.len);
-    ptrdiff_t end = slice_find(rest, '\r');
-    return end > 0 && slice_parse_u64(slice_sub(rest, 0, (size_t)end), UINT64_MAX, token_out);
-}
+const struct mail_sizes mail_sizes = { .small_max = 600, .large_max = 40 * 1024 };
 
 /* ---- making requests */
 
 static void random_id(struct op *op, uint8_t *id)
 {
     struct world *w = op->c->w;
-    uint64_t time_ms = atomic_load(&w->parts[op->partition].pub.time_ms), r = world_rand(w);
-    for (int i = 0; i < 8; i++) {
-        id[i] = (uint8_t)(time_ms >> (56 - 8 * i));
-        id[8 + i] = (uint8_t)(r >> (8 * i));
-    }
+    mail_id(atomic_load(&w->parts[op->partition].pub.time_ms), world_rand(w), id);
 }
 
 void op_pack(struct op *op, const ProtobufCMessage *message)
 {
-    buf_clear(&op->request);
-    size_t size = protobuf_c_message_get_packed_size(message);
-    op->request.len = protobuf_c_message_pack(message, buf_reserve(&op->request, size + 1));
+    mail_pack(message, &op->request);
 }
 
 static struct op *op_new(struct clients *c, enum op_kind kind, struct account *a)
@@ -127,28 +88,13 @@ void op_begin_deliver(struct clients *c, struct account *a)
     struct op *op = op_new(c, OP_DELIVER, a);
     if (op == NULL)
         return;
-    Tern__DeliverRequest request = TERN__DELIVER_REQUEST__INIT;
-    Tern__NewMessage message = TERN__NEW_MESSAGE__INIT;
-    Tern__DeliverTarget targets[OP_TARGETS_MAX], *list[OP_TARGETS_MAX];
-    struct buf summary = { 0 };
+    uint64_t accounts[OP_TARGETS_MAX];
     pick_targets(op);
     random_id(op, op->named_id);
     op->token = c->next_token++;
-    message_bytes(op->token, &op->body);
-    message_summary(op->token, &summary);
-    message.size = op->body.len;
-    message.summary = (ProtobufCBinaryData){ summary.len, summary.data };
-    for (size_t i = 0; i < op->target_count; i++) {
-        tern__deliver_target__init(&targets[i]);
-        targets[i].account = op->targets[i]->id;
-        list[i] = &targets[i];
-    }
-    request.delivery_id = (ProtobufCBinaryData){ REQUEST_ID_SIZE, op->named_id };
-    request.message = &message;
-    request.n_targets = op->target_count;
-    request.targets = list;
-    op_pack(op, &request.base);
-    buf_fini(&summary);
+    for (size_t t = 0; t < op->target_count; t++)
+        accounts[t] = op->targets[t]->id;
+    mail_pack_delivery(op->token, op->named_id, accounts, op->target_count, &op->request, &op->body);
     op_send(op);
 }
 
@@ -167,7 +113,7 @@ static void pick_uids(struct op *op)
 static ProtobufCBinaryData encode_uids(const struct uidset *uids, struct buf *out)
 {
     uidset_encode(uids, out);
-    return (ProtobufCBinaryData){ out->len, out->data };
+    return mail_binary(out);
 }
 
 static void make_append(struct op *op, bool uploaded)
@@ -176,17 +122,17 @@ static void make_append(struct op *op, bool uploaded)
     Tern__NewMessage message = TERN__NEW_MESSAGE__INIT, second = TERN__NEW_MESSAGE__INIT;
     Tern__NewMessage *list[] = { &message, &second };
     struct buf summary = { 0 }, summary2 = { 0 };
-    message_summary(op->token, &summary);
-    message_summary(op->token2, &summary2);
-    second.size = message_size(op->token2);
+    mail_summary(op->token, &summary);
+    mail_summary(op->token2, &summary2);
+    second.size = mail_size(op->token2);
     second.flags = op->flags;
-    second.summary = (ProtobufCBinaryData){ summary2.len, summary2.data };
-    message.size = message_size(op->token);
+    second.summary = mail_binary(&summary2);
+    message.size = mail_size(op->token);
     message.flags = op->flags;
     if (uploaded)
         message.upload_id = (ProtobufCBinaryData){ REQUEST_ID_SIZE, op->named_id };
     else
-        message.summary = (ProtobufCBinaryData){ summary.len, summary.data };
+        message.summary = mail_binary(&summary);
     request.account = op->targets[0]->id;
     request.mailbox = op->targets[0]->boxes[op->box].id;
     request.n_messages = op->token2 != 0 ? 2 : 1;
@@ -194,29 +140,14 @@ static void make_append(struct op *op, bool uploaded)
     op_pack(op, &request.base);
     buf_clear(&op->body);
     if (!uploaded || op->token2 != 0)
-        message_bytes(uploaded ? op->token2 : op->token, &op->body);
+        mail_bytes(uploaded ? op->token2 : op->token, &op->body);
     buf_fini(&summary);
     buf_fini(&summary2);
 }
 
 static void make_chunk(struct op *op)
 {
-    Tern__UploadChunkRequest request = TERN__UPLOAD_CHUNK_REQUEST__INIT;
-    struct buf whole = { 0 }, summary = { 0 };
-    message_bytes(op->token, &whole);
-    message_summary(op->token, &summary);
-    size_t from = whole.len * (size_t)op->chunk / (size_t)op->chunks,
-           to = whole.len * (size_t)(op->chunk + 1) / (size_t)op->chunks;
-    request.upload_id = (ProtobufCBinaryData){ REQUEST_ID_SIZE, op->named_id };
-    request.offset = from;
-    request.last = op->chunk == op->chunks - 1;
-    if (request.last)
-        request.summary = (ProtobufCBinaryData){ summary.len, summary.data };
-    op_pack(op, &request.base);
-    buf_clear(&op->body);
-    buf_add_slice(&op->body, slice_sub(buf_slice(&whole), from, to));
-    buf_fini(&whole);
-    buf_fini(&summary);
+    mail_pack_chunk(op->token, op->named_id, op->chunk, op->chunks, &op->request, &op->body);
 }
 
 static void make_flags(struct op *op)

@@ -6,6 +6,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "lib/mail/uidset.h"
+#include "tests/sim/common/mail.h"
 #include "tests/sim/storage/client.h"
 
 enum { OP_TARGETS_MAX = 3, OP_CHUNKS_MAX = 6 };
@@ -74,12 +75,5 @@ void scratch_evaluate(struct op *op);
 
 /* Account or mailbox requests, packed into op->request. */
 void op_pack(struct op *op, const ProtobufCMessage *message);
-
-/* The bytes of a message. */
-void message_bytes(uint64_t token, struct buf *out);
-uint64_t message_size(uint64_t token);
-void message_summary(uint64_t token, struct buf *out);
-/* The token of a message read back; false if it is none of ours. */
-bool message_token(struct slice bytes, uint64_t *token_out);
 
 #endif
