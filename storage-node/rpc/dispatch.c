@@ -129,6 +129,7 @@ static bool adds_mail(uint32_t method)
     case METHOD_APPEND:
     case METHOD_DELIVER:
     case METHOD_COPY:
+    case METHOD_COPY_STAGE:
     case METHOD_QUEUE_PUT:
         return true;
     default:

@@ -369,11 +369,14 @@ static void while_the_disk_is_full(struct fixture *f)
     uint64_t modseq;
     Tern__AccountCreateRequest request = TERN__ACCOUNT_CREATE_REQUEST__INIT;
     Tern__AliasDeleteRequest deletion = TERN__ALIAS_DELETE_REQUEST__INIT;
+    Tern__CopyStageRequest stage = TERN__COPY_STAGE_REQUEST__INIT;
     struct rpc_call c;
     inbox_of(f, 6, survivor, &messages, &modseq); /* reads go on */
     assert_int_equal(messages, 1);
     request.address = (char *)"grace@example.test";
     assert_int_equal(call_until(f, METHOD_ACCOUNT_CREATE, 6, &request.base, SLICE_NULL, &c), ERR_NO_SPACE);
+    rpc_call_fini(&c);
+    assert_int_equal(call_until(f, METHOD_COPY_STAGE, 6, &stage.base, SLICE_NULL, &c), ERR_NO_SPACE);
     rpc_call_fini(&c);
     deletion.address = (char *)"nobody@example.test"; /* and so do deletions */
     assert_int_equal(call_until(f, METHOD_ALIAS_DELETE, 6, &deletion.base, SLICE_NULL, &c), ERR_NOT_FOUND);
