@@ -225,9 +225,16 @@ enum err queue_remove(struct apply *a, const struct queue_edit *e)
     return body_unref(a, e->item.body);
 }
 
-enum err queue_add(struct apply *a, const struct queue_edit *e)
+void queue_put_item(struct apply *a, const struct queue_edit *e)
 {
     struct key key;
+    key_of_queue_item(&key, a->state.partition, KEY_QUEUE_ITEM, e->id);
+    queue_item_encode(&e->item, a->value);
+    apply_put(a, &key);
+}
+
+enum err queue_add(struct apply *a, const struct queue_edit *e)
+{
     struct queue_totals_row totals;
     TRY(queue_totals(&a->state, &totals));
     if (totals.items >= QUEUE_ITEMS_MAX || totals.bytes + e->item.size > QUEUE_BYTES_MAX)
@@ -235,9 +242,7 @@ enum err queue_add(struct apply *a, const struct queue_edit *e)
     totals.items++;
     totals.bytes += e->item.size;
     put_totals(a, &totals);
-    key_of_queue_item(&key, a->state.partition, KEY_QUEUE_ITEM, e->id);
-    queue_item_encode(&e->item, a->value);
-    apply_put(a, &key);
+    queue_put_item(a, e);
     move_due(a, e->id, 0, due_ms(&e->state));
     put_state(a, e);
     return OK;

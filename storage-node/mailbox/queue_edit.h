@@ -39,6 +39,8 @@ MUST_CHECK enum err queue_close(struct apply *a, const struct queue_edit *e);
 MUST_CHECK enum err queue_remove(struct apply *a, const struct queue_edit *e);
 /* A new item: e->before is as if there had been nothing. */
 MUST_CHECK enum err queue_add(struct apply *a, const struct queue_edit *e);
+/* Write e->item; the other rows are the matter of queue_close. */
+void queue_put_item(struct apply *a, const struct queue_edit *e);
 void queue_put_recipient(struct apply *a, struct slice id, uint32_t number,
                          const struct queue_recipient_row *row);
 

@@ -18,7 +18,7 @@ struct queue_totals_row {
 void queue_totals_encode(const struct queue_totals_row *row, struct buf *out);
 bool queue_totals_decode(struct slice value, struct queue_totals_row *out);
 
-/* QUEUE_ITEM: what never changes. */
+/* QUEUE_ITEM: what does not change, but for the delivery id (queue_change.c). */
 struct queue_item_row {
     struct slice delivery_id; /* REQUEST_ID_SIZE bytes */
     struct slice sender;

@@ -45,6 +45,41 @@ static void test_too_old(void **state)
     assert_int_equal(status(f)->failed, 1);
 }
 
+/* An account takes no delivery id that is older than its memory of them: a person's late try needs a new one.
+ */
+static void test_late_retry_can_be_delivered(void **state)
+{
+    enum { DAY_MS = 24 * HOUR_MS };
+    struct fixture *f = *state;
+    uint64_t account = create_account(f, "bob@example.test", 0);
+    struct put *p = put(f, 1);
+    f->time_ms += 5 * DAY_MS + HOUR_MS;
+    Tern__QueueItem *item = lease(f)->items[0];
+    assert_int_equal(report(f, item, item->fence, "l", 0), OK);
+    assert_int_equal(change(f, p->request.item_id, TERN__QUEUE_CHANGE__QUEUE_RETRY), OK);
+    item = lease(f)->items[0];
+    assert_memory_equal(item->delivery_id.data, p->request.delivery_id.data, REQUEST_ID_SIZE);
+    assert_int_equal(report(f, item, item->fence, "l", 0), OK);
+    f->time_ms += 4 * DAY_MS;
+    assert_int_equal(change(f, p->request.item_id, TERN__QUEUE_CHANGE__QUEUE_RETRY), OK);
+    item = lease(f)->items[0];
+    assert_int_equal(deliver_text(f, &account, 1, mail, p->request.delivery_id), ERR_INVALID);
+    assert_int_equal(deliver_text(f, &account, 1, mail, item->delivery_id), OK);
+    assert_int_equal(report(f, item, item->fence, "d", 0), OK);
+    assert_null(show(f, p->request.item_id));
+}
+
+static void test_release_after_a_long_hold(void **state)
+{
+    struct fixture *f = *state;
+    struct put *p = put(f, 1);
+    assert_int_equal(change(f, p->request.item_id, TERN__QUEUE_CHANGE__QUEUE_HOLD), OK);
+    f->time_ms += DELIVERY_RETENTION_MS;
+    assert_int_equal(change(f, p->request.item_id, TERN__QUEUE_CHANGE__QUEUE_RELEASE), OK);
+    Tern__QueueItem *item = lease(f)->items[0];
+    assert_memory_not_equal(item->delivery_id.data, p->request.delivery_id.data, REQUEST_ID_SIZE);
+}
+
 static void test_hold(void **state)
 {
     struct fixture *f = *state;
@@ -101,6 +136,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_failed_stays),
         TEST(test_too_old),
+        TEST(test_late_retry_can_be_delivered),
+        TEST(test_release_after_a_long_hold),
         TEST(test_hold),
         TEST(test_list_pages),
     };
