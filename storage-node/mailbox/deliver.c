@@ -117,12 +117,14 @@ static enum err deliver_one(struct delivery *d, const Tern__DeliverTarget *targe
         message.keywords = 0; /* a full keyword table is no reason to lose mail */
     else if (err != OK)
         goto drop;
-    if (m.row.uidnext > UID_LAST) {
+    err = message_add(a, &m, &message, buf_slice(&d->summary), &result->uid);
+    if (err == ERR_LIMIT) { /* no UID is left: nothing was added */
         result->status = ERR_LIMIT;
         mailbox_edit_drop(&m);
         return OK;
     }
-    TRY_GOTO(message_add(a, &m, &message, buf_slice(&d->summary), &result->uid), drop);
+    if (err != OK)
+        goto drop;
     result->uidvalidity = m.row.uidvalidity;
     TRY(mailbox_edit_close(a, &m));
     account_close(a, &account);

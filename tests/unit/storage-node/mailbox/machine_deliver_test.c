@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Deliveries: to many accounts, into a named mailbox, and the same one again. */
+/* Deliveries: to many accounts, into a named mailbox, the same one again, and where no UID is left. */
+#include "storage-node/mailbox/rows.h"
 #include "tests/unit/storage-node/mailbox/machine_fixture.h"
 
 static void test_deliver(void **state)
@@ -58,11 +59,48 @@ static void test_deliver_into_named_mailbox(void **state)
     assert_int_equal(open_mailbox(f, id, "INBOX")->messages, 1);
 }
 
+/* As if so many messages had come: the next UID is one that a large copy has reserved, and the last of all is
+ * too. */
+static void use_up_uids(struct fixture *f, uint64_t account, uint64_t mailbox)
+{
+    struct key key;
+    struct mailbox_row row = { .id = mailbox };
+    struct kv_value value;
+    struct buf encoded = { 0 };
+    key_mailbox(&key, PARTITION, account, mailbox);
+    assert_int_equal(kv_get(f->kv, NULL, KV_STATE, key_slice(&key), &value), OK);
+    assert_true(mailbox_decode(value.bytes, &row));
+    kv_value_release(&value);
+    row.uidnext = row.staged_first = UINT32_MAX - 5000;
+    row.staged_last = UINT32_MAX - 1;
+    mailbox_encode(&row, &encoded);
+    struct kv_batch *batch = kv_batch_new(f->kv);
+    kv_batch_put(batch, KV_STATE, key_slice(&key), buf_slice(&encoded));
+    assert_int_equal(kv_write(f->kv, batch), OK);
+    kv_batch_free(&batch);
+    buf_fini(&encoded);
+}
+
+static void test_full_mailbox_refuses_no_other_recipient(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t to[] = { create_account(f, "a@example.test", 0), create_account(f, "b@example.test", 0) };
+    uint64_t full = open_mailbox(f, to[0], "INBOX")->id;
+    use_up_uids(f, to[0], full);
+    assert_int_equal(try_append(f, to[0], full, mail, 0), ERR_LIMIT);
+    assert_int_equal(deliver_text(f, to, 2, mail, fixture_id(f)), OK);
+    Tern__DeliverResponse *r = fixture_unpack(f, &tern__deliver_response__descriptor, &f->result.response);
+    assert_int_equal(r->results[0]->status, ERR_LIMIT);
+    assert_int_equal(r->results[1]->status, OK);
+    assert_string_equal(fetch_body(f, to[1], open_mailbox(f, to[1], "INBOX")->id, 1), mail);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_deliver),
         TEST(test_deliver_into_named_mailbox),
+        TEST(test_full_mailbox_refuses_no_other_recipient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
