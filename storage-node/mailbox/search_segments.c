@@ -10,9 +10,12 @@ struct scope {
     struct uidset unseen;
 };
 
-/* Does the answer stand in segments? */
-static bool is_known(const struct search_node *n)
+/* Does the answer stand in segments, and are there at most *nodes keys? They are taken off. */
+static bool is_known(const struct search_node *n, unsigned *nodes)
 {
+    if (*nodes == 0)
+        return false;
+    (*nodes)--;
     switch (n->op) {
     case SEARCH_ALL:
     case SEARCH_NONE:
@@ -24,7 +27,7 @@ static bool is_known(const struct search_node *n)
     case SEARCH_OR:
     case SEARCH_NOT:
         for (const struct search_node *child = n->child; child != NULL; child = child->next) {
-            if (!is_known(child))
+            if (!is_known(child, nodes))
                 return false;
         }
         return true;
@@ -112,12 +115,14 @@ enum err search_segments(const struct state *s, uint64_t account, const struct m
         .last = uidset_max(uids),
     };
     enum err err = OK;
-    *exact_out = is_known(tree);
+    unsigned nodes = SEARCH_SEGMENT_NODES_MAX;
+    *exact_out = is_known(tree, &nodes);
     if (*exact_out) {
         err = keep_matching(&scope, tree, uids);
     } else if (tree->op == SEARCH_AND) {
+        nodes = SEARCH_SEGMENT_NODES_MAX;
         for (const struct search_node *child = tree->child; child != NULL && err == OK; child = child->next) {
-            if (is_known(child))
+            if (is_known(child, &nodes))
                 err = keep_matching(&scope, child, uids);
         }
     }

@@ -6,6 +6,7 @@
 
 #include "lib/mail/search.h"
 #include "lib/mail/summary.h"
+#include "storage-node/mailbox/search_segments.h"
 
 static uint32_t append_mail(struct fixture *f, uint64_t account, uint64_t mailbox, const char *text,
                             bool summary)
@@ -235,11 +236,42 @@ static void test_segments_and_rows_agree(void **state)
     assert_true(found > 500);
 }
 
+static uint64_t max_modseq_of(struct box *b)
+{
+    Tern__SearchResponse *r = fixture_unpack(b->f, &tern__search_response__descriptor, &b->f->response);
+    return r->max_modseq;
+}
+
+/* A program of very many keys is answered row by row, where a page ends in time. */
+static void test_many_keys_are_left_to_the_rows(void **state)
+{
+    struct box b = make_box(*state);
+    struct arena *arena = &b.f->arena;
+    for (unsigned keys = 1; keys <= SEARCH_SEGMENT_NODES_MAX + 5; keys++) {
+        struct search_node *any = search_node_new(arena, SEARCH_OR),
+                           *all = search_node_new(arena, SEARCH_AND);
+        for (unsigned i = 1; i <= keys; i++)
+            search_node_add(any, number(&b, SEARCH_FLAG, MAIL_SEEN));
+        search_node_add(all, search_node_new(arena, SEARCH_ALL));
+        for (unsigned i = 1; i < keys; i++)
+            search_node_add(all, number(&b, SEARCH_FLAG, MAIL_SEEN));
+        search_node_add(all, number(&b, SEARCH_SMALLER, 1000));
+        assert_string_equal(search(&b, any), "2");
+        assert_int_equal(max_modseq_of(&b) == 0, 1 + keys <= SEARCH_SEGMENT_NODES_MAX);
+        assert_string_equal(search(&b, all), keys == 1 ? "1:3" : "2");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_keys),     TEST(test_view_and_sets),   TEST(test_object_id_and_modseq),
-        TEST(test_keywords), TEST(test_rubbish_program), TEST(test_segments_and_rows_agree),
+        TEST(test_keys),
+        TEST(test_view_and_sets),
+        TEST(test_object_id_and_modseq),
+        TEST(test_keywords),
+        TEST(test_rubbish_program),
+        TEST(test_segments_and_rows_agree),
+        TEST(test_many_keys_are_left_to_the_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
