@@ -14,8 +14,8 @@
  *   FREE          time u64, body id u64         -: bodies without references, since when
  *   UPLOAD        upload id                     upload_row
  *   UPLOAD_DUE    time u64, upload id           -: uploads by the time they began
- *   DEAD_ACCOUNT  account u64                   the next key: rows of it are still to be deleted
- *   DEAD_MAILBOX  account u64, mailbox u64      -: the same
+ *   DEAD_ACCOUNT  account u64                   the next key of those that are still to be deleted (sweep.c)
+ *   DEAD_MAILBOX  account u64, mailbox u64      the same
  *   STAGE_DUE     time u64, account u64         -: staged copies by the time of their last step; 0: at once
  *
  *   QUEUE_TOTALS  -                             queue_totals_row (queue_rows.h, as all of the queue)

@@ -61,7 +61,7 @@ struct counters_row {
 void counters_encode(const struct counters_row *row, struct buf *out);
 bool counters_decode(struct slice value, struct counters_row *out);
 
-/* MAILBOX. While a large copy is being made (copy_stage.c) its rows are there but out of sight: `staged` in
+/* MAILBOX. While a large copy is being made (stage.c) its rows are there but out of sight: `staged` in
  * the target; in the source of a move the segments' `leaving` bits, which count from `GONE` on. */
 enum leaving { LEAVING_NONE = 0, LEAVING_MARKED = 1, LEAVING_GONE = 2 };
 struct mailbox_row {
@@ -186,8 +186,7 @@ struct stage_row {
     uint64_t from, to;
     uint32_t first_uid, next_uid, last_uid; /* in the target: reserved are first_uid to last_uid */
     uint32_t source_uid;                    /* the newest staged */
-    uint64_t first_modseq,
-        modseq; /* of the first step's and the newest's: above the account's, which jumps there */
+    uint64_t first_modseq, modseq; /* of the first step's rows and the newest's: the account jumps there */
     uint32_t messages, unseen, deleted;
     uint64_t size;
     uint64_t due_ms;        /* the time in its STAGE_DUE key */
