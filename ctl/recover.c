@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Partitions of which no member is there, and the older copies that they can go on from. */
+/* Partitions of which no member is there, or only such as are ahead of the coordination store, and the copies
+ * that they can go on from. */
 #include <stdio.h>
 
 #include "ctl/command.h"
@@ -11,11 +12,20 @@ static bool is_alive(const struct status *s, uint32_t id)
     return node != NULL && node->alive;
 }
 
-/* No member is there: what is missing may be on any of them. */
+static bool is_ahead(const struct status_partition *p, uint32_t node)
+{
+    for (size_t i = 0; i < p->spare_count; i++) {
+        if (p->spares[i].node == node)
+            return p->spares[i].ahead > 0;
+    }
+    return false;
+}
+
+/* No member is there that goes along with the coordination store. */
 static bool is_lost(const struct status *s, const struct status_partition *p)
 {
     for (size_t i = 0; i < p->conf.member_count; i++) {
-        if (is_alive(s, p->conf.members[i]))
+        if (is_alive(s, p->conf.members[i]) && !is_ahead(p, p->conf.members[i]))
             return false;
     }
     return true;
@@ -71,6 +81,7 @@ static void add_json(struct json *json, const struct status *s, const struct sta
         json_number(json, "node", p->spares[i].node);
         json_number(json, "epoch", p->spares[i].epoch);
         json_number(json, "last", p->spares[i].last);
+        json_bool(json, "ahead", p->spares[i].ahead > 0);
         json_bool(json, "newest", &p->spares[i] == newest);
         json_close(json, '}');
     }

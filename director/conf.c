@@ -166,9 +166,9 @@ enum err conf_change(const struct conf *current, const struct conf_request *requ
     return OK;
 }
 
-struct conf conf_recover(const struct conf *current, uint32_t node)
+struct conf conf_recover(const struct conf *current, uint32_t node, uint64_t known)
 {
-    uint64_t epoch = current->epoch + CONF_RECOVER_STEP;
+    uint64_t epoch = (known > current->epoch ? known : current->epoch) + CONF_RECOVER_STEP;
     struct conf conf = { .partition = current->partition,
                          .epoch = epoch,
                          .primary = node,

@@ -9,8 +9,8 @@
 #include "proto/cluster.pb-c.h"
 
 enum {
-    /* By how much a recovery raises the epoch: above those of nodes that know more than a coordination store
-     * that was put back from a copy (R27). */
+    /* By how much a recovery raises the epoch: above those of nodes that are not here now and know more than
+     * a coordination store that was put back from a copy (R27). */
     CONF_RECOVER_STEP = 1024,
 };
 
@@ -50,8 +50,9 @@ struct conf_request {
 MUST_CHECK enum err conf_change(const struct conf *current, const struct conf_request *request,
                                 bool subject_known, struct conf *next);
 
-/* Go on from `node`'s copy alone, whatever the others had. Only because a person said so. */
-struct conf conf_recover(const struct conf *current, uint32_t node);
+/* Go on from `node`'s copy alone, whatever the others had, in an epoch above `known`, too (R27). Only because
+ * a person said so. */
+struct conf conf_recover(const struct conf *current, uint32_t node, uint64_t known);
 
 /* What always holds for a conf that may be stored or acted on. */
 bool conf_is_valid(const struct conf *conf);

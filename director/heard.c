@@ -192,7 +192,7 @@ static void take_spares(struct heard *heard, uint32_t node, const Tern__NodeHell
     for (size_t i = 0; i < count; i++)
         heard->spares[heard->spare_count++] =
             (struct heard_spare){ hello->spares[i]->partition, node, hello->spares[i]->epoch,
-                                  hello->spares[i]->last };
+                                  hello->spares[i]->last, hello->spares[i]->ahead };
     qsort(heard->spares, heard->spare_count, sizeof *heard->spares, compare_spares);
 }
 

@@ -13,6 +13,7 @@ enum {
     /* A partition that was served so lately still counts as served: nodes tell once a second, and a seat that
      * is handed over is empty for milliseconds only. */
     HEARD_SERVED_MS = 4000,
+    HEARD_FRESH_MS = 15 * 1000, /* primaries tell all they have every 10 s: what is older is over */
 };
 
 struct heard_peer {
@@ -41,6 +42,7 @@ struct heard_fault {
 struct heard_spare {
     uint32_t partition, node;
     uint64_t epoch, last; /* of its newest entry, and that entry's index */
+    uint64_t ahead;       /* the epoch that it knows and the coordination store does not (R27), 0: none */
 };
 
 struct heard {
@@ -48,7 +50,7 @@ struct heard {
     uint32_t partition_count;
     struct heard_fault *faults; /* of all nodes, by node */
     size_t fault_count;
-    struct heard_spare *spares; /* whole copies of nodes that are no members, by partition and node */
+    struct heard_spare *spares; /* whole copies that wait for a person, by partition and node */
     size_t spare_count;
 };
 
@@ -62,8 +64,9 @@ void heard_take(struct heard *heard, const struct map *map, uint32_t node,
 const struct heard_figures *heard_find(const struct heard *heard, uint32_t partition);
 /* The figures' part about one other copy; NULL: nothing is told of it. */
 const struct heard_peer *heard_find_peer(const struct heard_figures *figures, uint32_t node);
-/* The whole copies of a partition that nodes which are no members told of with their last hellos: *count_out
- * of them, by node. Valid until the next heard_take or heard_look. */
+/* The whole copies of a partition that do not count, on nodes that are no members or are ahead of the store,
+ * as told with these nodes' last hellos: *count_out of them, by node. Valid until the next heard_take or
+ * heard_look. */
 const struct heard_spare *heard_spares(const struct heard *heard, uint32_t partition, size_t *count_out);
 /* Bytes of a partition on one copy, about; 0: not known. */
 uint64_t heard_bytes(const struct heard *heard, uint32_t partition);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A partition whose last members are gone for good goes on from an older copy, if somebody says so. Whoever
- * has another copy of it must give that up before it is counted again (R29): the two went different ways. */
+/* A partition whose last members are gone for good goes on from an older copy, if somebody says so; so does
+ * one whose members know more than a coordination store that was put back from a copy (R27). Whoever has
+ * another copy of it must give that up before it is counted again (R29): the two may have gone different
+ * ways. */
 #include "director/director_priv.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -23,29 +25,67 @@ static void on_recovered(struct director *d, struct change *change, enum err res
            result == OK ? &response.base : NULL);
 }
 
-static bool has_spare(const struct heard *heard, uint32_t node, uint32_t partition)
+/* NULL: it has told of none. */
+static const struct heard_spare *find_spare(const struct heard *heard, uint32_t node, uint32_t partition)
 {
     size_t count;
     const struct heard_spare *spares = heard_spares(heard, partition, &count);
     for (size_t i = 0; i < count; i++) {
         if (spares[i].node == node)
-            return true;
+            return &spares[i];
     }
-    return false;
+    return NULL;
+}
+
+/* The newest epoch that a copy knows and the store does not; 0: none. */
+static uint64_t newest_ahead(const struct heard *heard, uint32_t partition)
+{
+    size_t count;
+    const struct heard_spare *spares = heard_spares(heard, partition, &count);
+    uint64_t newest = 0;
+    for (size_t i = 0; i < count; i++)
+        newest = spares[i].ahead > newest ? spares[i].ahead : newest;
+    return newest;
+}
+
+/* A member that is here and goes along with the store: it will serve, or says why not. 0: none. */
+static uint32_t sound_member(const struct director *d, const struct conf *conf, uint64_t now)
+{
+    for (size_t i = 0; i < conf->member_count; i++) {
+        const struct map_node *node = map_find_node(&d->map, conf->members[i]);
+        const struct heard_spare *spare = find_spare(&d->heard, conf->members[i], conf->partition);
+        if (node != NULL && map_node_is_alive(node, now) && (spare == NULL || spare->ahead == 0))
+            return conf->members[i];
+    }
+    return 0;
+}
+
+/* A node that serves it by a configuration which the store has forgotten: what it has would be lost. 0: none.
+ */
+static uint32_t serving_beyond(const struct director *d, const struct conf *conf, uint64_t now)
+{
+    const struct heard_figures *f = heard_find(&d->heard, conf->partition);
+    bool serves = f != NULL && f->active && f->epoch > conf->epoch && now < f->heard_mono_ms + HEARD_FRESH_MS;
+    return serves ? f->teller : 0;
 }
 
 static enum err judge(struct director *d, const Tern__PartitionRecoverRequest *asked, struct buf *why)
 {
     const struct conf *conf = &d->map.confs[asked->partition];
     uint64_t now = clock_mono_ms();
-    uint32_t living;
+    uint32_t sound = sound_member(d, conf, now), serving = serving_beyond(d, conf, now);
     const struct map_node *node = map_find_node(&d->map, asked->node);
-    if (map_living_members(&d->map, conf, now, &living) > 0) {
-        buf_addf(why, "node %u has the newest state and is alive: the partition comes back by itself",
-                 living);
+    if (sound != 0) {
+        buf_addf(why, "node %u has the newest state and is alive: the partition comes back by itself", sound);
         return ERR_DENIED;
     }
-    if (now < d->started_mono_ms + MAP_NODE_ALIVE_MS) {
+    if (serving != 0) {
+        buf_addf(why,
+                 "node %u serves it, in an epoch above the coordination store's: restart that node first",
+                 serving);
+        return ERR_DENIED;
+    }
+    if (!status_is_settled(d, now)) {
         buf_add_str(why, "this director has just started and does not know yet who is alive: ask again");
         return ERR_BUSY;
     }
@@ -53,7 +93,7 @@ static enum err judge(struct director *d, const Tern__PartitionRecoverRequest *a
         buf_addf(why, "there is no node %u", asked->node);
         return ERR_NOT_FOUND;
     }
-    if (!map_node_is_alive(node, now) || !has_spare(&d->heard, asked->node, asked->partition)) {
+    if (!map_node_is_alive(node, now) || find_spare(&d->heard, asked->node, asked->partition) == NULL) {
         buf_addf(why, "node %u %s", asked->node,
                  map_node_is_alive(node, now) ? "has no whole copy of the partition" : "does not answer");
         return ERR_DENIED;
@@ -68,7 +108,7 @@ static enum err judge(struct director *d, const Tern__PartitionRecoverRequest *a
 static void store_recovery(struct director *d, struct rpc_request *request, uint32_t partition, uint32_t node)
 {
     struct change *change = change_new(d, request, 1, on_recovered);
-    struct conf next = conf_recover(&d->map.confs[partition], node);
+    struct conf next = conf_recover(&d->map.confs[partition], node, newest_ahead(&d->heard, partition));
     Tern__PartitionConf proto;
     change->number = partition;
     conf_to_proto(&next, &proto);

@@ -179,6 +179,7 @@ static void tell_spares(struct telling *t, uint32_t partition, Tern__PartitionSt
         copy->node = spares[i].node;
         copy->epoch = spares[i].epoch;
         copy->last = spares[i].last;
+        copy->ahead = spares[i].ahead;
     }
 }
 

@@ -192,6 +192,7 @@ static void fill_spares(struct hello *hello, struct arena *arena, Tern__NodeHell
         copy->partition = spares[i].partition;
         copy->epoch = spares[i].epoch;
         copy->last = spares[i].last;
+        copy->ahead = spares[i].ahead;
     }
 }
 

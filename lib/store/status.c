@@ -52,8 +52,8 @@ static void read_spares(const Tern__PartitionStatus *from, struct arena *arena, 
     out->spare_count = from->n_spares;
     out->spares = ARENA_ARRAY(arena, struct status_spare, from->n_spares);
     for (size_t i = 0; i < from->n_spares; i++)
-        out->spares[i] =
-            (struct status_spare){ from->spares[i]->node, from->spares[i]->epoch, from->spares[i]->last };
+        out->spares[i] = (struct status_spare){ from->spares[i]->node, from->spares[i]->epoch,
+                                                from->spares[i]->last, from->spares[i]->ahead };
 }
 
 static void read_partitions(const Tern__ClusterStatusResponse *from, struct arena *arena, struct status *out)

@@ -26,11 +26,12 @@ struct status_peer {
     uint64_t copied_bytes; /* of a copy under way to it; 0: none */
 };
 
-/* A whole copy on a node that is no member. Of two the one whose newest entry has the higher epoch is newer,
- * of equal ones the one whose entry has the higher index. */
+/* A whole copy on a node that is no member, or that is ahead of the coordination store. Of two the one whose
+ * newest entry has the higher epoch is newer, of equal ones the one whose entry has the higher index. */
 struct status_spare {
     uint32_t node;
     uint64_t epoch, last; /* of its newest entry, and that entry's index */
+    uint64_t ahead;       /* the epoch that it knows, the store being older (R27); 0: it is not ahead */
 };
 
 struct status_partition {

@@ -27,10 +27,12 @@ struct board_figures {
     struct board_peer peers[REPLICA_NODES_MAX]; /* other members and learners */
 };
 
-/* A whole copy on a node that is no member: older than the members', but perhaps all that is left. */
+/* A whole copy that waits for a person: on a node that is no member, so it is older than the members' but
+ * perhaps all that is left; or one that is ahead of the coordination store (R27). */
 struct board_spare {
     uint32_t partition;
     uint64_t epoch, last; /* of its newest entry, and that entry's index */
+    uint64_t ahead;       /* the epoch that it knows and the store does not; 0: it is not ahead */
 };
 
 struct board;

@@ -522,11 +522,13 @@ bool partition_spare(const struct partition *p, struct board_spare *out)
 {
     struct replica_info info;
     replica_info(p->replica, &info);
-    if (info.role == REPLICA_PRIMARY || info.role == REPLICA_MEMBER || p->applied.index == 0 || p->stopped)
+    bool member = info.role == REPLICA_PRIMARY || info.role == REPLICA_MEMBER;
+    if ((member && !info.halted) || p->applied.index == 0 || p->stopped || p->dropped)
         return false;
     *out = (struct board_spare){ .partition = p->id,
                                  .epoch = replica_epoch_at(p->replica, info.last),
-                                 .last = info.last };
+                                 .last = info.last,
+                                 .ahead = info.halted ? info.epoch : 0 };
     return true;
 }
 

@@ -235,7 +235,8 @@ struct log_entry *log_entry_new(struct slice entry, struct slice body);
 void partition_info(const struct partition *p, struct replica_info *out);
 /* What its primary tells the directors; false: this node is not it. */
 bool partition_figures(const struct partition *p, struct board_figures *out);
-/* A whole copy that can be read, on a node that is no member; false: there is none here. */
+/* A whole copy that can be read, on a node that is no member or that is ahead of the coordination store
+ * (R27); false: there is none here. */
 bool partition_spare(const struct partition *p, struct board_spare *out);
 uint64_t partition_chain(const struct partition *p); /* hash chain over the applied entries */
 

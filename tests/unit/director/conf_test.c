@@ -197,7 +197,7 @@ static void test_recover(void **state)
 {
     const uint32_t members[] = { 1, 2, 3 };
     struct conf conf = conf_create(7, 1, members, 3), next;
-    conf = conf_recover(&conf, 4);
+    conf = conf_recover(&conf, 4, 0);
     assert_true(conf_is_valid(&conf));
     assert_int_equal(conf.partition, 7);
     assert_int_equal(conf.epoch, 1 + CONF_RECOVER_STEP);
@@ -213,6 +213,8 @@ static void test_recover(void **state)
     conf_to_proto(&next, &proto);
     assert_int_equal(conf_from_proto(&proto, &back), OK);
     assert_int_equal(back.recovered, conf.epoch);
+    next = conf_recover(&conf, 4, 5000); /* above what a node knows and the store has forgotten */
+    assert_int_equal(next.epoch, 5000 + CONF_RECOVER_STEP);
     proto.recovered = proto.epoch + 1;
     assert_int_equal(conf_from_proto(&proto, &back), ERR_CORRUPT);
 }

@@ -110,12 +110,49 @@ static void test_recover_refusals(void **state)
     buf_fini(&out);
 }
 
+/* A member that is ahead of the store (R27) will not come back by itself; one that serves beyond it must not
+ * be lost. Who else is there is not known yet, so nothing is done in this test. */
+static void test_recover_above_an_old_store(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    struct hello h;
+    struct buf out = { 0 };
+    Tern__SpareCopy spare = TERN__SPARE_COPY__INIT, *spares[] = { &spare };
+    Tern__PartitionFigures figures = TERN__PARTITION_FIGURES__INIT, *list[] = { &figures };
+    Tern__PartitionRecoverRequest request = TERN__PARTITION_RECOVER_REQUEST__INIT;
+    assert_int_equal(hello(f, node, 1, "tcp://127.0.0.1:1"), 1);
+    place(f, node);
+    request.accept_loss = true;
+    request.node = 1;
+    spare.ahead = 9;
+    prepare_hello(&h, 1, "tcp://127.0.0.1:1");
+    h.request.n_spares = 1;
+    h.request.spares = spares;
+    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+    assert_int_equal(ask(f, node, METHOD_PARTITION_RECOVER, &request.base, &out), ERR_BUSY);
+    figures.epoch = 9;
+    figures.active = true;
+    h.request.n_figures = 1;
+    h.request.figures = list;
+    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+    assert_int_equal(ask(f, node, METHOD_PARTITION_RECOVER, &request.base, &out), ERR_DENIED);
+    figures.active = false;
+    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+    assert_int_equal(ask(f, node, METHOD_PARTITION_RECOVER, &request.base, &out), ERR_BUSY);
+    spare.ahead = 0;
+    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+    assert_int_equal(ask(f, node, METHOD_PARTITION_RECOVER, &request.base, &out), ERR_DENIED);
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_conf_changes),
         TEST(test_race),
         TEST(test_recover_refusals),
+        TEST(test_recover_above_an_old_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
