@@ -41,12 +41,15 @@ void imap_idle_tell(struct imap_session *s)
     enum err err;
 
     s->idle.changed = false;
+    s->idle.retry_ms = 0;
     if (s->state != IMAP_STATE_SELECTED)
         return;
     err = imap_changes_tell(s, &how);
-    if (err != OK && !imap_respond_mailbox_gone(
-                         s, err)) /* the watch calls again with the next change; DONE asks in any case */
-        log_info("imap", "changes of a mailbox of %s cannot be told now: %s", s->user, err_name(err));
+    if (err == OK || imap_respond_mailbox_gone(s, err))
+        return;
+    if (err_class(err) == ERR_CLASS_TEMPORARY) /* the watch has said it, and will not again */
+        s->idle.retry_ms = loop_deadline_ms(IMAP_IDLE_RETRY_MS);
+    log_info("imap", "changes of a mailbox of %s cannot be told now: %s", s->user, err_name(err));
 }
 
 void imap_idle_drop(struct imap_session *s)
@@ -61,7 +64,7 @@ void imap_idle_line(struct imap_session *s, struct slice line)
 {
     struct slice tag = slice_str(s->idle.tag);
 
-    if (s->idle.changed)
+    if (s->idle.changed || s->idle.retry_ms != 0)
         imap_idle_tell(s);
     if (slice_eq_nocase_str(line, "DONE"))
         imap_write_status_line(&s->out, tag, "OK", NULL, "IDLE completed");

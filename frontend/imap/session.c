@@ -239,6 +239,12 @@ static uint64_t next_deadline(struct imap_session *s, bool is_idle)
 
 static void session_wake(struct stream *stream, enum stream_wake why, void *arg);
 
+/* Until when a silent client's session keeps its fiber; 0: not at all. */
+static uint64_t linger_until(const struct imap_session *s)
+{
+    return s->idle.active ? s->idle.retry_ms : loop_deadline_ms(IMAP_LINGER_MS);
+}
+
 /* Wait for input, in the fiber at first, then parked. After WAIT_PARKED the session may be gone: it must not
  * be touched. WAIT_FAILED: *err_out says how reading has ended. */
 enum wait_end { WAIT_INPUT, WAIT_PARKED, WAIT_FAILED };
@@ -246,21 +252,21 @@ enum wait_end { WAIT_INPUT, WAIT_PARKED, WAIT_FAILED };
 static enum wait_end wait_input(struct imap_session *s, enum err *err_out)
 {
     bool is_idle = imap_parser_is_idle(&s->parser);
-    uint64_t deadline_ms = next_deadline(s, is_idle);
+    uint64_t deadline_ms = next_deadline(s, is_idle), linger_ms;
 
     imap_session_flush(s);
     if (s->broken) {
         *err_out = ERR_CLOSED;
         return WAIT_FAILED;
     }
-    if (is_idle && !s->idle.active && !s->input_due) {
-        uint64_t linger_ms = loop_deadline_ms(IMAP_LINGER_MS);
-
+    linger_ms = linger_until(s);
+    if (is_idle && linger_ms != 0 && !s->input_due) {
         *err_out = stream_fill(s->stream, linger_ms < deadline_ms ? linger_ms : deadline_ms);
         if (*err_out == OK)
             return WAIT_INPUT;
         if (*err_out != ERR_TIMEOUT)
             return WAIT_FAILED;
+        s->idle.changed = s->idle.changed || s->idle.retry_ms != 0;
     }
     if (is_idle && !s->input_due && loop_now_ms() < deadline_ms) {
         if (s->idle.changed)

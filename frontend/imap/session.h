@@ -20,6 +20,7 @@
 
 enum {
     IMAP_LINGER_MS = 50,                       /* how long a silent client keeps its fiber */
+    IMAP_IDLE_RETRY_MS = 1000,                 /* until changes that could not be told are asked for again */
     IMAP_COMMAND_TIMEOUT_MS = 5 * 60 * 1000,   /* a command that was begun must be complete by then */
     IMAP_APPEND_STALL_MS = 2 * 60 * 1000,      /* an APPEND must bring some bytes in this time ... */
     IMAP_APPEND_TIMEOUT_MS = 60 * 60 * 1000,   /* ... and be complete in this */
@@ -41,8 +42,9 @@ enum imap_state {
 /* An IDLE under way (RFC 2177). */
 struct imap_idle {
     bool active;
-    bool changed; /* the watch has called since the last report */
-    char *tag;    /* owned */
+    bool changed;      /* the watch has called since the last report */
+    uint64_t retry_ms; /* when to ask again what could not be told; 0: all was */
+    char *tag;         /* owned */
     struct watch *watch;
 };
 

@@ -167,6 +167,11 @@ unsigned fake_changes_asked(void)
     return asked;
 }
 
+void fake_fail_next_changes(enum err err)
+{
+    fake_world.fail_changes = err;
+}
+
 enum err store_changes(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
                        uint64_t since_modseq, const struct uidset *known_uids, struct arena *arena,
                        struct changes *out)
@@ -177,7 +182,11 @@ enum err store_changes(struct store *store, struct account_ref account, struct m
     uint32_t count = 0;
 
     *out = (struct changes){ .modseq = since_modseq };
+    enum err failure = fake_world.fail_changes;
+
     fake_world.changes_asked++;
+    fake_world.fail_changes = OK;
+    TRY(failure);
     TRY(fake_find(mailbox, &b));
     while ((next = next_change(b, out->modseq)) != NULL && count++ < fake_world.page_rows) {
         uint64_t modseq = next->modseq; /* several messages may have it */

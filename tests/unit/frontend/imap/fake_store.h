@@ -21,6 +21,8 @@ uint32_t fake_flags_of(const char *mailbox, uint32_t uid);
 void fake_renew(const char *mailbox);
 /* Let the next write fail with this error. */
 void fake_fail_next_write(enum err err);
+/* The same for the next question for changes. */
+void fake_fail_next_changes(enum err err);
 /* Behind the next page of changes that is not the last, a large move takes away what it told of. */
 void fake_move_between_pages(void);
 /* How often bodies were read piece by piece, and FETCH pages were asked for with a body. */

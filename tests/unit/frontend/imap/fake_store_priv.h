@@ -45,7 +45,7 @@ struct store {
     uint64_t modseq, next_id, next_body;
     uint32_t page_rows;
     uint64_t page_body_max;
-    enum err fail;
+    enum err fail, fail_changes;
     unsigned body_reads, changes_asked;
     bool move_between_pages;
     struct slice shown_keywords[KEYWORDS_MAX];

@@ -97,6 +97,25 @@ static void test_changes_moved_between_pages(void **state)
          "S: c OK %\n");
 }
 
+/* The notice came, the mailbox's node went before it could be asked what has changed. */
+static void test_idle_asks_again(void **state)
+{
+    play("C: a SELECT INBOX\n"
+         "S~ a OK %\n"
+         "C: b IDLE\n"
+         "S: + idling\n"
+         "FAIL CHANGES 18\n" /* ERR_UNAVAILABLE */
+         "DELIVER INBOX\n"
+         "S: * 1 EXISTS\n"
+         "S: * 1 RECENT\n"
+         "FAIL CHANGES 18\n"
+         "DELIVER INBOX\n"
+         "C: DONE\n"
+         "S: * 2 EXISTS\n"
+         "S: * 2 RECENT\n"
+         "S: b OK %\n");
+}
+
 /* Whoever idles hears at once that the mailbox is gone, and the connection ends without his saying a word. */
 static void test_idle_in_a_mailbox_that_goes(void **state)
 {
@@ -120,6 +139,7 @@ int main(void)
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_changes_moved_between_pages),
+        cmocka_unit_test(test_idle_asks_again),
         cmocka_unit_test(test_idle_in_a_mailbox_that_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -187,6 +187,8 @@ static void step(const char *line)
         fake_expunge(mailbox, uid);
     else if (sscanf(line, "RENEW %63s", mailbox) == 1)
         fake_renew(mailbox);
+    else if (sscanf(line, "FAIL CHANGES %u", &number) == 1)
+        fake_fail_next_changes((enum err)number);
     else if (sscanf(line, "FAIL %u", &number) == 1)
         fake_fail_next_write((enum err)number);
     else

@@ -16,6 +16,7 @@
  *   "MOVE BETWEEN PAGES"   fake_move_between_pages
  *   "ASKED 1"              so often the store was asked for changes since this was last said
  *   "FAIL 26"              fake_fail_next_write (a number of enum err)
+ *   "FAIL CHANGES 18"      fake_fail_next_changes
  *   "DRAIN"                stream_cancel_input on every session */
 #ifndef TESTS_UNIT_FRONTEND_IMAP_PLAY_H
 #define TESTS_UNIT_FRONTEND_IMAP_PLAY_H
