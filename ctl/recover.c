@@ -117,9 +117,10 @@ static enum ctl_exit list(struct ctl *ctl, const struct status *s)
     else
         ctl_print_table(&rows);
     if (lost > 0 && !(ctl->given & CTL_JSON))
-        printf("\nStart the members if that is possible at all. If they are lost for good, start all other "
-               "nodes\n"
-               "that may have copies, and then: ternctl partition recover --all --accept-loss\n");
+        printf("\nStart the members, or put a newer coordination store back, if that is possible at all. If "
+               "not,\n"
+               "start all nodes that may have copies, and then: ternctl partition recover --all "
+               "--accept-loss\n");
     buf_fini(&json.out);
     buf_fini(&rows);
     return CTL_OK;
