@@ -144,15 +144,26 @@ enum ctl_exit keys_list(struct ctl *ctl)
  * current + previous -> current          nobody takes the old ones any more
  */
 
-static enum key_age extra_of(const struct folder *keys)
+/* What a role has beside its current pair; KEY_CURRENT: nothing. */
+static enum key_age extra_of_role(const struct role_keys *keys)
 {
-    for (int role = RPC_ROLE_NONE + 1; role < RPC_ROLE_COUNT; role++) {
-        for (int age = KEY_NEXT; age < KEY_AGES; age++) {
-            if (keys->roles[role].pairs[age].public[0] != '\0')
-                return (enum key_age)age;
-        }
+    for (int age = KEY_NEXT; age < KEY_AGES; age++) {
+        if (keys->pairs[age].public[0] != '\0')
+            return (enum key_age)age;
     }
     return KEY_CURRENT;
+}
+
+/* What the step begins with. Where the last one was interrupted some roles have made it and some have not: it
+ * is made again, for these. */
+static enum key_age extra_of(const struct folder *keys)
+{
+    bool has[KEY_AGES] = { false };
+    for (int role = RPC_ROLE_NONE + 1; role < RPC_ROLE_COUNT; role++)
+        has[extra_of_role(&keys->roles[role])] = true;
+    if (has[KEY_CURRENT] && !has[KEY_PREVIOUS])
+        return KEY_CURRENT;
+    return has[KEY_NEXT] ? KEY_NEXT : KEY_PREVIOUS;
 }
 
 static void step(struct role_keys *keys, enum key_age extra)
@@ -203,8 +214,10 @@ enum ctl_exit keys_rotate(struct ctl *ctl)
     enum err err = OK;
     if (good) {
         enum key_age extra = extra_of(&keys);
-        for (int role = RPC_ROLE_NONE + 1; role < RPC_ROLE_COUNT; role++)
-            step(&keys.roles[role], extra);
+        for (int role = RPC_ROLE_NONE + 1; role < RPC_ROLE_COUNT; role++) {
+            if (extra_of_role(&keys.roles[role]) == extra)
+                step(&keys.roles[role], extra);
+        }
         publish(&keys);
         err = write_step(folder, &keys, extra == KEY_PREVIOUS);
         if (err == OK)

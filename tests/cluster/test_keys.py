@@ -271,3 +271,30 @@ def rotate(cluster):
         assert key_of(cluster, serves) != old[serves] and key_of(cluster, role) != old[role]
         knock(process, name, port, "unknown_key", old[role], key_of(cluster, serves)[0])
         knock(process, name, port, "wrong_key", key_of(cluster, role), old[serves][0])
+
+
+def test_interrupted_step_is_made_again(build, tmp_path):
+    """Of a step that ended half-way the roles that have not made it do so, and no key is lost."""
+    ternctl, folder = "%s/bin/ternctl" % build, str(tmp_path / "keys")
+
+    def keys(verb):
+        return subprocess.run([ternctl, "keys", verb, folder], check=True, capture_output=True, text=True, env=harness.sanitizer_environment()).stdout
+
+    def read():
+        return {role: open("%s/%s.key" % (folder, role)).read() for role in ROLES}
+
+    keys("generate")
+    for step in (1, 2, 3):
+        before = read()
+        assert "Step %d of 3" % step in keys("rotate")
+        whole = read()
+        for role in ROLES[1:3]:
+            with open("%s/%s.key" % (folder, role), "w") as out:
+                out.write(before[role])
+        assert "Step %d of 3" % step in keys("rotate")
+        after = read()
+        assert all(after[role] == whole[role] for role in (ROLES[0], ROLES[3]))
+        assert all(re.findall(r"^\w+", after[role], re.M) == re.findall(r"^\w+", whole[role], re.M) for role in ROLES)
+        current = [re.search(r'^current: .*public = "([^"]+)', text, re.M).group(1) for text in after.values()]
+        assert len(set(current)) == len(ROLES)
+    assert keys("list").count("current") == len(ROLES)
