@@ -69,12 +69,17 @@ log-level: warn
 END
 }
 
-config_etcd_endpoints() {
+# Where all of a role are: COUNT ROLE KIND SCHEME.
+config_endpoints() {
     local n list=""
-    for ((n = 1; n <= ETCDS; n++)); do
-        list="$list${list:+, }\"http://127.0.0.1:$(port_of "etcd-$n-client")\""
+    for ((n = 1; n <= $1; n++)); do
+        list="$list${list:+, }\"$4://127.0.0.1:$(port_of "$2-$n-$3")\""
     done
-    [ "$ETCDS" = 0 ] || echo "etcd: { endpoints = [ $list ]; };"
+    echo "[ $list ]"
+}
+
+config_etcd_endpoints() {
+    [ "$ETCDS" = 0 ] || echo "etcd: { endpoints = $(config_endpoints "$ETCDS" etcd client http); };"
 }
 
 config_director() {
@@ -90,11 +95,7 @@ END
 }
 
 config_directors() {
-    local n list=""
-    for ((n = 1; n <= DIRECTORS; n++)); do
-        list="$list${list:+, }\"tcp://127.0.0.1:$(port_of "director-$n-rpc")\""
-    done
-    echo "directors = [ $list ];"
+    echo "directors = $(config_endpoints "$DIRECTORS" director rpc tcp);"
 }
 
 config_storage() {
@@ -112,11 +113,7 @@ END
 
 # Those of the first start are enough: front-ends are not to be started again when nodes are added.
 config_storage_nodes() {
-    local n list=""
-    for ((n = 1; n <= INITIAL_NODES; n++)); do
-        list="$list${list:+, }\"tcp://127.0.0.1:$(port_of "storage-$n-rpc")\""
-    done
-    echo "storage_nodes = [ $list ];"
+    echo "storage_nodes = $(config_endpoints "$INITIAL_NODES" storage rpc tcp);"
 }
 
 config_frontend() {
