@@ -60,23 +60,12 @@ enum err queue_totals(const struct state *s, struct queue_totals_row *out)
 
 enum err queue_next(const struct state *s, uint64_t *next_ms_out)
 {
-    struct key prefix;
+    struct key prefix, first;
+    struct cursor rest;
     key_begin(&prefix, s->partition, 0, KEY_QUEUE_DUE);
-    struct kv_iter *it = state_iter_prefix(s, &prefix);
-    *next_ms_out = 0;
-    enum err err = OK;
-    if (kv_iter_seek(it, key_slice(&prefix))) {
-        enum key_kind kind;
-        struct cursor rest;
-        if (key_read(kv_iter_key(it), &kind, &rest))
-            *next_ms_out = cursor_be64(&rest);
-        else
-            err = state_corrupt_row(s, kv_iter_key(it));
-    } else {
-        err = kv_iter_err(it);
-    }
-    kv_iter_free(&it);
-    return err;
+    enum err err = state_first_key(s, &prefix, &first, &rest);
+    *next_ms_out = err == OK ? cursor_be64(&rest) : 0;
+    return err == ERR_NOT_FOUND ? OK : err;
 }
 
 /* ---- showing */

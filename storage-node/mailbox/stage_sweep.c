@@ -202,32 +202,19 @@ static enum err sweep_account(struct apply *a, uint64_t account, const struct ke
     return OK;
 }
 
-/* The key of the stage that is due first; len 0 if there is none. */
-static enum err first_due(struct apply *a, struct key *out)
-{
-    struct key prefix;
-    key_begin(&prefix, a->state.partition, 0, KEY_STAGE_DUE);
-    struct kv_iter *it = state_iter_prefix(&a->state, &prefix);
-    bool found = kv_iter_seek(it, key_slice(&prefix));
-    enum err err = kv_iter_err(it);
-    out->len = 0;
-    if (found)
-        key_text(out, kv_iter_key(it));
-    kv_iter_free(&it);
-    return err;
-}
-
 enum err stage_sweep(struct apply *a, size_t *rows)
 {
-    struct key key;
-    TRY(first_due(a, &key));
-    if (key.len == 0 || *rows == 0)
-        return OK;
-    enum key_kind kind;
+    struct key prefix, key;
     struct cursor rest;
-    bool good = key_read(key_slice(&key), &kind, &rest);
+    if (*rows == 0)
+        return OK;
+    key_begin(&prefix, a->state.partition, 0, KEY_STAGE_DUE);
+    enum err err = state_first_key(&a->state, &prefix, &key, &rest);
+    if (err == ERR_NOT_FOUND)
+        return OK;
+    TRY(err);
     uint64_t time_ms = cursor_be64(&rest), account = cursor_be64(&rest);
-    if (!good || !cursor_done(&rest))
+    if (!cursor_done(&rest))
         return state_corrupt(&a->state, &key);
     if (time_ms + STAGE_IDLE_MS > a->header->time_ms)
         return OK;

@@ -26,6 +26,24 @@ struct kv_iter *state_iter_prefix(const struct state *s, const struct key *prefi
     return state_iter(s, prefix, &behind);
 }
 
+enum err state_first_key(const struct state *s, const struct key *prefix, struct key *key_out,
+                         struct cursor *rest_out)
+{
+    struct kv_iter *it = state_iter_prefix(s, prefix);
+    bool found = kv_iter_seek(it, key_slice(prefix));
+    enum err err = kv_iter_err(it);
+    if (found) {
+        key_out->len = 0;
+        key_text(key_out, kv_iter_key(it));
+    }
+    kv_iter_free(&it);
+    TRY(err);
+    if (!found)
+        return ERR_NOT_FOUND;
+    enum key_kind kind;
+    return key_read(key_slice(key_out), &kind, rest_out) ? OK : state_corrupt(s, key_out);
+}
+
 enum err state_corrupt_row(const struct state *s, struct slice key)
 {
     char hex[2 * 48 + 1] = "";

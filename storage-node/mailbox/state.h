@@ -76,6 +76,11 @@ MUST_CHECK enum err state_segment_from(const struct state *s, uint64_t account, 
                                        uint32_t *number, struct segment_row *out);
 MUST_CHECK enum err state_stage(const struct state *s, uint64_t account, struct stage_row *out);
 
+/* The first key that begins with `prefix`, and a cursor over what follows its kind. ERR_NOT_FOUND if there is
+ * none. */
+MUST_CHECK enum err state_first_key(const struct state *s, const struct key *prefix, struct key *key_out,
+                                    struct cursor *rest_out);
+
 /* Iterate the mailboxes of an account in the order of their ids. ERR_NOT_FOUND at the end. The scan begins
  * zeroed. */
 struct mailbox_scan {

@@ -98,26 +98,6 @@ static enum err forget_due(struct sweep *w, enum key_kind kind, uint64_t retenti
 
 /* ---- mailboxes and accounts that are out of sight */
 
-/* Take the first row of a range that begins with `prefix`: its key into *key_out, what follows the kind as a
- * cursor over it. */
-static enum err first_row(const struct state *s, const struct key *prefix, struct key *key_out,
-                          struct cursor *rest_out)
-{
-    struct kv_iter *it = state_iter_prefix(s, prefix);
-    bool found = kv_iter_seek(it, key_slice(prefix));
-    enum err err = kv_iter_err(it);
-    if (found) {
-        key_out->len = 0;
-        key_text(key_out, kv_iter_key(it));
-    }
-    kv_iter_free(&it);
-    TRY(err);
-    if (!found)
-        return ERR_NOT_FOUND;
-    enum key_kind kind;
-    return key_read(key_slice(key_out), &kind, rest_out) ? OK : state_corrupt(s, key_out);
-}
-
 /* Letting a body go touches its row and its place in the queue of bodies. */
 enum { ROWS_A_BODY = 3 };
 
@@ -223,7 +203,7 @@ static enum err bury(struct sweep *w, enum key_kind kind, delete_fn *delete_all)
     key_begin(&prefix, a->state.partition, 0, kind);
     while (w->rows > 0) {
         struct cursor rest;
-        enum err err = first_row(&a->state, &prefix, &key, &rest);
+        enum err err = state_first_key(&a->state, &prefix, &key, &rest);
         if (err == ERR_NOT_FOUND)
             return OK;
         TRY(err);
@@ -275,7 +255,7 @@ enum err machine_sweep_due(struct kv *kv, uint32_t partition, uint64_t now_ms, b
         struct key prefix, key;
         struct cursor rest;
         key_begin(&prefix, partition, 0, queues[i].kind);
-        enum err err = first_row(&s, &prefix, &key, &rest);
+        enum err err = state_first_key(&s, &prefix, &key, &rest);
         if (err == ERR_NOT_FOUND)
             continue;
         TRY(err);
