@@ -1,15 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks the replication protocol (docs/replication.md, R1..R27) with spin, on tern.pml and tern_ticks.pml.
+# Checks the replication protocol (docs/replication.md, R1..R29) with spin, on tern.pml and tern_ticks.pml.
 #
 #   run.sh --full         complete searches, minutes and gigabytes
+#   run.sh --largest      c4, the largest one: half an hour and 7 GB
 #   run.sh --smoke        the smallest complete searches and two mutations, under a minute
-#   run.sh --mutations    breaks every rule in turn; each must give a counterexample
+#   run.sh --mutations    breaks every rule in turn; each must give a counterexample. Where two rules cover each other
+#                         either alone must give none, and both together one
 #   run.sh M_NAME         breaks one rule and prints the shortest counterexample
 #   run.sh --search "-DEMAX=4 -DNW=1 -DNCRASH=1" [seconds]   one search with chosen bounds
 #
-# Bounds: EMAX epochs, NW writes, NCRASH restarts, INITMEM bit mask of the first members, NOADD, NOHAND. Needs spin
-# and gcc. Exit status 0 if all is as it should be.
+# Bounds: EMAX epochs, NW writes, NCRASH restarts, INITMEM bit mask of the first members, NOADD, NOHAND; LEAVE a copy is
+# damaged (R28; INITLRN bit mask of the first learners), RECOVER a partition goes on from an older copy (R29). Needs
+# spin and gcc. Exit status 0 if all is as it should be.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
@@ -60,32 +63,55 @@ report() {
 bounds_of() {
     case $1 in
     M_NOPENDLEASE | M_NOPENDACK | M_EARLYADD) echo "-DEMAX=3 -DNW=1 -DNCRASH=1 -DINITMEM=3 -DNOHAND" ;;
-    M_DUPNOSYNC) echo "-DEMAX=4 -DNW=1 -DNCRASH=1 -DINITMEM=3 -DNOHAND" ;;
     M_ADDINACTIVE) echo "-DEMAX=4 -DNW=1 -DNCRASH=0 -DINITMEM=3 -DNOHAND" ;;
     M_NOFLOOR2) echo "-DEMAX=3 -DNW=2 -DNCRASH=1 -DNOADD -DNOHAND" ;;
     M_ACKLAST) echo "-DEMAX=3 -DNW=2 -DNCRASH=0 -DNOADD -DNOHAND" ;;
+    M_LVDEP) echo "-DEMAX=3 -DNW=1 -DNCRASH=1 -DNOHAND -DLEAVE" ;;
+    M_LVNAMED | M_LVLEARNER) echo "-DEMAX=3 -DNW=1 -DNCRASH=0 -DINITMEM=1 -DINITLRN=2 -DNOHAND -DLEAVE" ;;
+    M_LV*) echo "-DEMAX=4 -DNW=1 -DNCRASH=0 -DINITMEM=1 -DNOHAND -DLEAVE" ;;
+    M_RCVALID) echo "-DEMAX=3 -DNW=2 -DNCRASH=0 -DINITMEM=3 -DNOHAND -DRECOVER" ;;
+    M_RC*) echo "-DEMAX=3 -DNW=1 -DNCRASH=0 -DINITMEM=3 -DNOHAND -DRECOVER" ;;
     *) echo "-DEMAX=3 -DNW=1 -DNCRASH=1" ;;
+    esac
+}
+
+# other_of M_NAME: the rule that also covers what M_NAME breaks, if there is one (README.md says why).
+other_of() {
+    case $1 in
+    M_DUPNOSYNC) echo M_NOBARRIER ;;
+    M_NOBARRIER) echo M_DUPNOSYNC ;;
+    M_HANDREAD) echo M_HANDTERM ;;
+    M_HANDTERM) echo M_HANDREAD ;;
     esac
 }
 
 # mutate M_NAME [show]: the search must end in an error; `show` prints the trace.
 mutate() {
-    local bounds trail
-    bounds="$(bounds_of "$1") -D$1 ${2:+-DTRACE}"
+    local bounds trail other name=$1
+    other=$(other_of "$1")
+    [ -z "$other" ] || name="$1 and $other"
+    bounds="$(bounds_of "$1") -D$1 ${other:+-D$other} ${2:+-DTRACE}"
     make_pan "$bounds" "-O0 -DBFS -DHC4" tern.pml # most counterexamples come sooner than an optimised pan
     begun=$SECONDS
     timeout "${TERN_MODEL_SECONDS:-120}" ./pan -E -m100000 -w24 >out.txt 2>&1
     trail=$(find . -name '*.trail' | head -1)
     if [ -z "$trail" ]; then
-        printf '%-10s %s: no counterexample\n' FAILED "$1"
+        printf '%-10s %s: no counterexample\n' FAILED "$name"
         failed=1
         return
     fi
-    printf '%-10s %s broken: counterexample found, %d s\n' ok "$1" "$((SECONDS - begun))"
+    printf '%-10s %s broken: counterexample found, %d s\n' ok "$name" "$((SECONDS - begun))"
     [ "${2:-}" = show ] || return 0
     # shellcheck disable=SC2086
     spin -t $bounds -k "$trail" "$here/tern.pml" 2>&1 |
-        grep -E '^ *(propose|fsync|rcv|hb|commit|learn|start|activate|ask_|want|cas_|crash|drop|cur=)|assert'
+        grep -E '^ *(propose|fsync|rcv|voidrcv|hb|commit|learn|start|activate|ask_|want|cas_|crash|drop|damage|wipe|cur=)|assert'
+}
+
+# Neither of two rules alone is needed within these bounds, both together are.
+pair() {
+    search "$1 alone" "$(bounds_of "$1") -D$1" 600 -O1
+    search "$2 alone" "$(bounds_of "$2") -D$2" 600 -O1
+    mutate "$1"
 }
 
 # ticks must fail when a lease runs from the answer, when a restart forgets promises, or when clocks drift too far.
@@ -100,8 +126,7 @@ mutate_ticks() {
     fi
 }
 
-# M_NOBARRIER and M_HANDREAD are no violations: barrier and stopping reads at hand-over are hygiene.
-mutations=$(grep -oE 'M_[A-Z0-9]{3,}' "$here/tern.pml" | sort -u | grep -vE '^(M_NOBARRIER|M_HANDREAD)$')
+mutations=$(grep -oE 'M_[A-Z0-9]{3,}' "$here/tern.pml" | sort -u | grep -vE '^M_(DUPNOSYNC|NOBARRIER|HANDREAD|HANDTERM)$')
 
 case ${1:-} in
 --smoke)
@@ -112,16 +137,25 @@ case ${1:-} in
     ;;
 --mutations)
     for m in $mutations; do mutate "$m"; done
+    pair M_DUPNOSYNC M_NOBARRIER
+    pair M_HANDREAD M_HANDTERM
     for m in -DM_FROMACK -DM_NOBOOTWAIT "-DSLOW=3 -DFAST=7"; do mutate_ticks "$m"; done
     ;;
 --search) search search "$2" "${3:-600}" ;;
 M_*) mutate "$1" show ;;
 --full)
     search c1 "-DEMAX=3 -DNW=1 -DNCRASH=1" 600
-    search c2 "-DEMAX=3 -DNW=2 -DNCRASH=1 -DNOADD -DNOHAND" 600
     search c3 "-DEMAX=4 -DNW=1 -DNCRASH=0" 900
+    search c5 "-DEMAX=3 -DNW=1 -DNCRASH=2" 900
+    search damage "-DEMAX=3 -DNW=1 -DNCRASH=1 -DNOHAND -DLEAVE" 900
+    search recovery "-DEMAX=3 -DNW=2 -DNCRASH=0 -DRECOVER" 900
+    search recovery "-DEMAX=3 -DNW=1 -DNCRASH=1 -DRECOVER" 900
     ticks ""
     ;;
-*) sed -n '3,13s/^# \{0,1\}//p' "$0"; exit 2 ;;
+--largest)
+    memory_mb=${TERN_MODEL_MEMORY_MB:-11500}
+    search c4 "-DEMAX=3 -DNW=2 -DNCRASH=1" 3600
+    ;;
+*) sed -n '3,17s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
 exit $failed
