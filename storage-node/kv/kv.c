@@ -156,6 +156,16 @@ enum err kv_sync(struct kv *kv)
     return kv->ops->sync(kv);
 }
 
+enum err kv_write_unlogged(struct kv *kv, struct kv_batch *b)
+{
+    return kv->ops->write_unlogged(kv, b);
+}
+
+enum err kv_persist(struct kv *kv)
+{
+    return kv->ops->persist(kv);
+}
+
 uint64_t kv_size(struct kv *kv, enum kv_family family, struct slice from, struct slice to)
 {
     return kv->ops->size == NULL ? 0 : kv->ops->size(kv, family, from, to);

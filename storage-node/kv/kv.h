@@ -85,9 +85,17 @@ size_t kv_batch_bytes(const struct kv_batch *b);
 size_t kv_batch_count(const struct kv_batch *b);
 /* Visible to every later read on return; on disk only after a later kv_sync. */
 MUST_CHECK enum err kv_write(struct kv *kv, struct kv_batch *b);
-/* Everything written before the call is on stable storage (fsync of the write-ahead log) on return. Other
- * threads go on writing meanwhile. */
+/* Everything written before the call is on stable storage (fsync of the write-ahead log) on return, but for
+ * what went past the log. Other threads go on writing meanwhile. */
 MUST_CHECK enum err kv_sync(struct kv *kv);
+/* The same past the write-ahead log, for much that can be had again and is known to be incomplete until
+ * kv_persist: visible at once; lost when the process ends, or on disk at any moment before, of each family as
+ * much as it may be, in the order of writing. Waits while write buffers are full, so that those who write to
+ * the log need not. Puts only, of KV_STATE and KV_BODY. */
+MUST_CHECK enum err kv_write_unlogged(struct kv *kv, struct kv_batch *b);
+/* What went past the log before the call is on stable storage on return. Takes as long as writing a write
+ * buffer out; other threads go on writing meanwhile. */
+MUST_CHECK enum err kv_persist(struct kv *kv);
 
 /* ---- writing what depends on what is there (apply). A transaction reads through its own pending writes;
  * nothing is visible outside before kv_txn_commit, which applies all or nothing like kv_write. There is no
@@ -121,9 +129,13 @@ uint64_t kv_size(struct kv *kv, enum kv_family family, struct slice from, struct
 
 /* ---- memory only, for tests and the simulator. */
 /* What a power cut leaves: everything not synced is gone, but for a prefix of it in write order of at most
- * `keep` batches. */
+ * `keep` batches; and what went past the log, but for what was persisted. */
 void kv_mem_crash(struct kv *kv, size_t keep);
-/* The n-th next kv_write, kv_txn_commit or kv_sync returns `err` and does nothing (0: never). */
+/* What went past the log to one family happens to get to the disk: the `count` oldest batches of it that are
+ * not there. */
+void kv_mem_flush(struct kv *kv, enum kv_family family, size_t count);
+/* The n-th next kv_write, kv_txn_commit, kv_sync, kv_write_unlogged or kv_persist returns `err` and does
+ * nothing (0: never). */
 void kv_mem_fail_after(struct kv *kv, size_t n, enum err err);
 
 #endif

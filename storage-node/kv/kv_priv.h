@@ -22,6 +22,8 @@ struct kv_ops {
     void (*batch_delete_range)(struct kv_batch *b, enum kv_family family, struct slice from, struct slice to);
     enum err (*write)(struct kv *kv, struct kv_batch *b);
     enum err (*sync)(struct kv *kv);
+    enum err (*write_unlogged)(struct kv *kv, struct kv_batch *b);
+    enum err (*persist)(struct kv *kv);
     void (*stats)(struct kv *kv, struct kv_stats *out);
     uint64_t (*size)(struct kv *kv, enum kv_family family, struct slice from, struct slice to); /* or NULL */
 };

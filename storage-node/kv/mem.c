@@ -117,7 +117,7 @@ static void trim(struct mem *m, struct row_chain *chain)
     v->older = NULL;
 }
 
-static void set_row(struct mem *m, enum kv_family family, struct slice key, bool deleted, struct slice value)
+void mem_set_row(struct mem *m, enum kv_family family, struct slice key, bool deleted, struct slice value)
 {
     struct skip_node *n =
         deleted ? skiplist_find(&m->rows[family], key) : skiplist_put(&m->rows[family], key);
@@ -136,35 +136,38 @@ static void set_row(struct mem *m, enum kv_family family, struct slice key, bool
         note_dead(m, family, n->key);
 }
 
-static void remember(struct mem *m, struct undo_batch *u, enum kv_family family, struct slice key)
+static void remember(struct mem *m, struct pending *p, enum kv_family family, struct slice key, bool deletes,
+                     struct slice after)
 {
-    if (u->count == u->cap) {
-        u->cap = u->cap * 2 + 16;
-        u->items = xrealloc(u->items, u->cap * sizeof *u->items);
+    if (p->count == p->cap) {
+        p->cap = p->cap * 2 + 16;
+        p->items = xrealloc(p->items, p->cap * sizeof *p->items);
     }
     struct skip_node *n = skiplist_find(&m->rows[family], key);
     struct version *v = n == NULL ? NULL : mem_visible(n, UINT64_MAX);
-    u->items[u->count++] = (struct undo){
+    p->items[p->count++] = (struct change){
         .family = family,
         .absent = v == NULL,
-        .key = arena_slice(&u->arena, key),
-        .value = v == NULL ? SLICE_NULL : arena_slice(&u->arena, slice_of(v->bytes, v->len)),
+        .deletes = deletes,
+        .key = arena_slice(&p->arena, key),
+        .before = v == NULL ? SLICE_NULL : arena_slice(&p->arena, slice_of(v->bytes, v->len)),
+        .after = deletes ? SLICE_NULL : arena_slice(&p->arena, after),
     };
 }
 
-static void apply_op(struct mem *m, struct undo_batch *u, const struct mem_op *op)
+static void apply_op(struct mem *m, struct pending *p, const struct mem_op *op)
 {
     if (op->kind != MEM_DELETE_RANGE) {
-        remember(m, u, op->family, op->key);
-        set_row(m, op->family, op->key, op->kind == MEM_DELETE, op->value);
+        remember(m, p, op->family, op->key, op->kind == MEM_DELETE, op->value);
+        mem_set_row(m, op->family, op->key, op->kind == MEM_DELETE, op->value);
         return;
     }
     struct skip_node *n = skiplist_seek(&m->rows[op->family], op->key);
     while (n != NULL && slice_cmp(n->key, op->value) < 0) {
         struct skip_node *next = skiplist_next(n);
         if (mem_visible(n, UINT64_MAX) != NULL) {
-            remember(m, u, op->family, n->key);
-            set_row(m, op->family, n->key, true, SLICE_NULL);
+            remember(m, p, op->family, n->key, true, SLICE_NULL);
+            mem_set_row(m, op->family, n->key, true, SLICE_NULL);
         }
         n = next;
     }
@@ -178,43 +181,54 @@ static enum err due_failure(struct mem *m)
     return m->fail_err;
 }
 
-static enum err write_batch(struct kv *kv, struct kv_batch *b)
+static enum err write_any(struct kv *kv, struct kv_batch *b, bool unlogged)
 {
     struct mem *m = mem_of(kv);
     struct mem_batch *batch = (struct mem_batch *)b;
     pthread_mutex_lock(&m->mutex);
     enum err err = due_failure(m);
     if (err == OK && batch->op_count > 0) {
-        struct undo_batch *u = NEW(struct undo_batch);
-        u->older = m->unsynced;
-        m->unsynced = u;
+        struct pending *p = NEW(struct pending);
+        p->unlogged = unlogged;
+        mem_pending_add(m, p);
         m->seq++;
         for (size_t i = 0; i < batch->op_count; i++)
-            apply_op(m, u, &batch->ops[i]);
+            apply_op(m, p, &batch->ops[i]);
         m->bytes += batch->base.bytes;
     }
     pthread_mutex_unlock(&m->mutex);
     return err;
 }
 
-static struct undo_batch *drop_newest(struct undo_batch *u)
+static enum err write_batch(struct kv *kv, struct kv_batch *b)
 {
-    struct undo_batch *older = u->older;
-    arena_fini(&u->arena);
-    free(u->items);
-    free(u);
-    return older;
+    return write_any(kv, b, false);
 }
 
-static enum err sync_all(struct kv *kv)
+static enum err write_unlogged(struct kv *kv, struct kv_batch *b)
+{
+    return write_any(kv, b, true);
+}
+
+static enum err make_durable(struct kv *kv, bool unlogged)
 {
     struct mem *m = mem_of(kv);
     pthread_mutex_lock(&m->mutex);
     enum err err = due_failure(m);
-    while (err == OK && m->unsynced != NULL)
-        m->unsynced = drop_newest(m->unsynced);
+    if (err == OK)
+        mem_pending_durable(m, unlogged);
     pthread_mutex_unlock(&m->mutex);
     return err;
+}
+
+static enum err sync_all(struct kv *kv)
+{
+    return make_durable(kv, false);
+}
+
+static enum err persist(struct kv *kv)
+{
+    return make_durable(kv, true);
 }
 
 static void stats(struct kv *kv, struct kv_stats *out)
@@ -229,8 +243,7 @@ static void close_mem(struct kv *kv)
 {
     struct mem *m = mem_of(kv);
     assert(m->oldest_view == NULL);
-    while (m->unsynced != NULL)
-        m->unsynced = drop_newest(m->unsynced);
+    mem_pending_drop_all(m);
     for (int family = 0; family < KV_FAMILY_COUNT; family++) {
         for (struct skip_node *n = skiplist_first(&m->rows[family]); n != NULL; n = skiplist_next(n))
             free_versions(((struct row_chain *)n->payload)->newest);
@@ -255,6 +268,8 @@ static const struct kv_ops mem_ops = {
     .batch_delete_range = mem_batch_delete_range,
     .write = write_batch,
     .sync = sync_all,
+    .write_unlogged = write_unlogged,
+    .persist = persist,
     .stats = stats,
 };
 
@@ -269,28 +284,6 @@ struct kv *kv_open_mem(void)
 }
 
 /* ---- faults on demand */
-
-void kv_mem_crash(struct kv *kv, size_t keep)
-{
-    struct mem *m = mem_of(kv);
-    assert(kv->ops == &mem_ops && m->oldest_view == NULL);
-    pthread_mutex_lock(&m->mutex);
-    size_t count = 0;
-    for (struct undo_batch *u = m->unsynced; u != NULL; u = u->older)
-        count++;
-    for (; count > keep; count--) {
-        struct undo_batch *u = m->unsynced;
-        m->seq++;
-        for (size_t i = u->count; i > 0; i--) {
-            const struct undo *item = &u->items[i - 1];
-            set_row(m, item->family, item->key, item->absent, item->value);
-        }
-        m->unsynced = drop_newest(u);
-    }
-    while (m->unsynced != NULL)
-        m->unsynced = drop_newest(m->unsynced);
-    pthread_mutex_unlock(&m->mutex);
-}
 
 void kv_mem_fail_after(struct kv *kv, size_t n, enum err err)
 {

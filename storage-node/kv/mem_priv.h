@@ -30,17 +30,19 @@ struct mem_view {
     struct mem_view *newer, *older;
 };
 
-/* How to take one written operation back: what the row held before. */
-struct undo {
+/* One row of a batch that is not known to be on disk: how to take it back, and how to do it again. */
+struct change {
     enum kv_family family;
-    bool absent;
-    struct slice key, value; /* in the batch's arena */
+    bool absent, deletes;
+    struct slice key, before, after; /* in the batch's arena */
 };
-struct undo_batch {
-    struct undo_batch *older;
+struct pending {
+    struct pending *older, *newer;
     struct arena arena;
-    struct undo *items;
+    struct change *items;
     size_t count, cap;
+    bool unlogged;
+    bool durable[KV_FAMILY_COUNT]; /* a logged batch: all or none */
 };
 
 struct dead_key {
@@ -54,8 +56,8 @@ struct mem {
     struct skiplist rows[KV_FAMILY_COUNT];
     uint64_t seq; /* of the newest write */
     struct mem_view *newest_view, *oldest_view;
-    struct undo_batch *unsynced; /* newest first */
-    struct dead_key *dead;       /* deleted while a view was open: nodes to remove when the last is gone */
+    struct pending *newest, *oldest; /* what is not on disk, and all that was written since */
+    struct dead_key *dead; /* deleted while a view was open: nodes to remove when the last is gone */
     size_t dead_count, dead_cap;
     size_t fail_after; /* 0: never */
     enum err fail_err;
@@ -79,6 +81,14 @@ static inline struct version *mem_visible(const struct skip_node *n, uint64_t se
 /* With the mutex held. */
 void mem_view_link(struct mem *m, struct mem_view *view);
 void mem_view_unlink(struct mem *m, struct mem_view *view);
+
+void mem_set_row(struct mem *m, enum kv_family family, struct slice key, bool deleted, struct slice value);
+
+/* mem_pending.c, with the mutex held. */
+void mem_pending_add(struct mem *m, struct pending *p);
+/* All that was written is on disk, with or past the log. */
+void mem_pending_durable(struct mem *m, bool unlogged);
+void mem_pending_drop_all(struct mem *m);
 
 struct kv_iter *mem_iter_new(struct kv *kv, const struct kv_view *view, enum kv_family family,
                              struct slice lower, struct slice upper);

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The database in RocksDB. */
 #include <dirent.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "storage-node/kv/rocks_priv.h"
 #include "storage-node/kv/rocks_seal.h"
+
+enum { BACKGROUND_NICE = 5 };
 
 /* Names on disk: never change them. */
 static const char *const family_names[KV_FAMILY_COUNT] = {
@@ -17,13 +22,6 @@ static const char *const family_names[KV_FAMILY_COUNT] = {
 };
 
 enum { OPEN_ROOM_MIN = 4 * 1024 * 1024 }; /* bytes: a new log, manifest and options, and a table or two */
-
-struct rocks_batch {
-    struct kv_batch base;
-    struct rocks *rocks;
-    rocksdb_writebatch_t *batch;
-    uint64_t bodies_deleted;
-};
 
 enum err rocks_err(const char *doing, char *message)
 {
@@ -203,6 +201,12 @@ uint64_t rocks_property(const struct rocks *r, enum kv_family family, const char
     return rocksdb_property_int_cf(r->db, r->families[family], name, &value) == 0 ? value : 0;
 }
 
+bool rocks_is_stalled(const struct rocks *r)
+{
+    return rocks_property(r, KV_META, "rocksdb.is-write-stopped") != 0 ||
+           rocks_property(r, KV_META, "rocksdb.actual-delayed-write-rate") != 0;
+}
+
 static void stats(struct kv *kv, struct kv_stats *out)
 {
     const struct rocks *r = rocks_of(kv);
@@ -213,8 +217,7 @@ static void stats(struct kv *kv, struct kv_stats *out)
     }
     out->wal_bytes = wal_bytes(r->path);
     out->disk_bytes += out->wal_bytes;
-    out->write_stalled = rocks_property(r, KV_META, "rocksdb.is-write-stopped") != 0 ||
-                         rocks_property(r, KV_META, "rocksdb.actual-delayed-write-rate") != 0;
+    out->write_stalled = rocks_is_stalled(r);
 }
 
 static uint64_t size_of_range(struct kv *kv, enum kv_family family, struct slice from, struct slice to)
@@ -255,6 +258,8 @@ static const struct kv_ops rocks_ops = {
     .batch_delete_range = batch_delete_range,
     .write = write_batch,
     .sync = sync_all,
+    .write_unlogged = rocks_write_unlogged,
+    .persist = rocks_persist,
     .stats = stats,
     .size = size_of_range,
 };
@@ -273,6 +278,30 @@ static enum err check_room(const char *path)
     return ERR_NO_SPACE;
 }
 
+/* RocksDB makes its threads as it opens, and they inherit how this one gives way: they have gigabytes to
+ * write out and to merge, others have people to answer. */
+static void *open_giving_way(void *arg)
+{
+    struct rocks *r = arg;
+    char *message = NULL;
+    if (setpriority(PRIO_PROCESS, (id_t)gettid(), BACKGROUND_NICE) != 0)
+        log_debug("kv", "the kernel refuses another priority");
+    r->db = rocksdb_open_column_families(r->db_options, r->path, KV_FAMILY_COUNT, family_names,
+                                         (const rocksdb_options_t *const *)r->family_options, r->families,
+                                         &message);
+    return message;
+}
+
+static char *open_database(struct rocks *r)
+{
+    pthread_t thread;
+    void *message = NULL;
+    if (pthread_create(&thread, NULL, open_giving_way, r) != 0)
+        log_fatal("kv", "cannot start a thread");
+    pthread_join(thread, &message);
+    return message;
+}
+
 enum err kv_open_rocksdb(const struct kv_options *options, struct kv **out)
 {
     TRY(check_room(options->path));
@@ -280,10 +309,7 @@ enum err kv_open_rocksdb(const struct kv_options *options, struct kv **out)
     r->base.ops = &rocks_ops;
     r->path = xstrdup(options->path);
     rocks_options_init(r, options);
-    char *message = NULL;
-    r->db = rocksdb_open_column_families(r->db_options, r->path, KV_FAMILY_COUNT, family_names,
-                                         (const rocksdb_options_t *const *)r->family_options, r->families,
-                                         &message);
+    char *message = open_database(r);
     if (message != NULL) {
         struct kv *failed = &r->base;
         r->db = NULL;

@@ -106,6 +106,9 @@ void rocks_options_init(struct rocks *r, const struct kv_options *options)
     r->read_body = rocksdb_readoptions_create();
     rocksdb_readoptions_set_verify_checksums(r->read_body, 0); /* bodies carry their own: rocks_seal.h */
     r->write = rocksdb_writeoptions_create(); /* write-ahead log on, no sync: kv_sync does that */
+    r->write_unlogged = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_disable_WAL(r->write_unlogged, 1);
+    r->flush = rocksdb_flushoptions_create(); /* waits for the end */
 }
 
 void rocks_options_fini(struct rocks *r)
@@ -113,6 +116,8 @@ void rocks_options_fini(struct rocks *r)
     rocksdb_readoptions_destroy(r->read);
     rocksdb_readoptions_destroy(r->read_body);
     rocksdb_writeoptions_destroy(r->write);
+    rocksdb_writeoptions_destroy(r->write_unlogged);
+    rocksdb_flushoptions_destroy(r->flush);
     for (int family = 0; family < KV_FAMILY_COUNT; family++)
         rocksdb_options_destroy(r->family_options[family]);
     rocksdb_options_destroy(r->db_options);

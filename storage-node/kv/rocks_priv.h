@@ -17,9 +17,17 @@ struct rocks {
     rocksdb_cache_t *block_cache;
     rocksdb_readoptions_t *read; /* the newest state */
     rocksdb_readoptions_t *read_body;
-    rocksdb_writeoptions_t *write;
+    rocksdb_writeoptions_t *write, *write_unlogged;
+    rocksdb_flushoptions_t *flush;
     struct rocks_blobs *blobs;
     _Atomic uint64_t bodies_deleted; /* rows, since somebody looked */
+};
+
+struct rocks_batch {
+    struct kv_batch base;
+    struct rocks *rocks;
+    rocksdb_writebatch_t *batch;
+    uint64_t bodies_deleted;
 };
 
 struct rocks_view {
@@ -38,6 +46,13 @@ enum err rocks_err(const char *doing, char *message);
 
 /* An integer property of one family, 0 if there is none. */
 uint64_t rocks_property(const struct rocks *r, enum kv_family family, const char *name);
+
+/* RocksDB makes those wait who write. */
+bool rocks_is_stalled(const struct rocks *r);
+
+/* rocks_unlogged.c */
+enum err rocks_write_unlogged(struct kv *kv, struct kv_batch *base);
+enum err rocks_persist(struct kv *kv);
 
 /* A thread that gives the space of deleted bodies back. */
 struct rocks_blobs *rocks_blobs_start(struct rocks *r);
