@@ -53,10 +53,11 @@
  * all; an idle sole member). Early, late and extra ticks are harmless. A scan of all partitions' next_tick
  * every 50 ms is cheap enough for thousands.
  *
- * Copies. A learner whose log cannot be joined to the primary's is sent the state: ACT_SNAP_SEND(seq 0) makes
- * the primary's driver take a store snapshot (with its applied index) and send chunk 0; each further
- * ACT_SNAP_SEND asks for one more chunk (or the same one again: keep the last until the next is asked for);
- * ACT_SNAP_END releases the store snapshot. At the learner EV_MSG(CHUNK) becomes ACT_SNAP_WRITE.
+ * Copies. A learner whose log cannot be joined to the primary's, or that has none, is sent the state:
+ * ACT_SNAP_SEND(seq 0) makes the primary's driver take a store snapshot (with its applied index) and send
+ * chunk 0; each further ACT_SNAP_SEND asks for one more chunk (or the same one again: keep the last until the
+ * next is asked for); ACT_SNAP_END releases the store snapshot. At the learner EV_MSG(CHUNK) becomes
+ * ACT_SNAP_WRITE.
  *
  * Damage. A row of this copy turned out unreadable: EV_LEAVE. From then on it acks, grants, proposes and asks
  * for nothing but to be left out; a primary falls silent, so that another member takes over. When a
@@ -186,7 +187,7 @@ struct replica_msg {
             uint64_t term, nonce, seq;
             uint64_t index, index_epoch; /* state as of this entry; the same in every chunk */
             bool last;
-            void *handle; /* event only: the chunk's rows, the driver's */
+            void *handle; /* event only: the chunk's rows (struct buf), which the driver may take */
         } chunk;
         struct {
             uint64_t term, nonce, seq;
@@ -329,9 +330,10 @@ struct replica_action {
             const struct replica_entry *entries;
             uint64_t dep, commit;
         } write;
-        /* `first`: in the same batch set the `installing` mark and dep, delete state and log. `last`: in the
-         * same batch set log base = (index, index_epoch), applied = commit = index, log empty, remove the
-         * mark. */
+        /* `first`: in the same batch set the `installing` mark and dep, delete state and log. `last`: when
+         * the rows of all chunks are on disk, in one batch set log base = (index, index_epoch), applied =
+         * commit = index, log empty, remove the mark. EV_DURABLE for a chunk between them says only that it
+         * was taken, unless dep is another than the last write's. */
         struct {
             uint64_t token;
             uint64_t dep;
@@ -399,7 +401,8 @@ struct replica_cfg {
     uint32_t inflight_bytes_max; /* sent to one peer and not acknowledged [8 MiB] */
     uint32_t pending_count_max;  /* [REPLICA_PENDING_COUNT_MAX] */
     uint32_t pending_bytes_max;  /* [REPLICA_PENDING_BYTES_MAX] */
-    uint32_t near_count;         /* a learner this close to the log's end becomes joiner (R21) [64] */
+    uint32_t near_count;         /* a learner this close to the log's end becomes joiner (R21); one that has
+                                    nothing of a longer log is sent the state [64] */
     uint64_t near_ns;            /* or one that acknowledges all there is within this time [200 ms] */
     uint32_t catchup_count_max;  /* entries kept for a learner in catch-up (R25) [65536] */
     const struct replica_faults *faults;

@@ -35,6 +35,20 @@ static void a_whole_log_needs_no_snapshot(void **state) /* R5 */
     trace_fini(&vc);
 }
 
+static void nothing_of_a_long_log_needs_one(void **state) /* R24 */
+{
+    (void)state;
+    struct vc vc;
+    init_copy(&vc, 80, 0);
+    deliver(&vc, A, C, REPLICA_MSG_APPEND);
+    deliver(&vc, C, A, REPLICA_MSG_REFUSE);
+    assert_true(on_its_way(&vc, A, C, REPLICA_MSG_CHUNK));
+    settle(&vc, 3000);
+    assert_true(has_applied(&vc, C, 180));
+    assert_int_equal(vc_conf(&vc)->member_count, 2);
+    trace_fini(&vc);
+}
+
 static void a_cut_log_needs_one(void **state) /* R24 */
 {
     (void)state;
@@ -236,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_log_needs_no_snapshot),
+        cmocka_unit_test(nothing_of_a_long_log_needs_one),
         cmocka_unit_test(a_cut_log_needs_one),
         cmocka_unit_test(a_late_chunk_wipes_nobody),
         cmocka_unit_test(a_crash_in_the_middle_begins_again),
