@@ -7,11 +7,13 @@
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "storage-node/partition/copy_writer.h"
 
 struct log_writer {
     struct kv *kv;
     void (*give_back)(void *arg, struct inbox_item *jobs);
     void *arg;
+    struct copy_writer *copies;
     struct inbox inbox;
     struct inbox_item stop; /* pushed last */
     struct log_writer_stats stats;
@@ -32,24 +34,23 @@ struct portion {
     size_t count, bytes;
 };
 
-/* Move jobs from the front of `from`, as many as `bytes_max` has room for, and one at least. */
-static void take(struct inbox_chain *from, size_t bytes_max, struct portion *out)
+/* Move jobs from the front of `from`, as many as a batch has room for, and one at least. */
+static void take(struct inbox_chain *from, struct portion *out)
 {
-    size_t bytes = 0;
-    while (from->first != NULL && (bytes == 0 || bytes + job_bytes(from->first) <= bytes_max)) {
+    while (from->first != NULL &&
+           (out->count == 0 || out->bytes + job_bytes(from->first) <= LOG_BATCH_BYTES_MAX)) {
         struct inbox_item *item = from->first;
         from->first = item->next;
         if (from->first == NULL)
             from->last = NULL;
-        bytes += job_bytes(item);
+        out->bytes += job_bytes(item);
         out->count++;
         inbox_chain_add(&out->jobs, item);
     }
-    out->bytes += bytes;
 }
 
-/* What came in, by kind; true if that was the end. */
-static bool sort(struct inbox_item *list, struct inbox_chain *fresh, struct inbox_chain *bulk)
+/* To the end of `chain`; true if the list held the end of all. */
+static bool gather(struct inbox_item *list, struct inbox_chain *chain)
 {
     bool stop = false;
     for (struct inbox_item *next; list != NULL; list = next) {
@@ -57,7 +58,7 @@ static bool sort(struct inbox_item *list, struct inbox_chain *fresh, struct inbo
         if (list->kind == ITEM_STOP)
             stop = true;
         else
-            inbox_chain_add(((struct log_job *)list)->bulk ? bulk : fresh, list);
+            inbox_chain_add(chain, list);
     }
     return stop;
 }
@@ -83,19 +84,31 @@ static void *run(void *arg)
 {
     struct log_writer *w = arg;
     struct kv_batch *batch = kv_batch_new(w->kv);
-    struct inbox_chain fresh = { 0 }, bulk = { 0 };
+    struct inbox_chain jobs = { 0 };
     bool stop = false;
-    while (!stop || fresh.first != NULL || bulk.first != NULL) {
-        bool idle = !stop && fresh.first == NULL && bulk.first == NULL;
-        stop = sort(inbox_wait(&w->inbox, idle ? UINT64_MAX : 0), &fresh, &bulk) || stop;
+    while (!stop || jobs.first != NULL) {
+        bool idle = !stop && jobs.first == NULL;
+        stop = gather(inbox_wait(&w->inbox, idle ? UINT64_MAX : 0), &jobs) || stop;
         struct portion p = { 0 };
-        take(&fresh, LOG_BATCH_BYTES_MAX, &p);
-        take(&bulk, LOG_BULK_BYTES_MAX, &p);
+        take(&jobs, &p);
         if (p.count > 0)
             write_batch(w, batch, &p);
     }
     kv_batch_free(&batch);
     return NULL;
+}
+
+/* To the log's thread. */
+static void pass_on(void *arg, struct inbox_chain *jobs)
+{
+    struct log_writer *w = arg;
+    uint64_t count = 0;
+    for (struct inbox_item *item = jobs->first; item != NULL; item = item->next) {
+        item->kind = ITEM_JOB;
+        count++;
+    }
+    atomic_fetch_add_explicit(&w->stats.queued, count, memory_order_relaxed);
+    inbox_push_chain(&w->inbox, jobs);
 }
 
 struct log_writer *log_writer_start(struct kv *kv, void (*give_back)(void *arg, struct inbox_item *jobs),
@@ -105,6 +118,7 @@ struct log_writer *log_writer_start(struct kv *kv, void (*give_back)(void *arg, 
     w->kv = kv;
     w->give_back = give_back;
     w->arg = arg;
+    w->copies = copy_writer_start(kv, give_back, arg, pass_on, w);
     w->stop.kind = ITEM_STOP;
     if (pthread_create(&w->thread, NULL, run, w) != 0)
         log_fatal("log_writer", "cannot start a thread");
@@ -117,6 +131,7 @@ void log_writer_stop(struct log_writer **out)
     struct log_writer *w = *out;
     if (w == NULL)
         return;
+    copy_writer_stop(&w->copies);
     inbox_push(&w->inbox, &w->stop);
     pthread_join(w->thread, NULL);
     free(w);
@@ -125,13 +140,15 @@ void log_writer_stop(struct log_writer **out)
 
 void log_writer_submit(struct log_writer *w, struct inbox_chain *jobs)
 {
-    uint64_t count = 0;
-    for (struct inbox_item *item = jobs->first; item != NULL; item = item->next) {
-        item->kind = ITEM_JOB;
-        count++;
+    struct inbox_chain logged = { 0 }, copies = { 0 };
+    for (struct inbox_item *next, *item = jobs->first; item != NULL; item = next) {
+        next = item->next;
+        bool log = ((const struct log_job *)item)->way == LOG_JOB_LOGGED;
+        inbox_chain_add(log ? &logged : &copies, item);
     }
-    atomic_fetch_add_explicit(&w->stats.queued, count, memory_order_relaxed);
-    inbox_push_chain(&w->inbox, jobs);
+    *jobs = (struct inbox_chain){ 0 };
+    copy_writer_submit(w->copies, &copies);
+    pass_on(w, &logged);
 }
 
 const struct log_writer_stats *log_writer_get_stats(const struct log_writer *w)

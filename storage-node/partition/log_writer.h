@@ -2,8 +2,8 @@
 /* The thread of the group commit: takes what all workers want on disk, writes it as one batch, syncs once,
  * gives the jobs back. While it syncs, the next batch gathers. A failed write or sync ends the process (P9).
  *
- * A node that is sent the state of partitions is a member of others at the same time, whose writes wait for
- * its disk: bulk jobs go in small portions beside what is fresh. */
+ * A node that is sent the state of partitions is a member of others at the same time, whose writes must not
+ * wait for that: rows of copies have a way of their own (copy_writer.h). */
 #ifndef STORAGE_NODE_PARTITION_LOG_WRITER_H
 #define STORAGE_NODE_PARTITION_LOG_WRITER_H
 
@@ -11,7 +11,6 @@
 
 enum {
     LOG_BATCH_BYTES_MAX = 16 * 1024 * 1024, /* of one batch; a job more than that goes alone */
-    LOG_BULK_BYTES_MAX = 1024 * 1024,       /* of bulk jobs in one batch; one job more than that goes */
 };
 
 struct log_writer;
@@ -21,8 +20,8 @@ struct log_writer_stats {
     _Atomic uint64_t queued; /* jobs waiting */
 };
 
-/* `give_back` is called on the writer's thread, once a batch, with its jobs linked by item.next, those
- * of a partition in order. */
+/* `give_back` is called on the writer's thread, once a batch, with its jobs linked by item.next, those of a
+ * partition in order; with jobs of copies on another thread. */
 struct log_writer *log_writer_start(struct kv *kv, void (*give_back)(void *arg, struct inbox_item *jobs),
                                     void *arg);
 /* Jobs submitted before are written. */

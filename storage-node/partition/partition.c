@@ -370,7 +370,8 @@ bool partition_is_gone(const struct partition *p)
 void partition_written(struct partition *p, struct log_job *job)
 {
     p->jobs_out--;
-    p->bulk_out -= job->bulk;
+    p->unlogged_out -= job->way == LOG_JOB_UNLOGGED;
+    p->behind_out -= job->way == LOG_JOB_BEHIND || job->way == LOG_JOB_CLOSING;
     for (size_t i = 0; i < job->held_count; i++) {
         struct log_entry *e = job->held[i];
         if (e->failed)

@@ -47,7 +47,8 @@ enum {
     APPLY_TURN_MS = 20,    /* of a worker's turn for applying, and the entry that is under way then */
     LOG_KEEP_COUNT = 1024, /* entries kept behind the applied index for members that come back ... */
     LOG_KEEP_BYTES = 2 * 1024 * 1024, /* ... or bytes; between one and two times as much is kept */
-    COPY_CHUNK_BYTES = 512 * 1024,    /* a chunk of a copy of the state ends with the row that reaches this */
+    COPY_CHUNK_BYTES = 128 * 1024,    /* a chunk of a copy of the state ends with the row that reaches this */
+    COPY_FIRST_BYTES = 64 * 1024,     /* the first one with the row that reaches this */
     SWEEP_INTERVAL_MS = 60 * 1000,
     RECORD_COMMIT_LAG =
         256, /* entries by which the commit index on disk may lag while nothing else of the record changes */
@@ -168,7 +169,7 @@ void partition_push(struct partition *p, struct partition_now now, struct partit
 MUST_CHECK enum err partition_conf(struct partition *p, struct partition_now now,
                                    const struct replica_conf *conf, uint64_t ask_id);
 /* A message of another member; entries' handles are struct log_entry made with log_entry_new (taken over), a
- * chunk's points to the struct slice of its rows. */
+ * chunk's points to the struct buf of its rows, which may be taken. */
 MUST_CHECK enum err partition_message(struct partition *p, struct partition_now now,
                                       const struct replica_msg *msg);
 /* Does the next beat to `to` list this partition, and how? */

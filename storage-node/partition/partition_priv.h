@@ -74,13 +74,15 @@ struct partition {
 
     uint64_t written_token;                             /* newest token given back and not stepped yet */
     uint32_t jobs_out;                                  /* submitted and not back */
-    uint32_t bulk_out;                                  /* of these, bulk ones */
+    uint32_t unlogged_out;                              /* of these, unlogged ones */
+    uint32_t behind_out;                                /* of these, on their way behind unlogged ones */
     uint32_t works_out;                                 /* likewise, of work */
     struct partition_work *worked_first, **worked_tail; /* back, not looked at */
     bool dropped;                                       /* the job that deletes this copy was submitted */
 
     struct snap_source *sources;      /* copies being sent, one a learner (snapshot.c) */
     struct partition_applied install; /* of the copy being received */
+    bool install_unlogged;            /* some of its rows went past the log */
     bool installed;                   /* its last chunk was submitted: the time of the state is to be read */
 
     /* Cutting the log's front: when LOG_KEEP_* came behind `mark`, it is cut there and the mark moves to the

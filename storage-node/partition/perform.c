@@ -37,10 +37,12 @@ void partition_put_record(struct partition *p, struct log_job *job)
 
 void partition_submit(struct partition *p, struct log_job *job)
 {
-    job->bulk = job->bulk || p->bulk_out > 0; /* nothing of a partition overtakes its own */
-    p->bulk_out += job->bulk;
+    if (job->way == LOG_JOB_LOGGED && p->unlogged_out + p->behind_out > 0)
+        job->way = LOG_JOB_BEHIND; /* nothing of a partition overtakes its own */
+    p->unlogged_out += job->way == LOG_JOB_UNLOGGED;
+    p->behind_out += job->way == LOG_JOB_BEHIND || job->way == LOG_JOB_CLOSING;
     p->jobs_out++;
-    job->applied = p->applied.index;
+    job->applied = job->way == LOG_JOB_UNLOGGED ? 0 : p->applied.index;
     p->host->submit(p->host->arg, job);
 }
 
@@ -125,6 +127,7 @@ void partition_delete_all(struct partition *p, struct log_job *job)
     applied_key(p->id, &p->key);
     log_job_delete(job, KV_META, buf_slice(&p->key));
     p->applied = (struct partition_applied){ 0 };
+    p->install_unlogged = false;
     p->applied_durable = p->apply_wanted = p->apply_to = p->mark = p->mark_bytes = 0;
     p->sweep_index = 0;
     atomic_store_explicit(&p->pub->applied, 0, memory_order_relaxed);

@@ -114,6 +114,12 @@ static void add_row(struct snap_source *s, enum kv_family family, struct slice k
 
 /* ---- reading, on another thread */
 
+/* The first one goes by the learner's log (snapshot.c). */
+static size_t chunk_limit(const struct snap_source *s)
+{
+    return s->next_seq == 0 && s->chunk_bytes > COPY_FIRST_BYTES ? COPY_FIRST_BYTES : s->chunk_bytes;
+}
+
 /* Rows of the family under way until the chunk is full; *more_out: there are others. */
 static enum err fill_family(struct snap_source *s, bool *more_out)
 {
@@ -121,7 +127,8 @@ static enum err fill_family(struct snap_source *s, bool *more_out)
     partition_family_range(s->partition, s->family, s->index, &lower, &upper);
     struct kv_iter *it = kv_iter_new(s->kv, s->view, s->family, buf_slice(&s->key), buf_slice(&upper));
     bool found = kv_iter_seek(it, buf_slice(&s->key));
-    while (found && s->ahead.len < s->chunk_bytes) {
+    size_t limit = chunk_limit(s);
+    while (found && s->ahead.len < limit) {
         add_row(s, s->family, kv_iter_key(it), kv_iter_value(it));
         found = kv_iter_next(it);
     }
@@ -144,7 +151,7 @@ static enum err fill_chunk(struct snap_source *s)
     if (!more && s->family == KV_STATE && !s->bodiless) {
         begin_family(s, KV_BODY);
         more = true;
-        if (s->ahead.len < s->chunk_bytes)
+        if (s->ahead.len < chunk_limit(s))
             TRY(fill_family(s, &more));
     }
     s->ahead_last = !more;

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
@@ -12,6 +13,7 @@
 #include "lib/base/log.h"
 
 enum item_kind { ITEM_WORK, ITEM_STOP };
+enum { BULK_NICE = 10 };
 enum { NAP_US = 10 * 1000 /* so long at most after the end of a wait, and after bulk_stop */ };
 
 struct bulk {
@@ -41,6 +43,8 @@ static void pace(struct bulk *b, size_t bytes)
 static void *run(void *arg)
 {
     struct bulk *b = arg;
+    if (setpriority(PRIO_PROCESS, (id_t)gettid(), BULK_NICE) != 0)
+        log_debug("bulk", "the kernel refuses another priority");
     for (bool stop = false; !stop;) {
         struct inbox_item *item = inbox_wait(&b->inbox, UINT64_MAX);
         while (item != NULL) {

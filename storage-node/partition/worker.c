@@ -171,13 +171,12 @@ static void take_worked(struct worker *w, struct partition_work *work)
 static void take_message(struct worker *w, struct worker_message *m, struct partition_now now)
 {
     struct slot *slot = worker_slot(w, m->partition);
-    struct slice rows = buf_slice(&m->rows);
     atomic_fetch_sub(&w->pool->message_bytes, m->size);
     if (slot != NULL && slot->p != NULL && !w->stopping) {
         if (m->msg.type == REPLICA_MSG_APPEND)
             m->msg.append.entries = m->entries;
         if (m->msg.type == REPLICA_MSG_CHUNK)
-            m->msg.chunk.handle = &rows;
+            m->msg.chunk.handle = &m->rows;
         worker_must(w, partition_message(slot->p, now, &m->msg), "a message of another node");
         if (m->msg.type == REPLICA_MSG_APPEND) /* its entries are gone */
             m->msg.append.count = 0;

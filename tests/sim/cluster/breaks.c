@@ -25,6 +25,7 @@ static const struct {
     { "R21", COPYING, { .core.r21 = true } },
     { "R24", LATE, { .core.r24 = true } },
     { "R24-mark", COPYING, { .storage.unmarked_install = true } },
+    { "R24-persist", COPYING, { .storage.unpersisted_install = true } },
     { "R24-bodies", COPYING, { .storage.bodiless_copy = true } },
     { "R25", ANY, { .core.r25 = true, .storage.cut_ahead = true } },
     { "gate", COPYING, { .storage.ungated_apply = true } },

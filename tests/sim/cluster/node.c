@@ -198,10 +198,25 @@ static void begin_batch(struct node *n)
         n->sync_at += cluster_below(c, SLOW_SYNC_MS * MS);
 }
 
+enum err node_write_unlogged(struct node *n, struct inbox_item *jobs)
+{
+    for (struct inbox_item *item = jobs; item != NULL; item = item->next) {
+        if (((const struct log_job *)item)->way == LOG_JOB_UNLOGGED)
+            TRY(log_job_write_unlogged(n->kv, n->batch, (const struct log_job *)item));
+    }
+    return log_persist(n->kv, jobs, &n->c->breaks.storage);
+}
+
+static enum err write_jobs(struct node *n, struct inbox_item *jobs)
+{
+    TRY(node_write_unlogged(n, jobs));
+    return log_commit(n->kv, n->batch, jobs, &n->c->breaks.storage);
+}
+
 static void end_batch(struct node *n)
 {
     struct inbox_item *jobs = n->writing;
-    if (log_commit(n->kv, n->batch, jobs, &n->c->breaks.storage) != OK) {
+    if (write_jobs(n, jobs) != OK) {
         if (!n->excused)
             cluster_fail(n->c, "node %u: the log could not be written", n->self.id);
         n->dying = true; /* as the log writer's thread: the process ends, nobody hears of the batch (P9) */

@@ -69,6 +69,9 @@ void node_reader_begin(struct node *n);
 void node_reader_end(struct node *n);
 struct node *node_find(struct cluster *c, uint32_t id); /* NULL: no machine has it (any more) */
 
+/* For death.c: rows that go past the log, and on disk what must be there before the logged jobs of the chain.
+ */
+MUST_CHECK enum err node_write_unlogged(struct node *n, struct inbox_item *jobs);
 /* For death.c: the oldest piece of work at the bulk thread, which has one. */
 struct partition_work *node_pop_work(struct node *n);
 

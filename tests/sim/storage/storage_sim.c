@@ -3,7 +3,7 @@
  *
  *   storage_sim --seed N [--trace]           one run
  *   storage_sim --seeds A:B                  runs A .. B-1
- *   storage_sim --break FAULT --seeds A:B    breaks the driver (sync, applied, bodies, replay); exit status 0
+ *   storage_sim --break FAULT --seeds A:B    breaks the driver (see breaks below); exit status 0
  * if some run notices storage_sim --smoke                      what the tests run: some seeds, and every
  * break */
 #include <stdio.h>
@@ -14,10 +14,13 @@
 #include "lib/base/log.h"
 #include "tests/sim/storage/bodies.h"
 #include "tests/sim/storage/client.h"
+#include "tests/sim/storage/mirror.h"
 
 enum {
     STEPS = 3000,
     IDLE_STEPS_MAX = 6,
+    COPY_STEPS = 600, /* between copies to another node */
+    COPY_AGE = 100,   /* steps since what is sent was there */
     LONG_PAUSE_MS = 3 * 3600 * 1000,
     SMOKE_SEEDS = 60,
     SMOKE_BREAK_SEEDS = 40
@@ -31,11 +34,14 @@ static const struct {
     { "applied", { .split_applied = true } },
     { "bodies", { .forget_bodies = true } },
     { "replay", { .skip_replay = true } },
+    { "mark", { .unmarked_install = true } },
+    { "late-mark", { .late_mark = true } },
+    { "persist", { .unpersisted_install = true } },
 };
 enum { BREAK_COUNT = sizeof breaks / sizeof breaks[0] };
 
 struct totals {
-    uint64_t runs, crashes, acked, repeated, reads, reads_refused, commits, cut;
+    uint64_t runs, crashes, acked, repeated, reads, reads_refused, commits, cut, copies, copy_crashes;
 };
 
 /* Hours pass while nobody asks for anything: what is remembered for a while is swept. */
@@ -63,6 +69,18 @@ static void bury(struct world *w, struct clients *c)
     bodies_check(w, true);
 }
 
+/* What was there a while ago is sent to another node, as it was, with the entries since. */
+static void copy(struct world *w, struct mirror *m, int step)
+{
+    bool take = step % COPY_STEPS == COPY_STEPS - 1 - COPY_AGE, send = step % COPY_STEPS == COPY_STEPS - 1;
+    if (take || send)
+        world_settle(w);
+    if (take && !w->failed)
+        mirror_take(m);
+    if (send && !w->failed)
+        mirror_copy(m);
+}
+
 static uint64_t cut_entries(const struct world *w)
 {
     uint64_t sum = 0;
@@ -85,6 +103,7 @@ static bool run(uint64_t seed, const struct storage_faults *faults, bool trace, 
     world_init(&w, seed, faults);
     w.trace = trace;
     clients_init(&c, &w);
+    struct mirror *mirror = mirror_new(&w, (uint32_t)world_below(&w, WORLD_PARTITIONS));
     uint64_t busy = 1 + world_below(&w, IDLE_STEPS_MAX);
     for (int i = 0; i < STEPS && !w.failed; i++) {
         if (world_below(&w, busy) == 0)
@@ -92,6 +111,7 @@ static bool run(uint64_t seed, const struct storage_faults *faults, bool trace, 
         world_step(&w);
         if (world_below(&w, STEPS) == 0)
             long_pause(&w, &c);
+        copy(&w, mirror, i);
     }
     w.calm = true;
     if (!w.failed)
@@ -105,6 +125,7 @@ static bool run(uint64_t seed, const struct storage_faults *faults, bool trace, 
     }
     bodies_check(&w, false);
     bury(&w, &c);
+    uint64_t copies, copy_crashes;
     totals->runs++;
     totals->crashes += w.crashes;
     totals->acked += c.acked;
@@ -113,6 +134,10 @@ static bool run(uint64_t seed, const struct storage_faults *faults, bool trace, 
     totals->reads_refused += c.reads_refused;
     totals->commits += w.commits;
     totals->cut += cut_entries(&w);
+    mirror_figures(mirror, &copies, &copy_crashes);
+    totals->copies += copies;
+    totals->copy_crashes += copy_crashes;
+    mirror_free(&mirror);
     memcpy(failure_out, w.failure, sizeof w.failure);
     bool good = !w.failed;
     world_fini(&w);
@@ -124,8 +149,10 @@ static void print_totals(const struct totals *t)
 {
     printf("%llu runs, %llu crashes, %llu acknowledged, %llu repeated, ", (unsigned long long)t->runs,
            (unsigned long long)t->crashes, (unsigned long long)t->acked, (unsigned long long)t->repeated);
-    printf("%llu batches, %llu log entries cut, %llu reads (%llu refused)\n", (unsigned long long)t->commits,
+    printf("%llu batches, %llu log entries cut, %llu reads (%llu refused), ", (unsigned long long)t->commits,
            (unsigned long long)t->cut, (unsigned long long)t->reads, (unsigned long long)t->reads_refused);
+    printf("%llu copies (%llu crashes)\n", (unsigned long long)t->copies,
+           (unsigned long long)t->copy_crashes);
 }
 
 static int run_seeds(uint64_t from, uint64_t to, const struct storage_faults *faults, bool trace)
@@ -168,8 +195,7 @@ static int smoke(void)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: storage_sim --smoke | --seed N [--trace] | [--break sync|applied|bodies|replay] "
-                    "--seeds A:B\n");
+    fprintf(stderr, "usage: storage_sim --smoke | --seed N [--trace] | [--break FAULT] --seeds A:B\n");
     return 2;
 }
 

@@ -33,14 +33,14 @@ static void give_back(void *arg, struct inbox_item *jobs)
     given->tokens[given->count++] = 0;
 }
 
-static void add(struct inbox_chain *chain, uint64_t token, bool bulk, size_t size)
+static void add(struct inbox_chain *chain, uint64_t token, enum log_job_way way, size_t size)
 {
     struct log_job *job = log_job_new(NULL, token);
     struct buf value = { 0 };
     for (size_t i = 0; i < size; i++)
         buf_add_byte(&value, (uint8_t)i);
     log_job_put_copy(job, KV_LOG, SLICE_LIT("key"), buf_slice(&value));
-    job->bulk = bulk;
+    job->way = way;
     inbox_chain_add(chain, &job->item);
     buf_fini(&value);
 }
@@ -65,32 +65,42 @@ static void test_one_batch(void **state)
     struct inbox_chain chain = { 0 };
     struct given given = { 0 };
     for (uint64_t token = 1; token <= 5; token++)
-        add(&chain, token, false, 1000);
+        add(&chain, token, LOG_JOB_LOGGED, 1000);
     write_all(&chain, &given);
     expect(&given, (uint64_t[]){ 1, 2, 3, 4, 5, 0 }, 6);
 }
 
-static void test_fresh_overtakes_bulk(void **state)
+/* What goes past the log comes back by itself; what is behind it, after it. */
+static void test_ways(void **state)
 {
     struct inbox_chain chain = { 0 };
     struct given given = { 0 };
-    add(&chain, 1, true, LOG_BULK_BYTES_MAX / 2);
-    add(&chain, 2, true, LOG_BULK_BYTES_MAX / 4);
-    add(&chain, 3, true, LOG_BULK_BYTES_MAX / 2);
-    add(&chain, 4, false, 1000);
-    add(&chain, 5, true, 2 * LOG_BULK_BYTES_MAX);
-    add(&chain, 6, false, 1000);
+    add(&chain, 1, LOG_JOB_UNLOGGED, 1000);
+    add(&chain, 2, LOG_JOB_UNLOGGED, 1000);
+    add(&chain, 3, LOG_JOB_CLOSING, 1000);
     write_all(&chain, &given);
-    expect(&given, (uint64_t[]){ 4, 6, 1, 2, 0, 3, 0, 5, 0 }, 9);
+    expect(&given, (uint64_t[]){ 1, 0, 2, 0, 3, 0 }, 6);
+}
+
+static void test_behind_stays_behind(void **state)
+{
+    struct inbox_chain chain = { 0 };
+    struct given given = { 0 };
+    add(&chain, 1, LOG_JOB_UNLOGGED, 1000);
+    add(&chain, 2, LOG_JOB_BEHIND, LOG_BATCH_BYTES_MAX);
+    add(&chain, 3, LOG_JOB_CLOSING, LOG_BATCH_BYTES_MAX);
+    add(&chain, 4, LOG_JOB_BEHIND, LOG_BATCH_BYTES_MAX);
+    write_all(&chain, &given);
+    expect(&given, (uint64_t[]){ 1, 0, 2, 0, 3, 0, 4, 0 }, 8);
 }
 
 static void test_large_batches_are_parted(void **state)
 {
     struct inbox_chain chain = { 0 };
     struct given given = { 0 };
-    add(&chain, 1, false, LOG_BATCH_BYTES_MAX - 100);
-    add(&chain, 2, false, 1000);
-    add(&chain, 3, false, LOG_BATCH_BYTES_MAX + 1);
+    add(&chain, 1, LOG_JOB_LOGGED, LOG_BATCH_BYTES_MAX - 100);
+    add(&chain, 2, LOG_JOB_LOGGED, 1000);
+    add(&chain, 3, LOG_JOB_LOGGED, LOG_BATCH_BYTES_MAX + 1);
     write_all(&chain, &given);
     expect(&given, (uint64_t[]){ 1, 0, 2, 0, 3, 0 }, 6);
 }
@@ -99,7 +109,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_batch),
-        cmocka_unit_test(test_fresh_overtakes_bulk),
+        cmocka_unit_test(test_ways),
+        cmocka_unit_test(test_behind_stays_behind),
         cmocka_unit_test(test_large_batches_are_parted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
