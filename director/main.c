@@ -61,9 +61,9 @@ static const struct config_key keys[] = {
     CONFIG_KEY_DURATION(struct config, repair_after_ms, "repair_after", "10m", 0,
                         UINT64_C(30) * 24 * 3600 * 1000,
                         "a copy that is missing so long is made anew on another node"),
-    CONFIG_KEY_INT(struct config, moves, "moves", "16", 1, MAP_PARTITIONS_MAX,
+    CONFIG_KEY_INT(struct config, moves, "moves", "32", 1, MAP_PARTITIONS_MAX,
                    "partitions of which a copy is being made at the same time; more wait"),
-    CONFIG_KEY_INT(struct config, moves_per_node, "moves_per_node", "4", 1, MAP_PARTITIONS_MAX,
+    CONFIG_KEY_INT(struct config, moves_per_node, "moves_per_node", "16", 1, MAP_PARTITIONS_MAX,
                    "of these at one storage node, sending or receiving"),
 };
 static const struct config_table table = CONFIG_TABLE(struct config, keys);
