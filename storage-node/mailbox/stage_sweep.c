@@ -180,7 +180,9 @@ static void delete_stage(struct apply *a, uint64_t account)
     apply_delete(a, &key);
 }
 
-static enum err sweep_account(struct apply *a, uint64_t account, const struct key *due, size_t *rows)
+/* Not inlined: two frames of keys and rows would become one that is too large. */
+static __attribute__((noinline)) enum err sweep_account(struct apply *a, uint64_t account,
+                                                        const struct key *due, size_t *rows)
 {
     struct stage_sweep w = { .a = a, .account = account, .rows = rows };
     enum err err = state_stage(&a->state, account, &w.row);
