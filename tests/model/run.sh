@@ -156,6 +156,6 @@ M_*) mutate "$1" show ;;
     memory_mb=${TERN_MODEL_MEMORY_MB:-11500}
     search c4 "-DEMAX=3 -DNW=2 -DNCRASH=1" 3600
     ;;
-*) sed -n '3,17s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) sed -n '3,17s/^# \{0,1\}//p' "$here/run.sh"; exit 2 ;;
 esac
 exit $failed
