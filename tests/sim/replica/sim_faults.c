@@ -33,6 +33,9 @@ static bool may_lose_disk(struct sim *s, int n)
 /* One damaged copy at a time, so that what was acknowledged is somewhere else. */
 static bool may_be_damaged(struct sim *s, int n)
 {
+    const struct replica_conf *conf = vc_conf(&s->vc);
+    if (conf->member_count == 1 && vc_conf_has(conf->members, 1, s->vc.nodes[n].id))
+        return false; /* the last one, though it may not have heard; it would wait for a person */
     for (size_t i = 0; i < s->vc.pool_count; i++)
         if (s->vc.pool[i]->kind == VM_ASK && s->vc.pool[i]->from == n)
             return false; /* it may yet be made the only member */
