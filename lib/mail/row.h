@@ -18,7 +18,7 @@ struct row {
     uint64_t internaldate_ms;
     int32_t internaldate_zone; /* minutes east of UTC */
     uint64_t size;
-    uint64_t body_id; /* the partition's name of the body: equal for copies; EMAILID is made of it */
+    uint64_t body_id; /* the body's number in its partition: equal for copies; EMAILID is made of it */
     uint32_t parts;   /* ROW_* that follow */
     struct slice summary, header, body;
 };

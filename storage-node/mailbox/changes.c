@@ -17,6 +17,8 @@ static enum err add_rows(struct read_ctx *r, uint64_t account, uint64_t mailbox,
 {
     if (uidset_is_empty(uids))
         return OK;
+    struct recovered_row recovered;
+    TRY(state_recovered(&r->state, &recovered));
     struct row_walk *walk = ARENA_NEW(r->state.arena, struct row_walk);
     row_walk_begin(walk, &r->state, account, KEY_MESSAGE, mailbox, uidset_min(uids), uidset_max(uids));
     enum err err = OK;
@@ -34,7 +36,7 @@ static enum err add_rows(struct read_ctx *r, uint64_t account, uint64_t mailbox,
             .internaldate_ms = message.internaldate_ms,
             .internaldate_zone = message.internaldate_zone,
             .size = message.size,
-            .body_id = message.body,
+            .body_id = recovered_body_number(&recovered, message.body),
         };
         row_encode(&row, r->body);
     }

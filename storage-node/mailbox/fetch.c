@@ -11,6 +11,7 @@ struct fetch {
     const Tern__FetchRequest *request;
     size_t page;
     struct row_walk messages, summaries;
+    struct recovered_row recovered;
     struct buf part; /* header or body of one message */
 };
 
@@ -91,7 +92,7 @@ static enum err add_row(struct fetch *f, uint32_t uid, bool *full_out)
         .internaldate_ms = message.internaldate_ms,
         .internaldate_zone = message.internaldate_zone,
         .size = message.size,
-        .body_id = message.body,
+        .body_id = recovered_body_number(&f->recovered, message.body),
     };
     if ((f->request->items & TERN__FETCH_ITEM__FETCH_BODY) != 0 && f->r->body->len > 0 &&
         message.size > room(f)) {
@@ -172,6 +173,7 @@ enum err read_fetch(struct read_ctx *r, const Tern__FetchRequest *request)
     f->page = read_page_size(request->max_bytes);
     if ((request->items & TERN__FETCH_ITEM__FETCH_BODY) != 0)
         buf_reserve(r->body, f->page); /* it will be full: spare it the growing */
+    TRY(state_recovered(&r->state, &f->recovered));
     struct uidset uids = { 0 };
     enum err err = find_uids(f, &mailbox, &uids);
     if (err == OK && !uidset_is_empty(&uids)) {

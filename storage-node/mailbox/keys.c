@@ -114,6 +114,11 @@ void key_dead_mailbox(struct key *k, uint32_t partition, uint64_t account, uint6
     key_u64(k, mailbox);
 }
 
+void key_recovered(struct key *k, uint32_t partition)
+{
+    key_begin(k, partition, 0, KEY_RECOVERED);
+}
+
 void key_queue_totals(struct key *k, uint32_t partition)
 {
     key_begin(k, partition, 0, KEY_QUEUE_TOTALS);

@@ -16,6 +16,7 @@
  *   UPLOAD_DUE    time u64, upload id           -: uploads by the time they began
  *   DEAD_ACCOUNT  account u64                   the next key of those that are still to be deleted (sweep.c)
  *   DEAD_MAILBOX  account u64, mailbox u64      the same
+ *   RECOVERED     -                             recovered_row: where the partition went on from an older copy
  *   STAGE_DUE     time u64, account u64         -: staged copies by the time of their last step; 0: at once
  *
  *   QUEUE_TOTALS  -                             queue_totals_row (queue_rows.h, as all of the queue)
@@ -62,6 +63,7 @@ enum key_kind {
     KEY_UPLOAD_DUE = 9,
     KEY_DEAD_ACCOUNT = 10,
     KEY_DEAD_MAILBOX = 11,
+    KEY_RECOVERED = 12,
     KEY_STAGE_DUE = 49,
 
     KEY_ACCOUNT = 32,
@@ -113,6 +115,7 @@ void key_upload(struct key *k, uint32_t partition, struct slice id);
 void key_upload_due(struct key *k, uint32_t partition, uint64_t time_ms, struct slice id);
 void key_dead_account(struct key *k, uint32_t partition, uint64_t account);
 void key_dead_mailbox(struct key *k, uint32_t partition, uint64_t account, uint64_t mailbox);
+void key_recovered(struct key *k, uint32_t partition);
 
 void key_queue_totals(struct key *k, uint32_t partition);
 /* Kinds QUEUE_ITEM, QUEUE_STATE, and the front of an item's QUEUE_RECIPIENTs. */

@@ -86,11 +86,29 @@ static enum err skip_account_ids(struct apply *a)
     return OK;
 }
 
+/* The next bodies get ids that lost ones had, but not their EMAILIDs (RFC 8474 4.2). */
+static enum err note_recovery(struct apply *a)
+{
+    struct key key;
+    struct recovered_row row;
+    struct buf recoveries = { 0 };
+    TRY(state_recovered(&a->state, &row));
+    buf_add_slice(&recoveries, row.recoveries);
+    recovery_encode(&(struct recovery){ a->index, a->header->time_ms }, &recoveries);
+    row.recoveries = buf_slice(&recoveries);
+    recovered_encode(&row, a->value);
+    buf_fini(&recoveries);
+    key_recovered(&key, a->state.partition);
+    apply_put(a, &key);
+    return OK;
+}
+
 enum err apply_recover(struct apply *a)
 {
     uint64_t account = 0;
     enum err err;
     TRY(skip_account_ids(a));
+    TRY(note_recovery(a));
     while ((err = next_account(a, &account)) == OK)
         TRY(renew_account(a, account));
     return err == ERR_NOT_FOUND ? OK : err;

@@ -432,6 +432,54 @@ bool request_decode(struct slice value, struct request_row *out)
     return !c.bad;
 }
 
+void recovery_encode(const struct recovery *recovery, struct buf *out)
+{
+    buf_add_varint(out, recovery->index);
+    buf_add_varint(out, recovery->time_ms);
+}
+
+bool recovery_next(struct cursor *recoveries, struct recovery *out)
+{
+    if (recoveries->bad || recoveries->rest.len == 0)
+        return false;
+    out->index = cursor_varint(recoveries);
+    out->time_ms = cursor_varint(recoveries);
+    return !recoveries->bad;
+}
+
+void recovered_encode(const struct recovered_row *row, struct buf *out)
+{
+    row_begin(out);
+    buf_add_slice(out, row->recoveries);
+}
+
+bool recovered_decode(struct slice value, struct recovered_row *out)
+{
+    struct cursor c = row_open(value);
+    struct recovery recovery;
+    uint64_t last = 0;
+    out->recoveries = c.rest;
+    while (recovery_next(&c, &recovery)) {
+        if (recovery.index <= last)
+            return false;
+        last = recovery.index;
+    }
+    return cursor_done(&c);
+}
+
+/* Ids are indexes of the log. Numbers of different lives are 2^20 apart for each millisecond between their
+ * beginnings: nothing is written that fast. */
+uint64_t recovered_body_number(const struct recovered_row *row, uint64_t body)
+{
+    enum { TIME_SHIFT = 20 };
+    struct cursor c = cursor_of(row->recoveries);
+    struct recovery recovery;
+    uint64_t base = 0;
+    while (recovery_next(&c, &recovery) && recovery.index <= body)
+        base = recovery.time_ms << TIME_SHIFT;
+    return base + body;
+}
+
 void delivery_encode(const struct delivery_row *row, struct buf *out)
 {
     row_begin(out);

@@ -196,6 +196,22 @@ struct stage_row {
 void stage_encode(const struct stage_row *row, struct buf *out);
 bool stage_decode(struct slice value, struct stage_row *out);
 
+/* RECOVERED: the entries (ENTRY_RECOVER) from which on indexes were given a second time. Rising. */
+struct recovery {
+    uint64_t index;
+    uint64_t time_ms;
+};
+struct recovered_row {
+    struct slice recoveries;
+};
+void recovery_encode(const struct recovery *recovery, struct buf *out);
+/* Take the next one off; false at the end or on damage (then recoveries->bad). */
+bool recovery_next(struct cursor *recoveries, struct recovery *out);
+void recovered_encode(const struct recovered_row *row, struct buf *out);
+bool recovered_decode(struct slice value, struct recovered_row *out);
+/* A body's number for ever: no other body of the partition has it, though its id be given again. */
+uint64_t recovered_body_number(const struct recovered_row *row, uint64_t body);
+
 /* DELIVERY */
 struct delivery_row {
     uint32_t uid;

@@ -24,6 +24,7 @@ struct search {
     bool wants_sent; /* some key asks for the Date: field */
     bool exact;      /* the candidates are what is sought */
     struct row_walk messages, summaries;
+    struct recovered_row recovered;
     struct search_text text;
     uint64_t deadline_ms;
     struct uidset found;
@@ -98,7 +99,7 @@ static enum err look_at(struct search *s, uint32_t uid)
     struct message_row row;
     TRY(row_walk_message(&s->messages, uid, &row));
     search_text_begin(&s->text, uid, row.body);
-    struct row_email_id email_id = row_email_id(row.body);
+    struct row_email_id email_id = row_email_id(recovered_body_number(&s->recovered, row.body));
     struct search_message m = {
         .uid = uid,
         .modseq = row.modseq,
@@ -174,6 +175,7 @@ enum err read_search(struct read_ctx *r, const Tern__SearchRequest *request)
     s->request = request;
     uint32_t work_ms = request->work_ms == 0 ? WORK_MS_DEFAULT : request->work_ms;
     s->deadline_ms = clock_mono_ms() + (work_ms > WORK_MS_MAX ? WORK_MS_MAX : work_ms);
+    TRY(state_recovered(&r->state, &s->recovered));
     TRY(load_program(s, mailbox.id));
     Tern__SearchResponse response = TERN__SEARCH_RESPONSE__INIT;
     TRY(run(s, &mailbox, &response));

@@ -138,6 +138,20 @@ enum err state_keywords(const struct state *s, uint64_t account, uint64_t mailbo
     return OK;
 }
 
+static enum err load_recovered(const struct state *s, const struct key *key, struct recovered_row *out)
+{
+    LOAD_KEPT(s, key, recovered_decode, out);
+}
+
+enum err state_recovered(const struct state *s, struct recovered_row *out)
+{
+    struct key key;
+    key_recovered(&key, s->partition);
+    *out = (struct recovered_row){ 0 };
+    enum err err = load_recovered(s, &key, out);
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
 enum err state_message(const struct state *s, uint64_t account, uint64_t mailbox, uint32_t uid,
                        struct message_row *out)
 {

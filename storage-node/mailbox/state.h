@@ -48,6 +48,8 @@ MUST_CHECK enum err state_summary(const struct state *s, uint64_t account, uint6
 /* All zero if the row is absent. */
 MUST_CHECK enum err state_segment(const struct state *s, uint64_t account, uint64_t mailbox, uint32_t number,
                                   struct segment_row *out);
+/* Empty if the row is absent. */
+MUST_CHECK enum err state_recovered(const struct state *s, struct recovered_row *out);
 MUST_CHECK enum err state_body(const struct state *s, uint64_t body, struct body_row *out);
 
 /* The id of the mailbox called `name` below `parent` (0: at the top). */

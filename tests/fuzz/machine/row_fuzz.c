@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct slice value = slice_of(data + 1, size - 1);
     struct buf first = { 0 }, second = { 0 };
-    enum { KINDS = 13 };
+    enum { KINDS = 14 };
     switch (data[0] % KINDS) {
     case 0:
         ROUND_TRIP(uint64_t, number_encode_at, number_decode);
@@ -82,8 +82,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 11:
         ROUND_TRIP(struct request_row, request_encode, request_decode);
         break;
-    default:
+    case 12:
         ROUND_TRIP(struct delivery_row, delivery_encode, delivery_decode);
+        break;
+    default:
+        ROUND_TRIP(struct recovered_row, recovered_encode, recovered_decode);
     }
     buf_fini(&first);
     buf_fini(&second);

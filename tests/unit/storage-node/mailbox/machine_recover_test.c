@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ENTRY_RECOVER: UIDVALIDITY, modseqs and ids rise, mail stays, and UIDs of before name nothing. */
+#include "lib/mail/row.h"
 #include "lib/mail/search.h"
 #include "tests/unit/storage-node/mailbox/machine_fixture.h"
 
@@ -54,6 +55,47 @@ static void test_no_id_comes_again(void **state)
     recover(f);
     assert_true(create_account(f, "b@example.test", 0) > account + 1000000);
     assert_true(create_mailbox(f, account, "Late")->id > mailbox + 1000000);
+}
+
+/* As FETCH or CHANGES tells it. */
+static uint64_t body_number(struct fixture *f, uint64_t account, uint64_t mailbox, uint32_t uid, bool changes)
+{
+    Tern__ChangesRequest request = TERN__CHANGES_REQUEST__INIT;
+    request.account = account;
+    request.mailbox = mailbox;
+    if (changes)
+        assert_int_equal(fixture_read(f, METHOD_CHANGES, &request.base), OK);
+    else
+        fetch_flags(f, account, mailbox, "1:9", 0);
+    struct cursor c = cursor_of(buf_slice(&f->rows));
+    for (struct row row; row_next(&c, &row) == OK;) {
+        if (row.uid == uid)
+            return row.body_id;
+    }
+    fail_msg("no UID %u", uid);
+    return 0;
+}
+
+/* Two lives go on from the same old copy: their mail has the same ids of bodies, and other EMAILIDs. */
+static void test_no_email_id_comes_again(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t account = create_account(f, "a@example.test", 0);
+    uint64_t inbox = open_mailbox(f, account, "INBOX")->id;
+    append_text(f, account, inbox, "Subject: x\r\n\r\nold\r\n", 0);
+    uint64_t old = body_number(f, account, inbox, 1, false);
+    for (uint32_t uid = 2; uid < 4; uid++) {
+        f->time_ms += 1000;
+        recover(f);
+        append_text(f, account, inbox, "Subject: x\r\n\r\nnew\r\n", 0);
+        assert_true(body_number(f, account, inbox, uid, false) > old + (1000 << 20));
+        assert_int_equal(body_number(f, account, inbox, uid, true),
+                         body_number(f, account, inbox, uid, false));
+    }
+    uint64_t apart = body_number(f, account, inbox, 3, false) - body_number(f, account, inbox, 2, false);
+    assert_true(apart > 1000 << 20);
+    assert_int_equal(body_number(f, account, inbox, 1, false), old); /* nothing else about it is new */
+    assert_int_equal(body_number(f, account, inbox, 1, true), old);
 }
 
 static void search(struct fixture *f, uint64_t account, uint64_t mailbox, uint32_t uidvalidity,
@@ -135,6 +177,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_uidvalidity_rises, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_no_id_comes_again, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_no_email_id_comes_again, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_uids_of_before, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_empty_partition, fixture_setup, fixture_teardown),
     };
