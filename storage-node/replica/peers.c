@@ -234,8 +234,10 @@ void rep_peer_on_refuse(struct replica *r, const struct replica_msg *msg)
     uint64_t joined = msg->refuse.commit > peer->ack ? msg->refuse.commit : peer->ack;
     uint64_t prev = joined > base ? joined : base;
     bool base_refused = !snapshot && msg->refuse.prev == base && joined < base;
-    /* The state costs less to send and to write than the log that led to it, unless that is short. */
-    bool begins = msg->refuse.last == 0 && r->log.last > r->cfg.near_count && peer->kind == REP_PEER_LEARNER;
+    /* The state costs less to send and to write than the log that led to it, unless that is short. Where
+     * nothing is applied yet there is no state, and a learner would not take it (R24). */
+    bool begins = msg->refuse.last == 0 && r->log.last > r->cfg.near_count && r->applied > 0 &&
+                  peer->kind == REP_PEER_LEARNER;
     if (prev <= msg->refuse.last && prev <= r->log.last && !base_refused && !begins) {
         rep_snap_send_end(r, peer);
         rep_peer_rewind(r, peer, prev + 1);

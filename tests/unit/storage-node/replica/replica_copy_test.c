@@ -49,6 +49,56 @@ static void nothing_of_a_long_log_needs_one(void **state) /* R24 */
     trace_fini(&vc);
 }
 
+static const struct replica_action *find_action(const struct replica_actions *actions, uint32_t type)
+{
+    for (uint32_t i = 0; i < actions->count; i++) {
+        if (actions->list[i].type == type)
+            return &actions->list[i];
+    }
+    return NULL;
+}
+
+/* A young partition's new primary comes from a restart that forgot what was committed: until it is active
+ * there is no state to send, however long its log is. */
+static void nothing_applied_is_no_state(void **state) /* R24 */
+{
+    (void)state;
+    const struct replica_node self = { .store = 11, .id = 1 }, learner = { .store = 22, .id = 2 };
+    struct replica_run run = { .first = 1, .epoch = 2 };
+    struct replica_conf conf = { .epoch = 4,
+                                 .since = 4,
+                                 .primary = self,
+                                 .member_count = 1,
+                                 .members = { self },
+                                 .learner_count = 1,
+                                 .learners = { learner } };
+    struct replica_event events[] = {
+        { .type = REPLICA_EV_START,
+          .start = { .record = true, .dep = 2, .last = 100, .runs = &run, .run_count = 1 } },
+        { .type = REPLICA_EV_CONF, .conf = { .conf = &conf } },
+        { .type = REPLICA_EV_DURABLE, .durable = { .token = 1 } },
+        { .type = REPLICA_EV_MSG,
+          .msg = { .type = REPLICA_MSG_REFUSE,
+                   .peer = learner,
+                   .epoch = 4,
+                   .refuse = { .prev = 50, .nonce = 7 } } },
+    };
+    struct replica_cfg cfg = { .self = self, .min_members = 1 };
+    struct replica *r = replica_new(&cfg);
+    struct replica_actions actions = { 0 };
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        events[i].now = (i + 1) * MS;
+        replica_step(r, &events[i], &actions);
+    }
+    assert_null(find_action(&actions, REPLICA_ACT_SNAP_SEND));
+    const struct replica_action *sent = find_action(&actions, REPLICA_ACT_SEND);
+    assert_non_null(sent);
+    assert_int_equal(sent->send.type, REPLICA_MSG_APPEND);
+    assert_int_equal(sent->send.append.prev_index, 0);
+    replica_free(&r);
+    replica_actions_fini(&actions);
+}
+
 static void a_cut_log_needs_one(void **state) /* R24 */
 {
     (void)state;
@@ -251,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_log_needs_no_snapshot),
         cmocka_unit_test(nothing_of_a_long_log_needs_one),
+        cmocka_unit_test(nothing_applied_is_no_state),
         cmocka_unit_test(a_cut_log_needs_one),
         cmocka_unit_test(a_late_chunk_wipes_nobody),
         cmocka_unit_test(a_crash_in_the_middle_begins_again),
