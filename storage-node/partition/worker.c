@@ -126,6 +126,8 @@ static void open_partition(struct worker *w, struct slot *slot, const struct con
     atomic_fetch_add_explicit(&w->stats.partitions, 1, memory_order_relaxed);
 }
 
+/* Only what a director said opens a copy: who comes back with one acks and grants nothing before it heard
+ * whether that still counts (R29). */
 static void take_conf(struct worker *w, struct conf_item *c, struct partition_now now)
 {
     struct slot *slot = worker_slot(w, c->partition);
