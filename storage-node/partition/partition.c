@@ -526,6 +526,8 @@ bool partition_spare(const struct partition *p, struct board_spare *out)
     bool member = info.role == REPLICA_PRIMARY || info.role == REPLICA_MEMBER;
     if ((member && !info.halted) || p->applied.index == 0 || p->stopped || p->dropped)
         return false;
+    if (info.last < p->applied.index) /* the end of a copy is on its way to the disk (R24) */
+        return false;
     *out = (struct board_spare){ .partition = p->id,
                                  .epoch = replica_epoch_at(p->replica, info.last),
                                  .last = info.last,
