@@ -55,6 +55,8 @@ struct upload_part *upload_spare_find(struct upload *u, size_t nth);
  * ERR_UNAVAILABLE, or what the last one said. Yields. */
 struct place;
 MUST_CHECK enum err upload_need_spare(struct upload *u, struct place *place);
+/* Nothing came of the spare copy: `err`, and the next one needed is another. */
+void upload_spare_fail(struct upload *u, enum err err);
 /* Fill in how the command names this message; `part` is the copy it will use. */
 void upload_describe(const struct upload *u, const struct upload_part *part, bool inline_body,
                      Tern__NewMessage *out);

@@ -77,14 +77,36 @@ static enum err put_anywhere(struct putting *p, struct place *place, uint32_t *p
 }
 
 /* The bytes are at one partition only. */
-static enum err put_spare(struct putting *p, size_t nth, uint32_t *partition_out)
+static enum err ask_spare(struct putting *p, struct upload_part *part)
 {
-    const struct upload_part *part = upload_spare_find(p->upload, nth);
-    if (part == NULL || part->err != OK)
+    if (part->err != OK)
         return ERR_UNAVAILABLE;
-    p->request.upload_id = (ProtobufCBinaryData){ sizeof part->id, (uint8_t *)part->id };
-    *partition_out = part->partition;
-    return ask(p, part->partition, SLICE_NULL);
+    p->request.upload_id = (ProtobufCBinaryData){ sizeof part->id, part->id };
+    enum err err = ask(p, part->partition, SLICE_NULL);
+    return err == ERR_NOT_FOUND ? ERR_UNAVAILABLE : err; /* the copy is gone */
+}
+
+/* Where the spare copy is, and if that does not take it wherever another can be made of what was kept. */
+static enum err put_spare(struct putting *p, size_t nth, struct place *place, uint32_t *partition_out)
+{
+    bool in_doubt = false;
+    enum err err = ERR_UNAVAILABLE;
+    for (int i = 0; i < STORE_QUEUE_PUT_TRIES; i++) {
+        enum err spare_err = upload_need_spare(p->upload, place);
+        struct upload_part *part = upload_spare_find(p->upload, nth);
+        if (spare_err != OK || part == NULL) {
+            err = i == 0 && spare_err != OK ? spare_err : err;
+            break;
+        }
+        *partition_out = part->partition;
+        err = ask_spare(p, part);
+        if (err == OK || err == ERR_INVALID)
+            return err;
+        in_doubt = in_doubt || err == ERR_IN_DOUBT;
+        place_avoid(place, part->partition);
+        upload_spare_fail(p->upload, err);
+    }
+    return in_doubt ? ERR_IN_DOUBT : err;
 }
 
 static enum err check(const struct queue_put *put)
@@ -112,8 +134,6 @@ enum err store_queue_put(struct store *store, struct upload *upload, const struc
     place_init(&place, store);
     for (size_t i = 0; i < put->recipient_count; i++)
         place_avoid(&place, put->recipients[i].account.home);
-    if (!upload_is_inline(upload))
-        TRY(upload_need_spare(upload, &place));
     struct arena arena = { 0 };
     struct putting p = { .store = store, .upload = upload };
     enum err err = OK;
@@ -123,7 +143,7 @@ enum err store_queue_put(struct store *store, struct upload *upload, const struc
             count = QUEUE_RECIPIENTS_MAX;
         describe(&p, put, first, count, &arena);
         err = upload_is_inline(upload) ? put_anywhere(&p, &place, partition_out)
-                                       : put_spare(&p, nth, partition_out);
+                                       : put_spare(&p, nth, &place, partition_out);
         first += count;
     }
     arena_fini(&arena);

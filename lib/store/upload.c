@@ -207,6 +207,12 @@ enum err upload_need_spare(struct upload *u, struct place *place)
     return u->keeps && u->complete ? make_spare(u, place, true) : ERR_UNAVAILABLE;
 }
 
+void upload_spare_fail(struct upload *u, enum err err)
+{
+    for (size_t i = 0; i < u->spare_count; i++)
+        u->parts[u->part_count - 1 - i].err = err;
+}
+
 /* Send what is pending as one chunk to every partition that is still in it. Yields. */
 static enum err send_pending(struct upload *u, bool last)
 {

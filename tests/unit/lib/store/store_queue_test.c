@@ -36,12 +36,20 @@ static struct {
     bool last;
 } chunks[FAKE_SEEN_MAX];
 
-static void answer(int node, struct rpc_request *request)
+static unsigned put_refusals; /* so many QUEUE_PUTs are answered ... */
+static enum err put_refusal;  /* ... with this, wherever they go */
+
+static void answer_err(struct rpc_request *request, enum err err)
 {
-    if (node_answers[node] == ERR_CANCELLED)
+    if (err == ERR_CANCELLED)
         fake_keep(request);
     else
-        fake_reply(request, node_answers[node], NULL, SLICE_NULL);
+        fake_reply(request, err, NULL, SLICE_NULL);
+}
+
+static void answer(int node, struct rpc_request *request)
+{
+    answer_err(request, node_answers[node]);
 }
 
 static void on_put(int node, struct rpc_request *request, unsigned nth)
@@ -54,7 +62,10 @@ static void on_put(int node, struct rpc_request *request, unsigned nth)
     memcpy(taken[nth].item_id, r->item_id.data, 16);
     memcpy(taken[nth].delivery_id, r->delivery_id.data, 16);
     tern__queue_put_request__free_unpacked(r, NULL);
-    answer(node, request);
+    if (put_refusals > 0 && put_refusals-- > 0)
+        answer_err(request, put_refusal);
+    else
+        answer(node, request);
 }
 
 static void on_chunk(int node, struct rpc_request *request, unsigned nth)
@@ -116,6 +127,7 @@ static int setup(void **state)
     memset(taken, 0, sizeof taken);
     home_chunks = UINT_MAX;
     home_refusal = ERR_UNAVAILABLE;
+    put_refusals = 0;
     store = fake_start(handle);
     return 0;
 }
@@ -287,6 +299,38 @@ static void a_home_that_is_lost_in_the_middle(void **state)
     fake_run(lose_home);
 }
 
+/* Whoever has the spare copy may not take the item: its queue is full, or it is lost, too. */
+static void lose_spare(void)
+{
+    static const enum err answers[] = { ERR_LIMIT, ERR_NOT_FOUND, ERR_CANCELLED /* silence */ };
+    size_t size = BODY_CHUNK_MAX + 10;
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        uint32_t partition;
+        unsigned puts = fake_count(METHOD_QUEUE_PUT);
+        home_chunks = 0;
+        home_refusal = ERR_NO_SPACE;
+        put_refusals = 1;
+        put_refusal = answers[i];
+        struct upload *u = upload_of(1, size, true);
+        assert_int_equal(put(u, 1, &partition), OK);
+        uint32_t first = fake_seen(METHOD_QUEUE_PUT, puts).partition;
+        unsigned last = fake_count(METHOD_QUEUE_PUT) - 1;
+        assert_int_not_equal(first, partition);
+        assert_int_equal(fake_seen(METHOD_QUEUE_PUT, last).partition, partition);
+        assert_int_equal(whole_copy(fake_count(METHOD_UPLOAD_CHUNK) - 2, 2, size), partition);
+        assert_memory_equal(taken[last].delivery_id, taken[puts].delivery_id, 16);
+        assert_memory_equal(taken[last].item_id, taken[puts].item_id, 16);
+        upload_free(&u);
+        assert_int_equal(store->kept_bytes, 0);
+    }
+}
+
+static void a_spare_copy_that_is_of_no_use(void **state)
+{
+    (void)state;
+    fake_run(lose_spare);
+}
+
 /* Who would make the store keep too much gives up what it kept; nobody else does. */
 static void keep_too_much(void)
 {
@@ -411,6 +455,7 @@ int main(void)
         TEST(a_silent_node_is_passed_over),
         TEST(a_large_message_has_a_spare_copy),
         TEST(a_home_that_is_lost_in_the_middle),
+        TEST(a_spare_copy_that_is_of_no_use),
         TEST(what_is_kept_is_bounded),
         TEST(many_recipients_are_split),
         TEST(reports_are_cut_to_entries),
