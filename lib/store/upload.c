@@ -81,6 +81,8 @@ static void end_chunk(struct upload_part *part)
     if (!part->calling)
         return;
     part->err = call_end(&part->call);
+    if (part->err == ERR_INVALID) /* the chunks before this one are not there any more */
+        part->err = ERR_UNAVAILABLE;
     call_fini(&part->call);
     part->calling = false;
 }

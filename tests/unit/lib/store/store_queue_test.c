@@ -299,6 +299,27 @@ static void a_home_that_is_lost_in_the_middle(void **state)
     fake_run(lose_home);
 }
 
+/* The home is there, but goes on from an older copy: of the first chunk it knows nothing. */
+static void home_forgets(void)
+{
+    uint32_t partition;
+    struct delivery_target target = { .account = { 100, HOME } };
+    home_chunks = 1;
+    home_refusal = ERR_INVALID;
+    struct upload *u = upload_of(1, BODY_CHUNK_MAX + 10, true);
+    store_deliver(store, u, delivery_id_new(), &target, 1);
+    assert_int_equal(target.status, ERR_UNAVAILABLE); /* so the queue is asked */
+    assert_int_equal(put(u, 1, &partition), OK);
+    assert_int_equal(whole_copy(2, 2, BODY_CHUNK_MAX + 10), partition);
+    upload_free(&u);
+}
+
+static void a_home_that_forgets_the_first_chunk(void **state)
+{
+    (void)state;
+    fake_run(home_forgets);
+}
+
 /* Whoever has the spare copy may not take the item: its queue is full, or it is lost, too. */
 static void lose_spare(void)
 {
@@ -455,6 +476,7 @@ int main(void)
         TEST(a_silent_node_is_passed_over),
         TEST(a_large_message_has_a_spare_copy),
         TEST(a_home_that_is_lost_in_the_middle),
+        TEST(a_home_that_forgets_the_first_chunk),
         TEST(a_spare_copy_that_is_of_no_use),
         TEST(what_is_kept_is_bounded),
         TEST(many_recipients_are_split),
