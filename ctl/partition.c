@@ -169,6 +169,15 @@ static bool is_learner(const struct status_partition *p, uint32_t node)
     return false;
 }
 
+static bool is_member(const struct status_partition *p, uint32_t node)
+{
+    for (size_t i = 0; i < p->conf.member_count; i++) {
+        if (p->conf.members[i] == node)
+            return true;
+    }
+    return false;
+}
+
 static void print_one(const struct status *s, const struct status_partition *p)
 {
     struct buf rows = { 0 };
@@ -190,7 +199,7 @@ static void print_one(const struct status *s, const struct status_partition *p)
     for (size_t i = 0; i < p->conf.learner_count; i++)
         add_copy(s, p, p->conf.learners[i], "learner", &rows);
     for (size_t i = 0; i < p->spare_count; i++) {
-        if (!is_learner(p, p->spares[i].node))
+        if (!is_learner(p, p->spares[i].node) && !is_member(p, p->spares[i].node))
             add_copy(s, p, p->spares[i].node, "old copy", &rows);
     }
     ctl_print_table(&rows);

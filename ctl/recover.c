@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Partitions of which no member is there, or only such as are ahead of the coordination store, and the copies
- * that they can go on from. */
+/* Partitions of which no member is there, and the older copies that they can go on from; and partitions that
+ * the directors' store, put back from an older copy, knows less of than the nodes do (R27): these go on with
+ * nothing lost. */
 #include <stdio.h>
 
 #include "ctl/command.h"
@@ -12,23 +13,30 @@ static bool is_alive(const struct status *s, uint32_t id)
     return node != NULL && node->alive;
 }
 
-static bool is_ahead(const struct status_partition *p, uint32_t node)
+static bool is_ahead(const struct status_partition *p)
 {
-    for (size_t i = 0; i < p->spare_count; i++) {
-        if (p->spares[i].node == node)
-            return p->spares[i].ahead > 0;
-    }
-    return false;
+    return p->known > p->conf.epoch;
 }
 
-/* No member is there that goes along with the coordination store. */
+/* No member is there: what is missing may be on any of them. */
 static bool is_lost(const struct status *s, const struct status_partition *p)
 {
+    if (is_ahead(p)) /* what the store calls members says little */
+        return false;
     for (size_t i = 0; i < p->conf.member_count; i++) {
-        if (is_alive(s, p->conf.members[i]) && !is_ahead(p, p->conf.members[i]))
+        if (is_alive(s, p->conf.members[i]))
             return false;
     }
     return true;
+}
+
+static bool is_newer(const struct status_partition *p, const struct status_spare *a,
+                     const struct status_spare *b)
+{
+    bool leads_a = a->active && a->known == p->known, leads_b = b->active && b->known == p->known;
+    if (leads_a != leads_b)
+        return leads_a;
+    return a->epoch != b->epoch ? a->epoch > b->epoch : a->last > b->last;
 }
 
 /* NULL: no node that is there has a whole copy. */
@@ -37,8 +45,7 @@ static const struct status_spare *newest_of(const struct status *s, const struct
     const struct status_spare *best = NULL;
     for (size_t i = 0; i < p->spare_count; i++) {
         const struct status_spare *copy = &p->spares[i];
-        if (is_alive(s, copy->node) && (best == NULL || copy->epoch > best->epoch ||
-                                        (copy->epoch == best->epoch && copy->last > best->last)))
+        if (is_alive(s, copy->node) && !copy->broken && (best == NULL || is_newer(p, copy, best)))
             best = copy;
     }
     return best;
@@ -53,15 +60,18 @@ static void add_row(const struct status *s, const struct status_partition *p, co
     for (size_t i = 0; i < p->conf.member_count; i++)
         buf_addf(rows, "%s%u", i > 0 ? "," : "", p->conf.members[i]);
     if (copy == NULL) {
-        buf_add_str(rows, "\t-\t-\t-\t-\t-\n");
+        buf_addf(rows, "\t%llu\t-\t-\t-\t-\t-\t-\n", (unsigned long long)p->conf.epoch);
         return;
     }
     const struct status_node *node = status_find_node(s, copy->node);
-    buf_addf(rows, "\t%u\t", copy->node);
+    buf_addf(rows, "\t%llu\t%u\t", (unsigned long long)p->conf.epoch, copy->node);
     if (node != NULL)
         buf_add_slice(rows, node->name);
-    buf_addf(rows, "\t%llu\t%llu\t%s\n", (unsigned long long)copy->epoch, (unsigned long long)copy->last,
-             newest ? "yes" : "-");
+    buf_addf(rows, "\t%llu\t%llu\t%llu\t%s\n", (unsigned long long)copy->known,
+             (unsigned long long)copy->epoch, (unsigned long long)copy->last,
+             newest         ? "yes"
+             : copy->broken ? "broken"
+                            : "-");
 }
 
 static void add_json(struct json *json, const struct status *s, const struct status_partition *p)
@@ -69,6 +79,8 @@ static void add_json(struct json *json, const struct status *s, const struct sta
     const struct status_spare *newest = newest_of(s, p);
     json_open(json, NULL, '{');
     json_number(json, "partition", p->conf.partition);
+    json_number(json, "epoch", p->conf.epoch);
+    json_bool(json, "ahead", is_ahead(p));
     json_open(json, "members", '[');
     for (size_t i = 0; i < p->conf.member_count; i++)
         json_number(json, NULL, p->conf.members[i]);
@@ -79,9 +91,10 @@ static void add_json(struct json *json, const struct status *s, const struct sta
             continue;
         json_open(json, NULL, '{');
         json_number(json, "node", p->spares[i].node);
+        json_number(json, "known", p->spares[i].known);
         json_number(json, "epoch", p->spares[i].epoch);
         json_number(json, "last", p->spares[i].last);
-        json_bool(json, "ahead", p->spares[i].ahead > 0);
+        json_bool(json, "broken", p->spares[i].broken);
         json_bool(json, "newest", &p->spares[i] == newest);
         json_close(json, '}');
     }
@@ -89,38 +102,54 @@ static void add_json(struct json *json, const struct status *s, const struct sta
     json_close(json, '}');
 }
 
+static void add_copies(const struct status *s, const struct status_partition *p, struct buf *rows)
+{
+    const struct status_spare *newest = newest_of(s, p);
+    if (newest == NULL)
+        add_row(s, p, NULL, false, rows);
+    for (size_t i = 0; i < p->spare_count; i++) {
+        if (is_alive(s, p->spares[i].node))
+            add_row(s, p, &p->spares[i], &p->spares[i] == newest, rows);
+    }
+}
+
+static void say_what_to_do(size_t lost, size_t ahead)
+{
+    if (lost + ahead == 0)
+        printf("Nothing is to be recovered: of every partition a member is there.\n");
+    if (ahead > 0)
+        printf("\nWhere a copy knows a higher epoch than the store, that was put back from an older copy. "
+               "Start all\n"
+               "nodes, and then: ternctl partition recover --all. Nothing is lost by it.\n");
+    if (lost > 0)
+        printf("\nStart the members if that is possible at all. If they are lost for good, start all other "
+               "nodes\n"
+               "that may have copies, and then: ternctl partition recover --all --accept-loss\n");
+}
+
 static enum ctl_exit list(struct ctl *ctl, const struct status *s)
 {
     struct json json = { 0 };
     struct buf rows = { 0 };
-    size_t lost = 0;
-    buf_add_str(&rows, "PARTITION\tMEMBERS\tCOPY ON\tNAME\tEPOCH\tLAST ENTRY\tNEWEST\n");
+    size_t lost = 0, ahead = 0;
+    buf_add_str(&rows, "PARTITION\tMEMBERS\tSTORE'S\tCOPY ON\tNAME\tKNOWS\tEPOCH\tLAST ENTRY\tNEWEST\n");
     json_open(&json, NULL, '[');
     for (size_t i = 0; i < s->partition_listed; i++) {
         const struct status_partition *p = &s->partitions[i];
-        if (!is_lost(s, p))
+        if (!is_lost(s, p) && !is_ahead(p))
             continue;
-        lost++;
+        lost += !is_ahead(p);
+        ahead += is_ahead(p);
         add_json(&json, s, p);
-        if (newest_of(s, p) == NULL)
-            add_row(s, p, NULL, false, &rows);
-        for (size_t k = 0; k < p->spare_count; k++) {
-            if (is_alive(s, p->spares[k].node))
-                add_row(s, p, &p->spares[k], &p->spares[k] == newest_of(s, p), &rows);
-        }
+        add_copies(s, p, &rows);
     }
     json_close(&json, ']');
     if (ctl->given & CTL_JSON)
         ctl_print_json(&json);
-    else if (lost == 0)
-        printf("Nothing is to be recovered: of every partition a member is there.\n");
-    else
+    else if (lost + ahead > 0)
         ctl_print_table(&rows);
-    if (lost > 0 && !(ctl->given & CTL_JSON))
-        printf("\nStart the members, or put a newer coordination store back, if that is possible at all. If "
-               "not,\n"
-               "start all nodes that may have copies, and then: ternctl partition recover --all "
-               "--accept-loss\n");
+    if (!(ctl->given & CTL_JSON))
+        say_what_to_do(lost, ahead);
     buf_fini(&json.out);
     buf_fini(&rows);
     return CTL_OK;
@@ -128,44 +157,71 @@ static enum ctl_exit list(struct ctl *ctl, const struct status *s)
 
 /* ---- going on */
 
-static enum ctl_exit recover(struct ctl *ctl, const struct status *s, const struct status_partition *p,
-                             uint32_t from)
+static enum ctl_exit needs_acceptance(void)
 {
-    const char *what = arena_printf(&ctl->arena, "recover partition %u", p->conf.partition);
+    return ctl_refuse(CTL_USAGE, "recover a partition", "what the copy lacks will be lost for good",
+                      "If every node that had more is lost, say --accept-loss. If one can be started again, "
+                      "start it instead. See: ternctl partition recover");
+}
+
+/* `node` 0: with nothing lost. */
+static enum ctl_exit go_on_from(struct ctl *ctl, const struct status *s, const char *what, uint32_t partition,
+                                uint32_t node)
+{
     struct buf detail = { 0 }, name = { 0 };
     enum ctl_exit exit = CTL_OK;
-    if (from == 0 && !is_lost(s, p))
-        return ctl_refuse(CTL_FAILED, what, "a member is alive: it comes back by itself", NULL);
-    const struct status_spare *newest = newest_of(s, p);
-    if (from == 0 && newest == NULL)
-        return ctl_refuse(CTL_FAILED, what, "no node that is there has a whole copy of it",
-                          "Start one that has. See: ternctl partition recover");
-    uint32_t node = from != 0 ? from : newest->node;
-    enum err err = store_partition_recover(ctl->store, p->conf.partition, node, &detail);
-    status_node_name(s, node, 64, &name);
-    if (err != OK)
+    uint32_t from;
+    enum err err = store_partition_recover(ctl->store, partition, node, &from, &detail);
+    if (err == OK) {
+        status_node_name(s, from, 64, &name);
+        printf("Partition %u goes on from the copy of node %u (%s)%s.\n", partition, from, buf_cstr(&name),
+               node == 0 ? ", with nothing lost" : "");
+    } else {
         exit = ctl_fail_detail(ctl, err, what, &detail);
-    else
-        printf("Partition %u goes on from the copy of node %u (%s).\n", p->conf.partition, node,
-               buf_cstr(&name));
+    }
     buf_fini(&name);
     buf_fini(&detail);
     return exit;
 }
 
+static enum ctl_exit recover(struct ctl *ctl, const struct status *s, const struct status_partition *p,
+                             uint32_t from)
+{
+    const char *what = arena_printf(&ctl->arena, "recover partition %u", p->conf.partition);
+    bool accepted = ctl->given & CTL_ACCEPT_LOSS;
+    if (is_ahead(p) && from == 0) { /* a loss that need not be is none that was accepted */
+        enum ctl_exit exit = go_on_from(ctl, s, what, p->conf.partition, 0);
+        if (exit == CTL_OK || !accepted)
+            return exit;
+    }
+    if (!accepted)
+        return needs_acceptance();
+    if (from == 0 && !is_lost(s, p) && !is_ahead(p))
+        return ctl_refuse(CTL_FAILED, what, "a member is alive: it comes back by itself", NULL);
+    const struct status_spare *newest = newest_of(s, p);
+    if (from == 0 && newest == NULL)
+        return ctl_refuse(CTL_FAILED, what, "no node that is there has a whole copy of it",
+                          "Start one that has. See: ternctl partition recover");
+    return go_on_from(ctl, s, what, p->conf.partition, from != 0 ? from : newest->node);
+}
+
+/* Without --accept-loss all that can be done without a loss is done before it is asked for. */
 static enum ctl_exit recover_all(struct ctl *ctl, const struct status *s, uint32_t from)
 {
     enum ctl_exit worst = CTL_OK;
-    size_t lost = 0;
+    size_t lost = 0, ahead = 0;
     for (size_t i = 0; i < s->partition_listed; i++) {
-        if (!is_lost(s, &s->partitions[i]))
-            continue;
-        lost++;
-        if (recover(ctl, s, &s->partitions[i], from) != CTL_OK)
+        const struct status_partition *p = &s->partitions[i];
+        bool is_it = is_ahead(p) || (is_lost(s, p) && ctl->given & CTL_ACCEPT_LOSS);
+        lost += is_lost(s, p);
+        ahead += is_ahead(p);
+        if (is_it && recover(ctl, s, p, from) != CTL_OK)
             worst = CTL_FAILED;
     }
-    if (lost == 0)
-        printf("Nothing is to be recovered: of every partition a member is there.\n");
+    if (lost > 0 && !(ctl->given & CTL_ACCEPT_LOSS))
+        return needs_acceptance();
+    if (lost + ahead == 0)
+        say_what_to_do(lost, ahead);
     return worst;
 }
 
@@ -190,11 +246,8 @@ static enum ctl_exit check_usage(const struct ctl *ctl, uint64_t *number_out)
     if (!all && !one && (ctl->from != NULL || ctl->given & CTL_ACCEPT_LOSS))
         return ctl_refuse(CTL_USAGE, "recover a partition", "which one is not said",
                           "Name it, or say --all. See: ternctl partition recover");
-    if ((all || one) && !(ctl->given & CTL_ACCEPT_LOSS))
-        return ctl_refuse(
-            CTL_USAGE, "recover a partition", "what the copy lacks will be lost for good",
-            "If every node that had more is lost, say --accept-loss. If one can be started again, "
-            "start it instead. See: ternctl partition recover");
+    if (ctl->from != NULL && !(ctl->given & CTL_ACCEPT_LOSS))
+        return needs_acceptance();
     return CTL_OK;
 }
 

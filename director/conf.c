@@ -166,6 +166,23 @@ enum err conf_change(const struct conf *current, const struct conf_request *requ
     return OK;
 }
 
+struct conf conf_go_on(const struct conf *current, uint32_t node, uint64_t known, const uint32_t *learners,
+                       size_t count)
+{
+    uint64_t epoch = (known > current->epoch ? known : current->epoch) + 1;
+    struct conf conf = { .partition = current->partition,
+                         .epoch = epoch,
+                         .primary = node,
+                         .since = epoch,
+                         .recovered = current->recovered,
+                         .member_count = 1,
+                         .members = { node } };
+    for (size_t i = 0; i < count && conf.learner_count + 1 < CONF_NODES_MAX; i++)
+        conf.learners[conf.learner_count++] = learners[i];
+    assert(conf_is_valid(&conf));
+    return conf;
+}
+
 struct conf conf_recover(const struct conf *current, uint32_t node, uint64_t known)
 {
     uint64_t epoch = (known > current->epoch ? known : current->epoch) + CONF_RECOVER_STEP;

@@ -9,8 +9,8 @@
 #include "proto/cluster.pb-c.h"
 
 enum {
-    /* By how much a recovery raises the epoch: above those of nodes that are not here now and know more than
-     * a coordination store that was put back from a copy (R27). */
+    /* By how much a recovery with a loss raises the epoch: above those of lost nodes that know more than a
+     * coordination store that was put back from a copy (R27), if they return. */
     CONF_RECOVER_STEP = 1024,
 };
 
@@ -50,9 +50,14 @@ struct conf_request {
 MUST_CHECK enum err conf_change(const struct conf *current, const struct conf_request *request,
                                 bool subject_known, struct conf *next);
 
-/* Go on from `node`'s copy alone, whatever the others had, in an epoch above `known`, too (R27). Only because
- * a person said so. */
+/* Go on from `node`'s copy alone, whatever the others had. Only because a person said so. The epoch is above
+ * `known` too, the highest that a node tells of. */
 struct conf conf_recover(const struct conf *current, uint32_t node, uint64_t known);
+/* Go on with nothing lost above a store that was put back from an older copy (R27), where `known` is the
+ * highest epoch that a node tells of: from `node`'s copy, which has all that was committed; `learners`
+ * (`count` of them, `node` not among them; those beyond CONF_NODES_MAX are left out) catch up from it. */
+struct conf conf_go_on(const struct conf *current, uint32_t node, uint64_t known, const uint32_t *learners,
+                       size_t count);
 
 /* What always holds for a conf that may be stored or acted on. */
 bool conf_is_valid(const struct conf *conf);

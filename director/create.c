@@ -48,6 +48,7 @@ enum err create_cluster(struct director *d)
     cluster.partition_count = d->options.partitions;
     cluster.copies = d->options.copies;
     cluster.min_members = min_members;
+    cluster.version_base = map->base;
     change_add_put(change, ROW_CLUSTER, 0, SLICE_NULL, map->cluster_mod, &cluster.base);
     change_submit(change);
     return OK;

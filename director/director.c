@@ -104,6 +104,7 @@ static void keep_heard(const struct map *old, struct map *map)
         is->disk_total = was->disk_total;
         is->disk_free = was->disk_free;
         is->map_version = was->map_version;
+        is->whole = was->whole;
         is->not_active = was->not_active;
         is->leaving = was->leaving;
         is->disk_low = was->disk_low;
@@ -117,17 +118,21 @@ static enum err reload(struct director *d, const struct rows_event *event)
     struct map old = d->map;
     d->map = (struct map){ 0 };
     enum err err = map_apply(&d->map, event->rows, event->count, event->revision);
-    d->map.version = event->newest;
+    d->map.version = event->newest + d->map.base;
     keep_heard(&old, &d->map);
     bool same = d->map.cluster_mod != 0 && d->map.partition_count == old.partition_count &&
                 memcmp(d->map.cluster_id, old.cluster_id, MAP_ID_SIZE) == 0;
     if (!same)
         log_error("director",
                   "the coordination store holds another cluster, or none: nothing is served by it");
-    if (!same)
-        drive_fini(&d->drive); /* it names partitions that may be no more */
-    if (event->revision < old.revision || !same)
+    if (!same) { /* they name partitions that may be no more */
+        drive_fini(&d->drive);
+        heard_fini(&d->heard);
+    }
+    if (event->revision < old.revision || !same) {
         changes_abandon(d);
+        d->started_mono_ms = clock_mono_ms(); /* nodes that it does not know must come first */
+    }
     map_fini(&old);
     return err;
 }
@@ -269,8 +274,9 @@ static enum err load(struct director *d)
     TRY(coordination_load(d->coordination, &watcher, &newest));
     if (events_take(&d->events, 0, &list))
         run_events(d, list);
-    if (newest > d->map.version) /* the newest row may have been deleted: versions must not go back */
-        d->map.version = newest;
+    if (newest + d->map.base > d->map.version) /* the newest row may have been deleted: versions must not go
+                                                  back */
+        d->map.version = newest + d->map.base;
     return map_apply(&d->map, NULL, 0, newest);
 }
 

@@ -50,8 +50,10 @@ struct director {
     struct change
         *waiting; /* decided by the store, the picture not yet there; in the order of their answers */
     struct change **waiting_tail;
-    size_t changes_open; /* submitted and not finished */
-    size_t creating;     /* transactions of the first placement under way */
+    size_t changes_open;   /* submitted and not finished */
+    size_t creating;       /* transactions of the first placement under way */
+    uint64_t seen_version; /* of a map, the highest that anybody told of */
+    bool raising;          /* versions are being raised above it */
     uint64_t started_mono_ms;
     struct drive drive; /* of the copies to where they should be (drive.c) */
 
@@ -111,7 +113,11 @@ ProtobufCMessage *answer_unpack(struct director *d, struct rpc_request *request,
 
 /* ---- handlers: each takes the request */
 
-void on_map(struct director *d, struct rpc_request *request);         /* publish.c */
+void on_map(struct director *d, struct rpc_request *request); /* publish.c */
+/* Somebody of this cluster has a map of that version. If the store never had so many revisions, it was put
+ * back from an older copy: versions go on above it, or nobody would take a map of this director (publish.c).
+ */
+void publish_see_version(struct director *d, uint64_t version);
 void on_node_hello(struct director *d, struct rpc_request *request);  /* nodes.c */
 void on_conf_change(struct director *d, struct rpc_request *request); /* partitions.c */
 void on_domain_add(struct director *d, struct rpc_request *request);  /* names.c */

@@ -76,7 +76,7 @@ static bool is_created(const struct view *v, uint32_t partition)
     if (conf->epoch > 1 || heard_is_active(&v->d->heard, map, conf, v->now))
         return true;
     return node != NULL && map_node_is_alive(node, v->now) &&
-           node->map_version >= map->conf_mods[partition] && node->not_active == 0;
+           node->map_version >= map->conf_mods[partition] + map->base && node->not_active == 0;
 }
 
 static size_t usable(const struct view *v)
@@ -166,7 +166,7 @@ static void submit(struct director *d, const struct moves_step *step)
                                   .epoch = step->epoch,
                                   .subject = step->node };
     struct conf next;
-    if (conf_change(conf, &asked, true, &next) != OK)
+    if (heard_is_ahead(&d->heard, conf) || conf_change(conf, &asked, true, &next) != OK)
         return;
     struct change *change = change_new(d, NULL, 1, on_changed);
     Tern__PartitionConf proto;

@@ -98,9 +98,60 @@ static void forget_removed(struct heard *heard, const struct map *map)
     heard->spare_count = spares;
 }
 
+uint64_t heard_epoch(const struct heard *heard, uint32_t partition)
+{
+    const struct heard_figures *f = heard_find(heard, partition);
+    size_t count;
+    const struct heard_spare *copies = heard_spares(heard, partition, &count);
+    uint64_t epoch = f == NULL ? 0 : f->epoch;
+    for (size_t i = 0; i < count; i++) {
+        if (copies[i].known > epoch)
+            epoch = copies[i].known;
+    }
+    return epoch;
+}
+
+bool heard_is_ahead(const struct heard *heard, const struct conf *conf)
+{
+    return heard_epoch(heard, conf->partition) > conf->epoch;
+}
+
+/* A primary that runs counts as if its newest entry were of its epoch, and has more than any other then. */
+static bool is_better(const struct heard_spare *a, const struct heard_spare *b)
+{
+    uint64_t of_a = a->primary ? a->known : a->epoch, of_b = b->primary ? b->known : b->epoch;
+    if (of_a != of_b)
+        return of_a > of_b;
+    if (a->active != b->active)
+        return a->active;
+    return a->primary != b->primary ? a->primary : a->last > b->last;
+}
+
+const struct heard_spare *heard_choose(const struct heard_spare *copies, size_t count)
+{
+    const struct heard_spare *best = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (best == NULL || is_better(&copies[i], best))
+            best = &copies[i];
+    }
+    return best;
+}
+
+static void count_ahead(struct heard *heard, const struct map *map, uint64_t now_mono_ms)
+{
+    heard->ahead = 0;
+    for (uint32_t p = 0; p < heard->partition_count && p < map->partition_count; p++)
+        heard->ahead += map->confs[p].epoch != 0 && heard_is_ahead(heard, &map->confs[p]);
+    if (heard->ahead == 0)
+        heard->ahead_since_ms = 0;
+    else if (heard->ahead_since_ms == 0)
+        heard->ahead_since_ms = now_mono_ms;
+}
+
 void heard_look(struct heard *heard, const struct map *map, uint64_t now_mono_ms)
 {
     forget_removed(heard, map);
+    count_ahead(heard, map, now_mono_ms);
     for (uint32_t p = 0; p < heard->partition_count && p < map->partition_count; p++) {
         struct heard_figures *f = heard->figures[p];
         const struct conf *conf = &map->confs[p];
@@ -190,9 +241,14 @@ static void take_spares(struct heard *heard, uint32_t node, const Tern__NodeHell
         return;
     heard->spares = xrealloc(heard->spares, (kept + count) * sizeof *heard->spares);
     for (size_t i = 0; i < count; i++)
-        heard->spares[heard->spare_count++] =
-            (struct heard_spare){ hello->spares[i]->partition, node, hello->spares[i]->epoch,
-                                  hello->spares[i]->last, hello->spares[i]->ahead };
+        heard->spares[heard->spare_count++] = (struct heard_spare){ .partition = hello->spares[i]->partition,
+                                                                    .node = node,
+                                                                    .epoch = hello->spares[i]->epoch,
+                                                                    .last = hello->spares[i]->last,
+                                                                    .known = hello->spares[i]->known,
+                                                                    .primary = hello->spares[i]->primary,
+                                                                    .active = hello->spares[i]->active,
+                                                                    .broken = hello->spares[i]->broken };
     qsort(heard->spares, heard->spare_count, sizeof *heard->spares, compare_spares);
 }
 

@@ -13,7 +13,6 @@ enum {
     /* A partition that was served so lately still counts as served: nodes tell once a second, and a seat that
      * is handed over is empty for milliseconds only. */
     HEARD_SERVED_MS = 4000,
-    HEARD_FRESH_MS = 15 * 1000, /* primaries tell all they have every 10 s: what is older is over */
 };
 
 struct heard_peer {
@@ -41,8 +40,9 @@ struct heard_fault {
 
 struct heard_spare {
     uint32_t partition, node;
-    uint64_t epoch, last; /* of its newest entry, and that entry's index */
-    uint64_t ahead;       /* the epoch that it knows and the coordination store does not (R27), 0: none */
+    uint64_t epoch, last;         /* of its newest entry, and that entry's index */
+    uint64_t known;               /* highest epoch that it knows of */
+    bool primary, active, broken; /* see SpareCopy of proto/cluster.proto */
 };
 
 struct heard {
@@ -50,8 +50,11 @@ struct heard {
     uint32_t partition_count;
     struct heard_fault *faults; /* of all nodes, by node */
     size_t fault_count;
-    struct heard_spare *spares; /* whole copies that wait for a person, by partition and node */
+    struct heard_spare *spares; /* copies by partition and node: whole ones of nodes that are no members or
+                                   are ahead of the store, and, while any is, all */
     size_t spare_count;
+    uint32_t ahead;          /* partitions that are, when heard_look looked last */
+    uint64_t ahead_since_ms; /* since when there are some; 0: there are none */
 };
 
 void heard_fini(struct heard *heard);
@@ -64,14 +67,24 @@ void heard_take(struct heard *heard, const struct map *map, uint32_t node,
 const struct heard_figures *heard_find(const struct heard *heard, uint32_t partition);
 /* The figures' part about one other copy; NULL: nothing is told of it. */
 const struct heard_peer *heard_find_peer(const struct heard_figures *figures, uint32_t node);
-/* The whole copies of a partition that do not count, on nodes that are no members or are ahead of the store,
- * as told with these nodes' last hellos: *count_out of them, by node. Valid until the next heard_take or
- * heard_look. */
+/* The copies of a partition as told with their nodes' last hellos, see struct heard: *count_out of them, by
+ * node. Valid until the next heard_take or heard_look. */
 const struct heard_spare *heard_spares(const struct heard *heard, uint32_t partition, size_t *count_out);
+/* The highest epoch of a partition that any node has told of; 0: none has. */
+uint64_t heard_epoch(const struct heard *heard, uint32_t partition);
+/* A node knows a higher epoch of the partition than `conf`, which the store has: that was put back from an
+ * older copy (R27), or this director lags behind it by a moment. Nothing may be made of `conf` but by
+ * conf_go_on and conf_recover. */
+bool heard_is_ahead(const struct heard *heard, const struct conf *conf);
+/* Which of `count` copies of one partition, none of them broken, has all that was ever committed, if these
+ * are all there are (R27 says why): that of the primary of the highest epoch, if no other's newest entry is
+ * of a higher one, else the newest. NULL: there are none. */
+const struct heard_spare *heard_choose(const struct heard_spare *copies, size_t count);
 /* Bytes of a partition on one copy, about; 0: not known. */
 uint64_t heard_bytes(const struct heard *heard, uint32_t partition);
-/* Once a second: note which partitions are served now, by the newest figures and the hellos of the primaries'
- * nodes, and forget the faults and copies of nodes that were removed. */
+/* Once a second: note how many partitions are ahead of the store, and which are served now, by the newest
+ * figures and the hellos of the primaries' nodes, and forget the faults and copies of nodes that were
+ * removed. */
 void heard_look(struct heard *heard, const struct map *map, uint64_t now_mono_ms);
 /* Does the primary that `conf` names serve it, or did one less than HEARD_SERVED_MS ago? False while nothing
  * is known, and when the primary's node is silent. */

@@ -125,6 +125,7 @@ static enum err apply_cluster(struct map *map, const struct coordination_row *ro
         memcpy(map->cluster_id, cluster->cluster_id.data, MAP_ID_SIZE);
         map->copies = cluster->copies;
         map->min_members = cluster->min_members;
+        map->base = cluster->version_base;
     }
     tern__map__free_unpacked(cluster, NULL);
     return good ? OK : ERR_CORRUPT;
@@ -272,8 +273,8 @@ enum err map_apply(struct map *map, const struct coordination_row *rows, size_t 
             log_error("map", "the store's row %.*s makes no sense", SLICE_FMT(rows[i].key));
             return err;
         }
-        if (rows[i].mod > map->version)
-            map->version = rows[i].mod;
+        if (rows[i].mod + map->base > map->version)
+            map->version = rows[i].mod + map->base;
     }
     if (revision > map->revision)
         map->revision = revision;

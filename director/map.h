@@ -24,6 +24,7 @@ struct map_node {
     uint64_t heard_real_ms;
     uint64_t disk_total, disk_free;
     uint64_t map_version; /* the one it had at its last hello */
+    bool whole;           /* its last hello told of every copy that it has */
     uint32_t not_active;  /* partitions that one makes it primary of and that it does not serve yet */
     bool leaving;         /* it is being stopped */
     bool disk_low;        /* its disk has less free than its disk_reserve */
@@ -41,7 +42,9 @@ struct map_setting {
 
 struct map {
     uint64_t revision; /* everything up to here is in the picture */
-    uint64_t version;  /* revision of the last change: what subscribers compare */
+    uint64_t base;     /* versions are so far above revisions: the store was put back from a copy, and
+                          programs had seen higher ones */
+    uint64_t version;  /* revision of the last change, above `base`: what subscribers compare */
 
     uint64_t cluster_mod; /* 0: the cluster does not exist yet, and the four below mean nothing */
     uint8_t cluster_id[MAP_ID_SIZE];

@@ -49,6 +49,8 @@ static void heard(struct director *d, struct map_node *node, const Tern__NodeHel
     node->not_active = hello->not_active;
     node->leaving = hello->leaving;
     node->disk_low = hello->disk_low;
+    node->whole = hello->whole;
+    publish_see_version(d, hello->map_version);
     heard_take(&d->heard, &d->map, node->info->id, hello, now);
 }
 
@@ -69,6 +71,7 @@ static void answer_hello(struct director *d, struct rpc_request *request, uint32
     Tern__Wish wishes[WISHES_MAX], *wish_at[WISHES_MAX];
     response.node_id = id;
     response.map_version = d->map.version;
+    response.tell_copies = d->heard.ahead > 0;
     response.wishes = wish_at;
     response.n_wishes = drive_wishes(d, id, wishes, WISHES_MAX);
     for (size_t i = 0; i < response.n_wishes; i++)
@@ -99,8 +102,11 @@ static void on_registered(struct director *d, struct change *change, enum err re
     tern__node_hello_request__free_unpacked(hello, NULL);
 }
 
+/* `is_of_us`: its disk was of this cluster before. If it is not known all the same, the store was put back
+ * from a copy of before it came, and the id that it had then stays its own, or its copies would be another
+ * node's (R26). */
 static void store_facts(struct director *d, struct rpc_request *request, Tern__NodeInfo *facts,
-                        const struct map_node *known)
+                        const struct map_node *known, bool is_of_us)
 {
     struct change *change = change_new(d, request, 2, on_registered);
     memcpy(change->id, facts->store_id.data, MAP_ID_SIZE);
@@ -108,7 +114,8 @@ static void store_facts(struct director *d, struct rpc_request *request, Tern__N
     facts->draining = known != NULL && known->info->draining;
     if (known == NULL) {
         Tern__NodeInfo last = TERN__NODE_INFO__INIT;
-        facts->id = last.id = d->map.last_node_id + 1;
+        bool had = is_of_us && facts->id > d->map.last_node_id;
+        facts->id = last.id = had ? facts->id : d->map.last_node_id + 1;
         change_add_put(change, ROW_NODE_ID, 0, SLICE_NULL, d->map.last_node_id_mod, &last.base);
         log_info("nodes", "new node %u (%s, %s)", facts->id, facts->name, facts->endpoint);
     } else {
@@ -166,7 +173,7 @@ void on_node_hello(struct director *d, struct rpc_request *request)
     } else if (known == NULL && d->map.node_count >= MAP_NODES_MAX) {
         answer(d, request, ERR_LIMIT, "the cluster has its most nodes", NULL);
     } else {
-        store_facts(d, request, hello->node, known);
+        store_facts(d, request, hello->node, known, hello->cluster_id.len > 0);
     }
     tern__node_hello_request__free_unpacked(hello, NULL);
 }

@@ -9,6 +9,7 @@ enum {
     NAMED_MAX = 8,        /* partitions that a sentence names */
     DISK_LOW_PERCENT = 8, /* of a node's disk free */
     FAULTS_SHOWN_MAX = 8,
+    AHEAD_MS = 3000, /* nodes are ahead of a director's picture for so long: it is no mere lag */
 };
 
 struct problems {
@@ -57,6 +58,11 @@ static bool has_living_member(const struct problems *p, const struct conf *conf)
 
 typedef bool is_it(const struct problems *p, const struct conf *conf);
 
+static bool is_ahead(const struct problems *p, const struct conf *conf)
+{
+    return heard_is_ahead(&p->d->heard, conf);
+}
+
 static bool is_unattended(const struct problems *p, const struct conf *conf)
 {
     return !has_living_member(p, conf);
@@ -95,6 +101,23 @@ static uint32_t name_partitions(struct problems *p, is_it *it)
         buf_addf(&p->text, "%u partitions (%s)", count, buf_cstr(&names));
     buf_fini(&names);
     return count;
+}
+
+/* Alone of these it is solved by a command, and the cause of what else is wrong. */
+static void find_ahead(struct problems *p)
+{
+    const struct heard *heard = &p->d->heard;
+    bool lasts = heard->ahead_since_ms != 0 && p->now >= heard->ahead_since_ms + AHEAD_MS;
+    uint32_t count = lasts ? name_partitions(p, is_ahead) : 0;
+    if (count == 0)
+        return;
+    buf_addf(
+        &p->text,
+        " %s further on the nodes' disks than in the coordination store: that was put back from an older "
+        "copy (R27). Start all nodes, look at ternctl partition recover, and then: ternctl partition "
+        "recover --all. Nothing is lost by it.",
+        count == 1 ? "is" : "are");
+    end(p);
 }
 
 static void find_unserved(struct problems *p)
@@ -278,6 +301,7 @@ size_t problems_find(struct director *d, const struct summary *sum, uint64_t now
         buf_fini(&p.text);
         return p.count;
     }
+    find_ahead(&p);
     find_unserved(&p);
     for (size_t i = 0; i < d->map.node_count; i++)
         find_silent(&p, &d->map.nodes[i]);

@@ -7,6 +7,7 @@
 #include "director/director_priv.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 
 void publish_fini(struct publish *p)
 {
@@ -73,6 +74,56 @@ struct slice publish_packed(struct publish *p, const struct map *map, const char
     return buf_slice(&p->packed);
 }
 
+/* ---- above a store that was put back */
+
+enum {
+    /* Above the highest version that was told of: others may have seen a few more. */
+    VERSION_STEP = 1024,
+};
+
+static void on_raised(struct director *d, struct change *change, enum err result)
+{
+    (void)change;
+    d->raising = false;
+    if (result == OK)
+        log_warn("director",
+                 "the coordination store is older than the maps that it gave out: versions go on at %llu",
+                 (unsigned long long)d->map.version);
+}
+
+/* Behind the read barrier the picture is at least as new as what was told of, if that came of this store. */
+static void on_looked(struct director *d, struct change *looked, enum err result)
+{
+    (void)looked;
+    if (result != OK || d->seen_version <= d->map.version || d->map.cluster_mod == 0) {
+        d->raising = false;
+        d->seen_version = 0; /* told again if it is still so */
+        return;
+    }
+    struct change *change = change_new(d, NULL, 1, on_raised);
+    Tern__Map cluster = TERN__MAP__INIT;
+    cluster.cluster_id = (ProtobufCBinaryData){ MAP_ID_SIZE, d->map.cluster_id };
+    cluster.partition_count = d->map.partition_count;
+    cluster.copies = d->map.copies;
+    cluster.min_members = d->map.min_members;
+    cluster.version_base = d->map.base + (d->seen_version - d->map.version) + VERSION_STEP;
+    d->seen_version = 0;
+    change_add_put(change, ROW_CLUSTER, 0, SLICE_NULL, d->map.cluster_mod, &cluster.base);
+    change_submit(change);
+}
+
+void publish_see_version(struct director *d, uint64_t version)
+{
+    if (version > d->seen_version)
+        d->seen_version = version;
+    if (d->seen_version <= d->map.version || d->raising)
+        return;
+    d->raising = true;
+    change_submit(change_new(d, NULL, 1, on_looked));
+}
+
+/* ---- requests */
+
 /* A caller that has nothing (ternctl, a program that starts) also wants to know who is there now. */
 void on_map(struct director *d, struct rpc_request *request)
 {
@@ -82,6 +133,7 @@ void on_map(struct director *d, struct rpc_request *request)
         return;
     if (asked->subscribe)
         publish_subscribe(&d->publish, &request->peer, now);
+    publish_see_version(d, asked->have_version);
     struct rpc_reply_info info = { .map_version = d->map.version };
     struct buf response = { 0 };
     if (asked->have_version != d->map.version || asked->have_version == 0) {

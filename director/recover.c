@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A partition whose last members are gone for good goes on from an older copy, if somebody says so; so does
- * one whose members know more than a coordination store that was put back from a copy (R27). Whoever has
- * another copy of it must give that up before it is counted again (R29): the two may have gone different
- * ways. */
+/* Two ways for a partition to go on that only a person chooses. Its last members are gone for good: from an
+ * older copy, and whoever has another must give that up before it is counted again (R29): the two went
+ * different ways. The coordination store was put back from an older copy than the nodes' disks (R27): from
+ * the copy that has all that was committed, above every epoch that a node knows. */
+#include <stdlib.h>
+
 #include "director/director_priv.h"
+#include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
@@ -13,76 +16,176 @@ static void on_recovered(struct director *d, struct change *change, enum err res
     Tern__PartitionConf conf;
     struct rpc_request *request = change->request;
     change->request = NULL;
+    if (result == OK && change->number >= d->map.partition_count) /* the store is another one by now */
+        result = ERR_UNAVAILABLE;
     if (result == OK) {
         conf_to_proto(&d->map.confs[change->number], &conf);
         response.conf = &conf;
-        log_warn("partitions",
-                 "partition %u goes on from node %u's copy, epoch %llu: what only others had is lost",
-                 change->number, conf.primary, (unsigned long long)conf.epoch);
+        log_warn("partitions", "partition %u goes on from node %u's copy, epoch %llu%s", change->number,
+                 conf.primary, (unsigned long long)conf.epoch,
+                 conf.recovered == conf.epoch ? ": what only others had is lost" : ", with nothing lost");
     }
     answer(d, request, result == ERR_CONFLICT ? ERR_BUSY : result,
            result == ERR_CONFLICT ? "the partition has changed at the same moment, look again" : NULL,
            result == OK ? &response.base : NULL);
 }
 
-/* NULL: it has told of none. */
-static const struct heard_spare *find_spare(const struct heard *heard, uint32_t node, uint32_t partition)
+static void store_conf(struct director *d, struct rpc_request *request, const struct conf *next)
+{
+    struct change *change = change_new(d, request, 1, on_recovered);
+    Tern__PartitionConf proto;
+    change->number = next->partition;
+    conf_to_proto(next, &proto);
+    change_add_put(change, ROW_PARTITION, next->partition, SLICE_NULL, d->map.conf_mods[next->partition],
+                   &proto.base);
+    change_submit(change);
+}
+
+/* ---- a store that was put back (R27) */
+
+static void add_node(struct buf *why, const struct map_node *node)
+{
+    buf_addf(why, "node %u", node->info->id);
+    if (node->info->name[0] != '\0')
+        buf_addf(why, " (%s)", node->info->name);
+}
+
+/* Every node of the map is here and has told of all that it has, and can be counted on. */
+static enum err judge_heard(const struct director *d, const struct conf *conf, uint64_t now, struct buf *why)
 {
     size_t count;
-    const struct heard_spare *spares = heard_spares(heard, partition, &count);
+    const struct heard_spare *copies = heard_spares(&d->heard, conf->partition, &count);
+    for (size_t i = 0; i < d->map.node_count; i++) {
+        const struct map_node *node = &d->map.nodes[i];
+        if (map_node_is_alive(node, now) && node->whole)
+            continue;
+        add_node(why, node);
+        buf_add_str(why, map_node_is_alive(node, now)
+                             ? " has not told yet of all the copies that it has: ask again in a few seconds"
+                             : " is not here, and may have the newest copy: start it. If it is lost for "
+                               "good: --accept-loss");
+        return ERR_DENIED;
+    }
     for (size_t i = 0; i < count; i++) {
-        if (spares[i].node == node)
-            return &spares[i];
+        const struct map_node *node = map_find_node(&d->map, copies[i].node);
+        if (node == NULL || !copies[i].broken)
+            continue;
+        buf_add_str(why, "what ");
+        add_node(why, node);
+        buf_add_str(why, " has of it cannot be counted on, see its log; without that copy: --accept-loss");
+        return ERR_DENIED;
+    }
+    return OK;
+}
+
+/* Those who have a copy or whom the store's configuration names, and who are here. */
+static size_t list_learners(const struct director *d, const struct conf *conf, uint32_t primary,
+                            uint32_t *out)
+{
+    size_t copies_count, count = 0;
+    const struct heard_spare *copies = heard_spares(&d->heard, conf->partition, &copies_count);
+    for (size_t i = 0; i < d->map.node_count; i++) {
+        uint32_t id = d->map.nodes[i].info->id;
+        bool has = conf_is_member(conf, id) || conf_is_learner(conf, id);
+        for (size_t k = 0; k < copies_count; k++)
+            has = has || copies[k].node == id;
+        if (has && id != primary)
+            out[count++] = id;
+    }
+    return count;
+}
+
+/* Nothing is lost, so nobody need say that he accepts it. */
+static enum err go_on(struct director *d, uint32_t partition, struct conf *next, struct buf *why)
+{
+    const struct conf *conf = &d->map.confs[partition];
+    uint64_t now = clock_mono_ms();
+    size_t count;
+    if (!heard_is_ahead(&d->heard, conf)) {
+        buf_add_str(why, "no node knows more of it than the coordination store: there is nothing to "
+                         "recover without a loss");
+        return ERR_INVALID;
+    }
+    if (!status_is_settled(d, now)) {
+        buf_add_str(why, "this director has just started and does not know yet who has what: ask again "
+                         "in a few seconds");
+        return ERR_DENIED;
+    }
+    enum err err = judge_heard(d, conf, now, why);
+    if (err != OK)
+        return err;
+    const struct heard_spare *copies = heard_spares(&d->heard, partition, &count);
+    const struct heard_spare *newest = heard_choose(copies, count);
+    if (newest == NULL || map_find_node(&d->map, newest->node) == NULL) {
+        buf_add_str(why, "no node has a copy of it");
+        return ERR_DENIED;
+    }
+    uint32_t *learners = NEW_ARRAY(uint32_t, d->map.node_count + 1);
+    size_t learner_count = list_learners(d, conf, newest->node, learners);
+    *next = conf_go_on(conf, newest->node, heard_epoch(&d->heard, partition), learners, learner_count);
+    free(learners);
+    return OK;
+}
+
+/* ---- all newer copies are lost (R29) */
+
+static bool has_copy(const struct heard *heard, uint32_t node, uint32_t partition)
+{
+    size_t count;
+    const struct heard_spare *copies = heard_spares(heard, partition, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (copies[i].node == node && !copies[i].broken)
+            return true;
+    }
+    return false;
+}
+
+/* Another node than `chosen` that is here and serves it, by a configuration which the store has forgotten:
+ * what it has would be lost. NULL: none. */
+static const struct map_node *serving_beyond(const struct director *d, const struct conf *conf,
+                                             uint32_t chosen, uint64_t now)
+{
+    size_t count;
+    const struct heard_spare *copies = heard_spares(&d->heard, conf->partition, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct map_node *node = map_find_node(&d->map, copies[i].node);
+        if (copies[i].active && copies[i].known > conf->epoch && copies[i].node != chosen && node != NULL &&
+            map_node_is_alive(node, now))
+            return node;
     }
     return NULL;
 }
 
-/* The newest epoch that a copy knows and the store does not; 0: none. */
-static uint64_t newest_ahead(const struct heard *heard, uint32_t partition)
+/* The store was put back: what it calls members says little, what the nodes that are here tell says all. */
+static enum err judge_ahead(const struct director *d, uint64_t now, struct buf *why)
 {
-    size_t count;
-    const struct heard_spare *spares = heard_spares(heard, partition, &count);
-    uint64_t newest = 0;
-    for (size_t i = 0; i < count; i++)
-        newest = spares[i].ahead > newest ? spares[i].ahead : newest;
-    return newest;
-}
-
-/* A member that is here and goes along with the store: it will serve, or says why not. 0: none. */
-static uint32_t sound_member(const struct director *d, const struct conf *conf, uint64_t now)
-{
-    for (size_t i = 0; i < conf->member_count; i++) {
-        const struct map_node *node = map_find_node(&d->map, conf->members[i]);
-        const struct heard_spare *spare = find_spare(&d->heard, conf->members[i], conf->partition);
-        if (node != NULL && map_node_is_alive(node, now) && (spare == NULL || spare->ahead == 0))
-            return conf->members[i];
+    for (size_t i = 0; i < d->map.node_count; i++) {
+        const struct map_node *node = &d->map.nodes[i];
+        if (!map_node_is_alive(node, now) || node->whole)
+            continue;
+        add_node(why, node);
+        buf_add_str(why, " has not told yet of all the copies that it has: ask again in a few seconds");
+        return ERR_DENIED;
     }
-    return 0;
-}
-
-/* A node that serves it by a configuration which the store has forgotten: what it has would be lost. 0: none.
- */
-static uint32_t serving_beyond(const struct director *d, const struct conf *conf, uint64_t now)
-{
-    const struct heard_figures *f = heard_find(&d->heard, conf->partition);
-    bool serves = f != NULL && f->active && f->epoch > conf->epoch && now < f->heard_mono_ms + HEARD_FRESH_MS;
-    return serves ? f->teller : 0;
+    return OK;
 }
 
 static enum err judge(struct director *d, const Tern__PartitionRecoverRequest *asked, struct buf *why)
 {
     const struct conf *conf = &d->map.confs[asked->partition];
     uint64_t now = clock_mono_ms();
-    uint32_t sound = sound_member(d, conf, now), serving = serving_beyond(d, conf, now);
+    uint32_t living;
     const struct map_node *node = map_find_node(&d->map, asked->node);
-    if (sound != 0) {
-        buf_addf(why, "node %u has the newest state and is alive: the partition comes back by itself", sound);
+    bool ahead = heard_is_ahead(&d->heard, conf);
+    if (!ahead && map_living_members(&d->map, conf, now, &living) > 0) {
+        buf_addf(why, "node %u has the newest state and is alive: the partition comes back by itself",
+                 living);
         return ERR_DENIED;
     }
-    if (serving != 0) {
-        buf_addf(why,
-                 "node %u serves it, in an epoch above the coordination store's: restart that node first",
-                 serving);
+    const struct map_node *serving = ahead ? serving_beyond(d, conf, asked->node, now) : NULL;
+    if (serving != NULL) {
+        add_node(why, serving);
+        buf_add_str(why, " serves it, in an epoch above the coordination store's: go on from that one");
         return ERR_DENIED;
     }
     if (!status_is_settled(d, now)) {
@@ -93,27 +196,24 @@ static enum err judge(struct director *d, const Tern__PartitionRecoverRequest *a
         buf_addf(why, "there is no node %u", asked->node);
         return ERR_NOT_FOUND;
     }
-    if (!map_node_is_alive(node, now) || find_spare(&d->heard, asked->node, asked->partition) == NULL) {
+    if (!map_node_is_alive(node, now) || !has_copy(&d->heard, asked->node, asked->partition)) {
         buf_addf(why, "node %u %s", asked->node,
                  map_node_is_alive(node, now) ? "has no whole copy of the partition" : "does not answer");
         return ERR_DENIED;
     }
-    if (!asked->accept_loss) {
-        buf_add_str(why, "mail that only the lost nodes had would be lost: say that you accept it");
-        return ERR_DENIED;
-    }
-    return OK;
+    return ahead ? judge_ahead(d, now, why) : OK;
 }
 
-static void store_recovery(struct director *d, struct rpc_request *request, uint32_t partition, uint32_t node)
+static enum err find_next(struct director *d, const Tern__PartitionRecoverRequest *asked, struct conf *next,
+                          struct buf *why)
 {
-    struct change *change = change_new(d, request, 1, on_recovered);
-    struct conf next = conf_recover(&d->map.confs[partition], node, newest_ahead(&d->heard, partition));
-    Tern__PartitionConf proto;
-    change->number = partition;
-    conf_to_proto(&next, &proto);
-    change_add_put(change, ROW_PARTITION, partition, SLICE_NULL, d->map.conf_mods[partition], &proto.base);
-    change_submit(change);
+    if (!asked->accept_loss)
+        return go_on(d, asked->partition, next, why);
+    enum err err = judge(d, asked, why);
+    if (err == OK)
+        *next = conf_recover(&d->map.confs[asked->partition], asked->node,
+                             heard_epoch(&d->heard, asked->partition));
+    return err;
 }
 
 void on_partition_recover(struct director *d, struct rpc_request *request)
@@ -126,9 +226,10 @@ void on_partition_recover(struct director *d, struct rpc_request *request)
     if (asked->partition >= d->map.partition_count || d->map.confs[asked->partition].epoch == 0) {
         answer(d, request, ERR_NOT_FOUND, "no such partition", NULL);
     } else {
-        enum err err = judge(d, asked, &why);
+        struct conf next;
+        enum err err = find_next(d, asked, &next, &why);
         if (err == OK)
-            store_recovery(d, request, asked->partition, asked->node);
+            store_conf(d, request, &next);
         else
             answer(d, request, err, buf_cstr(&why), NULL);
     }

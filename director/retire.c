@@ -164,7 +164,7 @@ static void drop_learner(struct director *d, struct change *change, uint32_t par
                                   .subject = node };
     struct conf next;
     Tern__PartitionConf proto;
-    if (conf_change(conf, &asked, true, &next) != OK)
+    if (heard_is_ahead(&d->heard, conf) || conf_change(conf, &asked, true, &next) != OK)
         return;
     conf_to_proto(&next, &proto);
     change_add_put(change, ROW_PARTITION, partition, SLICE_NULL, d->map.conf_mods[partition], &proto.base);

@@ -179,7 +179,10 @@ static void tell_spares(struct telling *t, uint32_t partition, Tern__PartitionSt
         copy->node = spares[i].node;
         copy->epoch = spares[i].epoch;
         copy->last = spares[i].last;
-        copy->ahead = spares[i].ahead;
+        copy->known = spares[i].known;
+        copy->primary = spares[i].primary;
+        copy->active = spares[i].active;
+        copy->broken = spares[i].broken;
     }
 }
 
@@ -196,6 +199,7 @@ static void tell_partition(struct telling *t, const struct conf *conf)
         out->heard_ms = t->now - f->heard_mono_ms;
     }
     tell_spares(t, conf->partition, out);
+    out->known = heard_epoch(&t->d->heard, conf->partition);
     t->response.partitions[t->response.n_partitions++] = out;
 }
 
@@ -203,7 +207,7 @@ static bool has_something_to_tell(const struct telling *t, const struct conf *co
 {
     const struct map *map = &t->d->map;
     uint32_t first;
-    return !heard_is_active(&t->d->heard, map, conf, t->now) ||
+    return !heard_is_active(&t->d->heard, map, conf, t->now) || heard_is_ahead(&t->d->heard, conf) ||
            map_living_members(map, conf, t->now, &first) < map->copies || conf->learner_count > 0;
 }
 

@@ -30,6 +30,7 @@ struct control {
     struct worker_pool *workers; /* NULL until the director has named us */
     uint64_t pushed_epoch[PARTITION_COUNT_MAX];
     uint8_t pushed_min_members;
+    bool pushed_whole;   /* a map with all partitions */
     _Atomic bool closed; /* nobody will run what is posted */
     _Atomic bool leaving, refused;
     bool hello_now;
@@ -162,6 +163,7 @@ static void push_confs(struct control *c)
         c->pushed_epoch[from->partition] = conf.epoch;
         worker_pool_conf(c->workers, from->partition, &conf, 0, min_members(map));
     }
+    c->pushed_whole = c->pushed_whole || map->n_partitions > 0;
     map_ref_release(&ref);
 }
 
@@ -301,6 +303,8 @@ static enum err say_hello(struct control *c)
             c->map_stale = c->map_stale || response->map_version > map_holder_version(c->options.map);
             atomic_store(&c->refused, false);
             take_wishes(c, response);
+            if (response->tell_copies)
+                hello_ask_copies(c->options.hello, loop_now_ms());
             c->options.on_full_nodes(c->options.arg, response->full, response->n_full);
         }
         if (response != NULL)
@@ -324,6 +328,8 @@ static void take_side_answer(struct control *c, const struct rpc_call *call)
     if (response == NULL)
         return;
     take_wishes(c, response);
+    if (response->tell_copies)
+        hello_ask_copies(c->options.hello, loop_now_ms());
     tern__node_hello_response__free_unpacked(response, NULL);
 }
 
@@ -372,7 +378,7 @@ static void hello_fiber(void *arg)
             c->hello_now = false;
             next_hello = loop_now_ms() + HELLO_INTERVAL_MS;
             if (c->workers != NULL)
-                hello_refresh(c->options.hello, c->workers);
+                hello_refresh(c->options.hello, c->workers, c->pushed_whole);
             enum err err = say_hello(c);
             if (err == OK && map_holder_version(c->options.map) == 0)
                 c->map_stale = true;

@@ -30,6 +30,9 @@ struct hello {
     struct board *board;
     struct faults *faults;
     uint32_t measure_from;
+    uint64_t whole_at;        /* worker_pool_tells when the board has all copies; 0: not known yet */
+    bool whole;               /* it has */
+    uint64_t copies_until_ms; /* all are told before */
     struct lag lags[NODES_SHOWN_MAX];
     size_t lag_count;
     size_t director_count;
@@ -106,10 +109,18 @@ static void show_lags(struct hello *hello)
         metric_set(hello->lags[i].gauge, (int64_t)hello->lags[i].behind);
 }
 
-void hello_refresh(struct hello *hello, struct worker_pool *workers)
+static void look_whole(struct hello *hello, struct worker_pool *workers, bool placed)
+{
+    if (placed && hello->whole_at == 0)
+        hello->whole_at = worker_pool_tells(workers) + 2;
+    hello->whole = hello->whole_at != 0 && worker_pool_tells(workers) >= hello->whole_at;
+}
+
+void hello_refresh(struct hello *hello, struct worker_pool *workers, bool placed)
 {
     measure(hello);
     show_lags(hello);
+    look_whole(hello, workers, placed);
     worker_pool_tell(workers);
 }
 
@@ -178,13 +189,21 @@ static void fill_faults(struct hello *hello, struct arena *arena, Tern__NodeHell
     }
 }
 
-static void fill_spares(struct hello *hello, struct arena *arena, Tern__NodeHelloRequest *out)
+void hello_ask_copies(struct hello *hello, uint64_t now_ms)
 {
-    size_t max = board_spare_count(hello->board);
+    hello->copies_until_ms = now_ms + HELLO_COPIES_MS;
+}
+
+static void fill_spares(struct hello *hello, uint64_t now_ms, struct arena *arena,
+                        Tern__NodeHelloRequest *out)
+{
+    bool all = now_ms < hello->copies_until_ms;
+    size_t max = board_copy_count(hello->board, all);
+    out->whole = all && hello->whole;
     if (max == 0)
         return;
-    struct board_spare *spares = ARENA_ARRAY(arena, struct board_spare, max);
-    out->n_spares = board_spares(hello->board, spares, max);
+    struct board_copy *spares = ARENA_ARRAY(arena, struct board_copy, max);
+    out->n_spares = board_copies(hello->board, all, spares, max);
     out->spares = ARENA_ARRAY(arena, Tern__SpareCopy *, max);
     for (size_t i = 0; i < out->n_spares; i++) {
         Tern__SpareCopy *copy = out->spares[i] = ARENA_NEW(arena, Tern__SpareCopy);
@@ -192,7 +211,10 @@ static void fill_spares(struct hello *hello, struct arena *arena, Tern__NodeHell
         copy->partition = spares[i].partition;
         copy->epoch = spares[i].epoch;
         copy->last = spares[i].last;
-        copy->ahead = spares[i].ahead;
+        copy->known = spares[i].known;
+        copy->primary = spares[i].primary;
+        copy->active = spares[i].active;
+        copy->broken = spares[i].broken;
     }
 }
 
@@ -201,7 +223,7 @@ void hello_fill(struct hello *hello, size_t director, uint64_t now_ms, struct ar
 {
     fill_figures(hello, &hello->told[director], now_ms, arena, out);
     fill_faults(hello, arena, out);
-    fill_spares(hello, arena, out);
+    fill_spares(hello, now_ms, arena, out);
 }
 
 void hello_done(struct hello *hello, size_t director, bool taken)

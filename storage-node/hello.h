@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a hello tells of partitions: figures of those that this node is primary of, faults, and whole copies
- * where it is no member. Each director is told the figures that changed since the last hello that it took,
- * and all of them every FIGURES_INTERVAL_MS, so that one that has just started knows all soon and a node at
- * rest says nearly nothing; faults and copies, of which there are none as a rule, are told each time. The
- * control thread's. */
+ * where it is no member, or all its copies while a director asks for them. Each director is told the figures
+ * that changed since the last hello that it took, and all of them every FIGURES_INTERVAL_MS, so that one that
+ * has just started knows all soon and a node at rest says nearly nothing; faults and copies, of which there
+ * are none as a rule, are told each time. The control thread's. */
 #ifndef STORAGE_NODE_HELLO_H
 #define STORAGE_NODE_HELLO_H
 
@@ -14,7 +14,8 @@
 
 enum {
     FIGURES_INTERVAL_MS = 10 * 1000,
-    HELLO_FIGURES_MAX = 2048, /* partitions of one hello; the rest goes with the next */
+    HELLO_FIGURES_MAX = 2048,   /* partitions of one hello; the rest goes with the next */
+    HELLO_COPIES_MS = 5 * 1000, /* all copies are told so long after they were last asked for */
     HELLO_MEASURES_MAX =
         8, /* partitions whose state is measured between two hellos: that may read the disk */
 };
@@ -26,8 +27,10 @@ struct hello *hello_new(struct kv *kv, struct board *board, struct faults *fault
 void hello_free(struct hello **hello);
 
 /* Once every HELLO_INTERVAL_MS: have the workers tell anew (the next hello has it) and measure a few states.
- */
-void hello_refresh(struct hello *hello, struct worker_pool *workers);
+ * `placed`: they were given the configurations of a whole map, and so have opened all that this disk has. */
+void hello_refresh(struct hello *hello, struct worker_pool *workers, bool placed);
+/* A director wants to know all copies. */
+void hello_ask_copies(struct hello *hello, uint64_t now_ms);
 /* Fill in the figures, faults and spare copies of a hello to a director, in `arena`. */
 void hello_fill(struct hello *hello, size_t director, uint64_t now_ms, struct arena *arena,
                 Tern__NodeHelloRequest *out);

@@ -31,10 +31,33 @@ static bool is_plausible(const Tern__Map *map)
     return true;
 }
 
+/* Of the cluster whose map we have; a director over another's store may give out higher versions. */
+static bool is_ours(const struct store *store, const Tern__Map *map)
+{
+    return store->map == NULL || store->map->cluster_id.len == 0 ||
+           (map->cluster_id.len == store->map->cluster_id.len &&
+            memcmp(map->cluster_id.data, store->map->cluster_id.data, map->cluster_id.len) == 0);
+}
+
+/* The higher epoch of a partition is the newer one also when the directors' store was put back from an older
+ * copy (R27): who serves it goes on doing so. */
+static void keep_epochs(Tern__Map *held, Tern__Map *map)
+{
+    for (size_t i = 0; i < map->n_partitions && i < held->n_partitions; i++) {
+        Tern__PartitionConf *had = held->partitions[i];
+        if (had->epoch <= map->partitions[i]->epoch)
+            continue;
+        held->partitions[i] = map->partitions[i];
+        map->partitions[i] = had;
+    }
+}
+
 static void adopt(struct store *store, Tern__Map *map)
 {
-    if (store->map != NULL)
+    if (store->map != NULL) {
+        keep_epochs(store->map, map);
         tern__map__free_unpacked(store->map, NULL);
+    }
     store->map = map;
     store->map_stale = false;
     log_debug("store", "map version=%llu partitions=%zu nodes=%zu", (unsigned long long)map->version,
@@ -59,7 +82,9 @@ static bool ask(struct store *store, const char *endpoint, enum rpc_role role)
         Tern__MapResponse *response = tern__map_response__unpack(NULL, call.response.len, call.response.data);
         answered = response != NULL;
         if (response != NULL && response->map != NULL && response->map->version > store_map_version(store)) {
-            if (is_plausible(response->map)) {
+            if (!is_ours(store, response->map)) {
+                answered = false;
+            } else if (is_plausible(response->map)) {
                 adopt(store, response->map);
                 response->map = NULL;
             } else {

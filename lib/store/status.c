@@ -52,8 +52,12 @@ static void read_spares(const Tern__PartitionStatus *from, struct arena *arena, 
     out->spare_count = from->n_spares;
     out->spares = ARENA_ARRAY(arena, struct status_spare, from->n_spares);
     for (size_t i = 0; i < from->n_spares; i++)
-        out->spares[i] = (struct status_spare){ from->spares[i]->node, from->spares[i]->epoch,
-                                                from->spares[i]->last, from->spares[i]->ahead };
+        out->spares[i] = (struct status_spare){ .node = from->spares[i]->node,
+                                                .epoch = from->spares[i]->epoch,
+                                                .last = from->spares[i]->last,
+                                                .known = from->spares[i]->known,
+                                                .active = from->spares[i]->active,
+                                                .broken = from->spares[i]->broken };
 }
 
 static void read_partitions(const Tern__ClusterStatusResponse *from, struct arena *arena, struct status *out)
@@ -64,7 +68,7 @@ static void read_partitions(const Tern__ClusterStatusResponse *from, struct aren
         if (partition->conf == NULL)
             continue;
         struct status_partition *p = &out->partitions[out->partition_listed++];
-        *p = (struct status_partition){ .heard_ms = partition->heard_ms };
+        *p = (struct status_partition){ .heard_ms = partition->heard_ms, .known = partition->known };
         cluster_read_partition(partition->conf, arena, &p->conf);
         read_figures(partition->figures, arena, p);
         read_spares(partition, arena, p);
@@ -172,12 +176,18 @@ enum err store_node_remove(struct store *store, uint32_t node, bool lost, uint32
     return OK;
 }
 
-enum err store_partition_recover(struct store *store, uint32_t partition, uint32_t node, struct buf *detail)
+enum err store_partition_recover(struct store *store, uint32_t partition, uint32_t node, uint32_t *node_out,
+                                 struct buf *detail)
 {
     Tern__PartitionRecoverRequest request = TERN__PARTITION_RECOVER_REQUEST__INIT;
     request.partition = partition;
     request.node = node;
-    request.accept_loss = true;
-    return director_change(store, METHOD_PARTITION_RECOVER, &request.base,
-                           &tern__partition_recover_response__descriptor, detail);
+    request.accept_loss = node != 0;
+    ProtobufCMessage *response = NULL;
+    TRY(director_ask(store, METHOD_PARTITION_RECOVER, true, &request.base,
+                     &tern__partition_recover_response__descriptor, &response, detail));
+    const Tern__PartitionConf *conf = ((Tern__PartitionRecoverResponse *)response)->conf;
+    *node_out = conf == NULL ? node : conf->primary;
+    protobuf_c_message_free_unpacked(response, NULL);
+    return OK;
 }

@@ -26,12 +26,15 @@ struct status_peer {
     uint64_t copied_bytes; /* of a copy under way to it; 0: none */
 };
 
-/* A whole copy on a node that is no member, or that is ahead of the coordination store. Of two the one whose
- * newest entry has the higher epoch is newer, of equal ones the one whose entry has the higher index. */
+/* A whole copy on a node that is no member; while any copy is ahead of the directors' store, every copy. Of
+ * two the one whose newest entry has the higher epoch is newer, of equal ones the one whose entry has the
+ * higher index. */
 struct status_spare {
     uint32_t node;
     uint64_t epoch, last; /* of its newest entry, and that entry's index */
-    uint64_t ahead;       /* the epoch that it knows, the store being older (R27); 0: it is not ahead */
+    uint64_t known;       /* highest epoch that it knows of */
+    bool active;          /* it is primary of that, and serves */
+    bool broken;          /* what it has cannot be counted on */
 };
 
 struct status_partition {
@@ -44,6 +47,8 @@ struct status_partition {
     size_t peer_count;
     struct status_spare *spares;
     size_t spare_count;
+    uint64_t known; /* highest epoch that a node tells of; above conf.epoch: the directors' store was put back
+                       from an older copy */
 };
 
 struct status_move {
@@ -95,9 +100,10 @@ MUST_CHECK enum err store_node_drain(struct store *store, uint32_t node, bool dr
  * ERR_NOT_FOUND, ERR_DENIED, ERR_IN_USE. */
 MUST_CHECK enum err store_node_remove(struct store *store, uint32_t node, bool lost, uint32_t *copies_out,
                                       struct buf *detail);
-/* Go on from what `node` has of a partition whose members are all gone; what it lacks is lost. ERR_NOT_FOUND,
- * ERR_DENIED. */
+/* Go on from what `node` has of a partition whose newer copies are all gone; what it lacks is lost. `node` 0:
+ * go on, with nothing lost, above a directors' store that was put back from an older copy. *node_out: whose
+ * copy it is. ERR_NOT_FOUND, ERR_DENIED, ERR_INVALID: nothing is to be done without a loss. */
 MUST_CHECK enum err store_partition_recover(struct store *store, uint32_t partition, uint32_t node,
-                                            struct buf *detail);
+                                            uint32_t *node_out, struct buf *detail);
 
 #endif

@@ -10,17 +10,17 @@
 
 struct row {
     struct board_figures figures;
-    bool there, spare;        /* at most one of them: `figures`, or `copy` */
+    bool there, has_copy;     /* `figures`; `copy` */
     uint64_t changed;         /* number of its newest change */
     uint64_t measured_commit; /* state_bytes is of this moment */
-    struct board_spare copy;
+    struct board_copy copy;
 };
 
 struct board {
     pthread_mutex_t lock;
     uint64_t newest; /* change */
     uint32_t count;  /* rows below it may be there */
-    size_t spare_count;
+    size_t copy_count, spare_count;
     struct row *rows[PARTITION_COUNT_MAX];
 };
 
@@ -66,17 +66,10 @@ static struct row *row_of(struct board *board, uint32_t partition)
     return board->rows[partition];
 }
 
-static void set_spare(struct board *board, struct row *row, bool spare)
-{
-    board->spare_count += (size_t)spare - (size_t)row->spare;
-    row->spare = spare;
-}
-
 void board_put(struct board *board, uint32_t partition, const struct board_figures *figures)
 {
     pthread_mutex_lock(&board->lock);
     struct row *row = row_of(board, partition);
-    set_spare(board, row, false);
     if (!row->there || !same(&row->figures, figures)) {
         uint64_t state_bytes = row->figures.state_bytes;
         row->figures = *figures;
@@ -87,41 +80,59 @@ void board_put(struct board *board, uint32_t partition, const struct board_figur
     pthread_mutex_unlock(&board->lock);
 }
 
-void board_put_spare(struct board *board, const struct board_spare *spare)
-{
-    pthread_mutex_lock(&board->lock);
-    struct row *row = row_of(board, spare->partition);
-    row->there = false;
-    row->copy = *spare;
-    set_spare(board, row, true);
-    pthread_mutex_unlock(&board->lock);
-}
-
 void board_remove(struct board *board, uint32_t partition)
 {
     pthread_mutex_lock(&board->lock);
-    if (partition < board->count && board->rows[partition] != NULL) {
+    if (partition < board->count && board->rows[partition] != NULL)
         board->rows[partition]->there = false;
-        set_spare(board, board->rows[partition], false);
-    }
     pthread_mutex_unlock(&board->lock);
 }
 
-size_t board_spare_count(struct board *board)
+/* `copy`: NULL for none. */
+static void set_copy(struct board *board, struct row *row, const struct board_copy *copy)
+{
+    board->copy_count -= row->has_copy;
+    board->spare_count -= row->has_copy && row->copy.spare;
+    row->has_copy = copy != NULL;
+    if (copy != NULL)
+        row->copy = *copy;
+    board->copy_count += row->has_copy;
+    board->spare_count += row->has_copy && row->copy.spare;
+}
+
+void board_put_copy(struct board *board, const struct board_copy *copy)
 {
     pthread_mutex_lock(&board->lock);
-    size_t count = board->spare_count;
+    set_copy(board, row_of(board, copy->partition), copy);
+    pthread_mutex_unlock(&board->lock);
+}
+
+void board_remove_copy(struct board *board, uint32_t partition)
+{
+    pthread_mutex_lock(&board->lock);
+    if (partition < board->count && board->rows[partition] != NULL)
+        set_copy(board, board->rows[partition], NULL);
+    pthread_mutex_unlock(&board->lock);
+}
+
+size_t board_copy_count(struct board *board, bool all)
+{
+    pthread_mutex_lock(&board->lock);
+    size_t count = all ? board->copy_count : board->spare_count;
     pthread_mutex_unlock(&board->lock);
     return count;
 }
 
-size_t board_spares(struct board *board, struct board_spare *out, size_t max)
+size_t board_copies(struct board *board, bool all, struct board_copy *out, size_t max)
 {
     size_t count = 0;
     pthread_mutex_lock(&board->lock);
-    for (uint32_t p = 0; p < board->count && count < max && board->spare_count > 0; p++) {
-        if (board->rows[p] != NULL && board->rows[p]->spare)
-            out[count++] = board->rows[p]->copy;
+    if (!all && board->spare_count == 0)
+        max = 0;
+    for (uint32_t p = 0; p < board->count && count < max; p++) {
+        const struct row *row = board->rows[p];
+        if (row != NULL && row->has_copy && (all || row->copy.spare))
+            out[count++] = row->copy;
     }
     pthread_mutex_unlock(&board->lock);
     return count;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this node's partitions tell the directors: figures of those that it is primary of, and whole copies of
- * those that it is no member of. Workers put figures here when they are asked to
+/* What this node's partitions tell the directors: figures of those that it is primary of, and its copies.
+ * Workers put figures here when they are asked to
  * (worker_pool_tell), the control thread takes those that changed. Thread-safe. */
 #ifndef STORAGE_NODE_PARTITION_BOARD_H
 #define STORAGE_NODE_PARTITION_BOARD_H
@@ -27,12 +27,14 @@ struct board_figures {
     struct board_peer peers[REPLICA_NODES_MAX]; /* other members and learners */
 };
 
-/* A whole copy that waits for a person: on a node that is no member, so it is older than the members' but
- * perhaps all that is left; or one that is ahead of the coordination store (R27). */
-struct board_spare {
+struct board_copy {
     uint32_t partition;
     uint64_t epoch, last; /* of its newest entry, and that entry's index */
-    uint64_t ahead;       /* the epoch that it knows and the store does not; 0: it is not ahead */
+    uint64_t known;       /* highest epoch that it knows of */
+    bool spare; /* whole, and waits for a person: on a node that is no member, so it is older than the
+                   members' but perhaps all that is left; or halted, ahead of the coordination store (R27) */
+    bool primary, active; /* started as primary of `known`; and serves */
+    bool broken;          /* stopped, or being given up: what it has cannot be counted on */
 };
 
 struct board;
@@ -42,9 +44,11 @@ void board_free(struct board **board);
 
 /* partition < PARTITION_COUNT_MAX in all of these. */
 void board_put(struct board *board, uint32_t partition, const struct board_figures *figures);
-void board_put_spare(struct board *board, const struct board_spare *spare);
-/* This node is neither its primary nor has a spare copy. */
+/* This node is not its primary. */
 void board_remove(struct board *board, uint32_t partition);
+void board_put_copy(struct board *board, const struct board_copy *copy);
+/* This node has none of it. */
+void board_remove_copy(struct board *board, uint32_t partition);
 
 /* How much the rows of its state take; measured by the control thread, for it may wait for the disk. */
 void board_set_state_bytes(struct board *board, uint32_t partition, uint64_t bytes);
@@ -59,8 +63,9 @@ typedef void board_each(void *arg, uint32_t partition, const struct board_figure
 uint32_t board_collect(struct board *board, uint64_t since, uint32_t from, size_t max, board_each *each,
                        void *arg, uint64_t *newest_out);
 
-/* Spare copies, by partition: how many, and the first `max` into `out`; returns how many. */
-size_t board_spare_count(struct board *board);
-size_t board_spares(struct board *board, struct board_spare *out, size_t max);
+/* Copies, by partition, all or only the spare ones: how many, and the first `max` into `out`; returns how
+ * many. */
+size_t board_copy_count(struct board *board, bool all);
+size_t board_copies(struct board *board, bool all, struct board_copy *out, size_t max);
 
 #endif

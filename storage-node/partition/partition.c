@@ -519,20 +519,22 @@ bool partition_figures(const struct partition *p, struct board_figures *out)
     return true;
 }
 
-bool partition_spare(const struct partition *p, struct board_spare *out)
+bool partition_copy(const struct partition *p, struct board_copy *out)
 {
     struct replica_info info;
     replica_info(p->replica, &info);
-    bool member = info.role == REPLICA_PRIMARY || info.role == REPLICA_MEMBER;
-    if ((member && !info.halted) || p->applied.index == 0 || p->stopped || p->dropped)
-        return false;
-    if (info.last < p->applied.index) /* the end of a copy is on its way to the disk (R24) */
-        return false;
-    *out = (struct board_spare){ .partition = p->id,
-                                 .epoch = replica_epoch_at(p->replica, info.last),
-                                 .last = info.last,
-                                 .ahead = info.halted ? info.epoch : 0 };
-    return true;
+    bool whole = info.last > 0 && info.last >= p->applied.index; /* else the end of a copy is on its way to
+                                                                    the disk (R24) */
+    bool counted = !info.halted && (info.role == REPLICA_PRIMARY || info.role == REPLICA_MEMBER);
+    *out = (struct board_copy){ .partition = p->id,
+                                .epoch = replica_epoch_at(p->replica, info.last),
+                                .last = info.last,
+                                .known = info.epoch > info.dep ? info.epoch : info.dep,
+                                .spare = !counted && p->applied.index > 0 && !p->stopped,
+                                .primary = info.role == REPLICA_PRIMARY,
+                                .active = info.active,
+                                .broken = p->stopped || info.leaving };
+    return !p->dropped && (whole || p->stopped);
 }
 
 uint64_t partition_chain(const struct partition *p)

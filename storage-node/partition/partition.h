@@ -57,7 +57,7 @@ enum {
 struct partition;
 struct faults;        /* faults.h */
 struct board_figures; /* board.h */
-struct board_spare;
+struct board_copy;
 
 /* The moment of a call. */
 struct partition_now {
@@ -236,9 +236,8 @@ struct log_entry *log_entry_new(struct slice entry, struct slice body);
 void partition_info(const struct partition *p, struct replica_info *out);
 /* What its primary tells the directors; false: this node is not it. */
 bool partition_figures(const struct partition *p, struct board_figures *out);
-/* A whole copy that can be read, on a node that is no member or that is ahead of the coordination store
- * (R27); false: there is none here. */
-bool partition_spare(const struct partition *p, struct board_spare *out);
+/* What is here of it; false: nothing. */
+bool partition_copy(const struct partition *p, struct board_copy *out);
 uint64_t partition_chain(const struct partition *p); /* hash chain over the applied entries */
 
 #endif

@@ -205,17 +205,20 @@ static void tell(struct worker *w)
     for (size_t i = 0; board != NULL && open > 0 && i < slot_count(w); i++) {
         const struct partition *p = w->slots[i].p;
         struct board_figures figures;
-        struct board_spare spare;
+        struct board_copy copy;
         if (p == NULL)
             continue;
         open--;
         if (partition_figures(p, &figures))
             board_put(board, partition_id(p), &figures);
-        else if (partition_spare(p, &spare))
-            board_put_spare(board, &spare);
         else
             board_remove(board, partition_id(p));
+        if (partition_copy(p, &copy))
+            board_put_copy(board, &copy);
+        else
+            board_remove_copy(board, partition_id(p));
     }
+    atomic_fetch_add(&w->tells, 1);
 }
 
 static void take_items(struct worker *w, struct inbox_item *item, struct partition_now now)

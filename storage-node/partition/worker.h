@@ -101,6 +101,9 @@ uint32_t worker_pool_seats(const struct worker_pool *pool);
 
 /* Any thread. Every primary puts its figures on options.board soon. */
 void worker_pool_tell(struct worker_pool *pool);
+/* How often every worker has told, at least: when it is two more, all have told of what was handed to them
+ * before. */
+uint64_t worker_pool_tells(struct worker_pool *pool);
 
 /* Figures of worker i. */
 uint32_t worker_pool_count(const struct worker_pool *pool);

@@ -177,6 +177,16 @@ void worker_pool_tell(struct worker_pool *pool)
     }
 }
 
+uint64_t worker_pool_tells(struct worker_pool *pool)
+{
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < pool->options.workers; i++) {
+        uint64_t tells = atomic_load(&pool->workers[i].tells);
+        least = tells < least ? tells : least;
+    }
+    return least;
+}
+
 uint32_t worker_pool_count(const struct worker_pool *pool)
 {
     return pool->options.workers;

@@ -66,8 +66,9 @@ struct worker {
     uint32_t index;
     struct inbox inbox;
     struct inbox_item stop_item, tell_item, leave_item;
-    _Atomic bool telling; /* tell_item is in the inbox */
-    struct slot *slots;   /* partition / workers */
+    _Atomic bool telling;   /* tell_item is in the inbox */
+    _Atomic uint64_t tells; /* done */
+    struct slot *slots;     /* partition / workers */
     struct partition **touched;
     size_t touched_count;
     struct inbox_chain jobs; /* made in this turn */

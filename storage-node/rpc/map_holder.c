@@ -37,6 +37,30 @@ void map_holder_free(struct map_holder **holder)
     *holder = NULL;
 }
 
+static Tern__PartitionConf *copy_conf(const Tern__PartitionConf *conf)
+{
+    size_t size = tern__partition_conf__get_packed_size(conf);
+    uint8_t *packed = xmalloc(size + 1);
+    tern__partition_conf__pack(conf, packed);
+    Tern__PartitionConf *copy = tern__partition_conf__unpack(NULL, size, packed);
+    free(packed);
+    return copy;
+}
+
+static void keep_epochs(const Tern__Map *held, Tern__Map *map)
+{
+    for (size_t i = 0; i < map->n_partitions; i++) {
+        const Tern__PartitionConf *had = map_find_partition(held, map->partitions[i]->partition);
+        Tern__PartitionConf *copy = NULL;
+        if (had != NULL && had->epoch > map->partitions[i]->epoch)
+            copy = copy_conf(had);
+        if (copy == NULL)
+            continue;
+        tern__partition_conf__free_unpacked(map->partitions[i], NULL);
+        map->partitions[i] = copy;
+    }
+}
+
 bool map_holder_put(struct map_holder *holder, Tern__Map *map)
 {
     struct map_ref *ref = NEW(struct map_ref);
@@ -45,6 +69,8 @@ bool map_holder_put(struct map_holder *holder, Tern__Map *map)
     pthread_mutex_lock(&holder->lock);
     bool newer = holder->current == NULL || map->version > holder->current->map->version;
     if (newer) {
+        if (holder->current != NULL)
+            keep_epochs(holder->current->map, map);
         struct map_ref *old = holder->current;
         holder->current = ref;
         ref = old;

@@ -15,7 +15,8 @@ struct map_holder;
 struct map_holder *map_holder_new(void);
 void map_holder_free(struct map_holder **holder); /* every reference was given back before */
 /* Takes the map. Ignored (and freed) unless its version is higher than the held one's; returns whether it was
- * taken. */
+ * taken. A partition of which a higher epoch is held keeps that: the directors' store was put back from an
+ * older copy (R27). */
 bool map_holder_put(struct map_holder *holder, Tern__Map *map);
 /* NULL if no map came yet. map_ref_release it. */
 struct map_ref *map_holder_get(struct map_holder *holder);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two directors over three etcds: one leads, any of them may die or hang, and mail flows all the while (P10)."""
+import json
 import os
 import re
 import shutil
@@ -199,6 +200,52 @@ def test_all_etcds_fail(directors):
     directors.leader()
     add_domain(directors, "healed.test")
     mail_flows(directors)
+
+
+def test_etcds_put_back(directors):
+    """All etcds go back to an older copy, under directors that run (R27): what the nodes have since then is not lost by it."""
+    cluster, copy = directors, directors.path("etcd-copies")
+    for etcd in cluster.etcds:
+        etcd.stop()
+    os.mkdir(copy)
+    for etcd in cluster.etcds:
+        shutil.copytree(cluster.path(etcd.name), os.path.join(copy, etcd.name))
+        etcd.start(wait_ready=False)
+    cluster.leader()
+    mail_flows(cluster)
+    cluster.storage.kill()  # a new epoch for every partition
+    cluster.storage.may_fail = True
+    cluster.storage.start()
+    wait_for(lambda: cluster.frontend.is_ready(), what="front-end ready")
+    mail_flows(cluster)
+    epochs = {p["partition"]: p["epoch"] for p in cluster.ctl_json("partition", "list")}
+    for etcd in cluster.etcds:
+        etcd.kill()
+    for etcd in cluster.etcds:
+        shutil.rmtree(cluster.path(etcd.name))
+        shutil.copytree(os.path.join(copy, etcd.name), cluster.path(etcd.name))
+        etcd.start(wait_ready=False)
+    cluster.expect_error("the coordination store (was put back from a copy|is older than this disk)")
+
+    def listed(ahead=True):
+        done = cluster.ctl("partition", "recover", "--json", check=False)
+        return done.returncode == 0 and sum(p["ahead"] for p in json.loads(done.stdout)) == (len(epochs) if ahead else 0)
+    wait_for(listed, timeout=60, what="every partition is ahead of the store")
+    mail_flows(cluster)
+
+    def recovered():
+        done = cluster.ctl("partition", "recover", "--all", check=False)
+        assert done.returncode == 0 or "ask again" in done.stderr, done.stderr
+        return done.returncode == 0
+    wait_for(recovered, timeout=60, what="the recovery", interval=0.5)
+    wait_for(lambda: listed(False), timeout=30, what="nothing is ahead of the store")
+    assert all(p["epoch"] > epochs[p["partition"]] for p in cluster.ctl_json("partition", "list"))
+    wait_for(lambda: not cluster.ctl_json("cluster", "status")["problems"], timeout=30, what="all is well")
+    mail_flows(cluster)
+    cluster.storage.kill()  # and the next epoch reaches everybody
+    cluster.storage.start()
+    wait_for(lambda: cluster.frontend.is_ready(), what="front-end ready")
+    mail_flows(cluster)
 
 
 class OverTls(harness.Cluster):

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Copies move: a node is added, drained, removed, replaced, stopped in order, while mail comes in and is read; what was acknowledged
 stays, and moving is only as much as the balance needs."""
-import os
 import re
-import shutil
 import threading
 import time
 
@@ -275,45 +273,3 @@ def test_recover(trio):
     assert not any(b"\\Deleted" in data["FLAGS"] for data in rows)
     assert uidvalidity() > before
     wire.deliver(cluster, user, numbered("later"))
-
-
-def test_restored_store(trio):
-    """The coordination store is put back from a copy that is older than the disks (R27): nothing is served that a person has not let go on,
-    and then everything that was acknowledged is there."""
-    cluster, user = trio, trio.add_user()
-    folder, copy = cluster.path("director"), cluster.path("director-copy")
-    wait_for(lambda: settled(cluster), MOVE_TIMEOUT, "all copies")
-    cluster.director.stop()
-    shutil.copytree(folder, copy)
-    cluster.director.start()
-    wire.deliver(cluster, user, numbered("before"))
-    cluster.storages[2].kill()
-    wait_for(lambda: all(len(p["members"]) == 2 for p in partitions(cluster)), 30, "the others go on")
-    wire.deliver(cluster, user, numbered("after"))
-    cluster.storages[2].start()
-    wait_for(lambda: settled(cluster), MOVE_TIMEOUT, "all copies are back")
-
-    cluster.director.stop()
-    shutil.rmtree(folder)
-    os.rename(copy, folder)
-    cluster.director.start()
-    wire.deliver(cluster, user, numbered("later"))  # with the map that everybody has
-    wait_for(lambda: cluster.ctl_json("cluster", "status")["nodes_alive"] == 3, 20, "the nodes are heard of")
-    done = cluster.ctl("partition", "recover", "0", "--accept-loss", check=False)
-    assert done.returncode == 1 and "alive" in done.stderr, done
-    for process in (cluster.frontend, *cluster.storages):
-        process.kill()
-        process.start(wait_ready=False)
-    cluster.expect_error("the coordination store is older than this disk")
-    cluster.expect_error("a copy from before a recovery is given up")
-    wait_for(lambda: len(cluster.ctl_json("partition", "recover")) == PARTITIONS, 40, "all partitions wait for a person")
-    wait_for(lambda: all(len(p["copies"]) == 3 for p in cluster.ctl_json("partition", "recover")), 40, "all copies are told of")
-    assert all(c["ahead"] for p in cluster.ctl_json("partition", "recover") for c in p["copies"])
-    wait_for(lambda: cluster.ctl("partition", "recover", "--all", "--accept-loss", check=False).returncode == 0, 30, "recovery")
-    wait_for(lambda: settled(cluster), MOVE_TIMEOUT, "all copies")
-    for process in (cluster.frontend, *cluster.storages):
-        process.wait_ready()
-    with wire.Imap(cluster, user, select="INBOX") as imap:
-        got = [data["ENVELOPE"][1].decode() for data in imap.fetch("1:*", "(ENVELOPE)").values()]
-    assert got == ["before", "after", "later"]
-    wire.deliver(cluster, user, numbered("last"))

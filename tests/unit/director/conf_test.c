@@ -219,16 +219,37 @@ static void test_recover(void **state)
     assert_int_equal(conf_from_proto(&proto, &back), ERR_CORRUPT);
 }
 
+/* Above every epoch that is known, with nothing lost: nobody's mailbox has a new UIDVALIDITY (R27). */
+static void test_go_on(void **state)
+{
+    (void)state;
+    const uint32_t members[] = { 1, 2, 3 };
+    uint32_t learners[CONF_NODES_MAX + 4];
+    struct conf first = conf_create(7, 1, members, 3);
+    first.handover = true;
+    struct conf conf = conf_go_on(&first, 4, 9, members, 3);
+    assert_true(conf_is_valid(&conf));
+    assert_true(conf.partition == 7 && conf.epoch == 10 && conf.since == 10 && conf.primary == 4);
+    assert_true(conf.member_count == 1 && conf.members[0] == 4 && conf.learner_count == 3);
+    assert_true(conf.recovered == 0 && !conf.handover);
+    conf = conf_recover(&first, 4, 9); /* with a loss, also above */
+    assert_int_equal(conf.epoch, 9 + CONF_RECOVER_STEP);
+    struct conf again = conf_go_on(&conf, 2, 3, NULL, 0); /* what is void stays so */
+    assert_true(again.epoch == conf.epoch + 1 && again.recovered == conf.recovered);
+    for (uint32_t i = 0; i < CONF_NODES_MAX + 4; i++)
+        learners[i] = i + 10;
+    conf = conf_go_on(&first, 4, 9, learners, CONF_NODES_MAX + 4);
+    assert_true(conf_is_valid(&conf));
+    assert_int_equal(conf.learner_count, CONF_NODES_MAX - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recover),
-        cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_repeat_is_conflict),
-        cmocka_unit_test(test_always_valid),
-        cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_create),
-        cmocka_unit_test(test_proto),
+        cmocka_unit_test(test_go_on),        cmocka_unit_test(test_recover),
+        cmocka_unit_test(test_rules),        cmocka_unit_test(test_repeat_is_conflict),
+        cmocka_unit_test(test_always_valid), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_create),       cmocka_unit_test(test_proto),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

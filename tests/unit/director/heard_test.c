@@ -12,6 +12,7 @@
 
 struct fixture {
     struct map map;
+    struct conf confs[4];
     struct heard heard;
 };
 
@@ -19,6 +20,9 @@ static int set_up(void **state)
 {
     struct fixture *f = NEW(struct fixture);
     f->map.partition_count = 4;
+    f->map.confs = f->confs;
+    for (uint32_t p = 0; p < 4; p++)
+        f->confs[p].partition = p;
     *state = f;
     return 0;
 }
@@ -156,6 +160,70 @@ static void test_spare_copies_of_a_partition(void **state)
     assert_int_equal(count, 0);
 }
 
+/* R27: by the epochs and indexes that nodes tell, whoever is a member by the store that was put back. */
+static void test_the_newest_copy_is_chosen(void **state)
+{
+    (void)state;
+    struct heard_spare copies[] = {
+        { .node = 1, .known = 9, .epoch = 4, .last = 90 },
+        { .node = 2, .known = 7, .epoch = 6, .last = 50 },
+        { .node = 3, .known = 8, .epoch = 6, .last = 51 },
+        { .node = 4, .known = 5, .epoch = 4, .last = 99, .primary = true, .active = true },
+    };
+    assert_null(heard_choose(copies, 0));
+    assert_int_equal(heard_choose(copies, 1)->node, 1);
+    assert_int_equal(heard_choose(copies, 2)->node, 2); /* the epoch of the newest entry counts first */
+    assert_int_equal(heard_choose(copies, 4)->node, 3); /* 4 led before that */
+    copies[3].known = 6; /* it still leads, and may have written since it told */
+    assert_int_equal(heard_choose(copies, 4)->node, 4);
+    copies[3].primary = copies[3].active = false;
+    assert_int_equal(heard_choose(copies, 4)->node, 3);
+    copies[0].primary = true; /* not yet active, the first of its epoch */
+    assert_int_equal(heard_choose(copies, 4)->node, 1);
+}
+
+static void test_nodes_ahead_of_the_store(void **state)
+{
+    struct fixture *f = *state;
+    Tern__NodeHelloRequest hello = TERN__NODE_HELLO_REQUEST__INIT;
+    Tern__SpareCopy copy = TERN__SPARE_COPY__INIT, *list[] = { &copy };
+    struct conf *confs = f->confs;
+    for (int p = 0; p < 3; p++)
+        confs[p].epoch = 5;
+    assert_int_equal(heard_epoch(&f->heard, 1), 0);
+    tell_figures(f, 1, 1, 5, 0);
+    copy.partition = 2;
+    copy.epoch = 3;
+    copy.known = 5;
+    hello.n_spares = 1;
+    hello.spares = list;
+    heard_take(&f->heard, &f->map, 2, &hello, 50);
+    assert_false(heard_is_ahead(&f->heard, &confs[1]));
+    heard_look(&f->heard, &f->map, 60);
+    assert_true(f->heard.ahead == 0 && f->heard.ahead_since_ms == 0);
+    tell_figures(f, 1, 1, 6, 0); /* a primary */
+    assert_true(heard_is_ahead(&f->heard, &confs[1]));
+    assert_false(heard_is_ahead(&f->heard, &confs[2]));
+    copy.known = 7; /* one that has halted */
+    heard_take(&f->heard, &f->map, 2, &hello, 50);
+    assert_int_equal(heard_epoch(&f->heard, 2), 7);
+    struct heard_spare kept = *heard_spares(&f->heard, 2, &(size_t){ 0 });
+    assert_true(kept.known == 7 && !kept.primary && !kept.broken);
+    Tern__NodeInfo info = TERN__NODE_INFO__INIT;
+    struct map_node node = { .info = &info };
+    info.id = 2;
+    f->map.nodes = &node;
+    f->map.node_count = 1;
+    heard_look(&f->heard, &f->map, 70);
+    heard_look(&f->heard, &f->map, 80);
+    assert_true(f->heard.ahead == 2 && f->heard.ahead_since_ms == 70);
+    confs[1].epoch = confs[2].epoch = 8;
+    heard_look(&f->heard, &f->map, 90);
+    assert_true(f->heard.ahead == 0 && f->heard.ahead_since_ms == 0);
+    f->map.nodes = NULL;
+    f->map.node_count = 0;
+}
+
 static void test_removed_nodes_are_forgotten(void **state)
 {
     struct fixture *f = *state;
@@ -231,6 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_newest_figures_stay),         TEST(test_faults_are_the_nodes_last),
+        TEST(test_the_newest_copy_is_chosen),   TEST(test_nodes_ahead_of_the_store),
         TEST(test_faults_are_bounded),          TEST(test_spare_copies_of_a_partition),
         TEST(test_removed_nodes_are_forgotten), TEST(test_a_seat_handed_over_stays_served),
     };

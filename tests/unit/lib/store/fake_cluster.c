@@ -24,6 +24,7 @@ static struct {
     bool silent[FAKE_DIRECTORS];
     unsigned map_asked[FAKE_DIRECTORS], map_asked_nodes;
     uint64_t version;
+    bool exchanged;
     int primaries[FAKE_PARTITIONS];
     uint64_t epochs[FAKE_PARTITIONS];
     fake_handler *handler;
@@ -97,7 +98,7 @@ static void reply_map(struct rpc_request *request)
     }
     domain.name = (char *)"example.test";
     map.version = f.version;
-    map.cluster_id = (ProtobufCBinaryData){ 4, (uint8_t *)"fake" };
+    map.cluster_id = (ProtobufCBinaryData){ 4, (uint8_t *)(f.exchanged ? "else" : "fake") };
     map.partition_count = FAKE_PARTITIONS;
     map.nodes = nodes;
     map.n_nodes = FAKE_NODES;
@@ -191,6 +192,7 @@ static void start_cluster(void)
     pthread_mutexattr_destroy(&attr);
     f.zmq = zmq_ctx_new();
     f.version = 1;
+    f.exchanged = false;
     for (int i = 0; i < FAKE_PARTITIONS; i++) {
         f.primaries[i] = i % FAKE_NODES;
         f.epochs[i] = 1;
@@ -322,6 +324,23 @@ void fake_move(uint32_t partition, int node)
     pthread_mutex_lock(&f.lock);
     f.primaries[partition] = node;
     f.epochs[partition]++;
+    f.version++;
+    pthread_mutex_unlock(&f.lock);
+}
+
+void fake_put_back(uint32_t partition, int node)
+{
+    pthread_mutex_lock(&f.lock);
+    f.primaries[partition] = node;
+    f.epochs[partition]--;
+    f.version++;
+    pthread_mutex_unlock(&f.lock);
+}
+
+void fake_exchange(void)
+{
+    pthread_mutex_lock(&f.lock);
+    f.exchanged = true;
     f.version++;
     pthread_mutex_unlock(&f.lock);
 }

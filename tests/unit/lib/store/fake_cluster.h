@@ -58,6 +58,10 @@ void fake_notify(uint32_t method, const ProtobufCMessage *notice);
 
 /* The map: give a partition another primary and epoch, in a new version. */
 void fake_move(uint32_t partition, int node);
+/* The directors' store was put back: a lower epoch and the old primary, in a new version. */
+void fake_put_back(uint32_t partition, int node);
+/* The directors are another cluster's, in a new version. */
+void fake_exchange(void);
 /* A director that does not answer, or answers again. */
 void fake_silence_director(int director, bool silent);
 unsigned fake_map_asked(int director); /* by a director; nodes: -1 */

@@ -123,6 +123,59 @@ static void a_notice_brings_the_map(void **state)
     fake_run(refresh_on_notice);
 }
 
+static void announce(uint64_t version)
+{
+    Tern__MapNotice notice = TERN__MAP_NOTICE__INIT;
+    notice.version = version;
+    fake_notify(METHOD_MAP_NOTICE, &notice.base);
+    await_version(version);
+}
+
+static void older_store(void)
+{
+    uint32_t node;
+    uint64_t epoch;
+    fake_move(2, 1);
+    announce(2);
+    assert_true(store_partition_primary(store, 2, &node, &epoch));
+    uint32_t primary = node;
+    fake_put_back(2, 0);
+    announce(3);
+    assert_true(store_partition_primary(store, 2, &node, &epoch));
+    assert_true(node == primary && epoch == 2);
+    fake_move(2, 0); /* the epoch that we have: it cannot be another configuration */
+    fake_move(2, 0);
+    announce(5);
+    assert_true(store_partition_primary(store, 2, &node, &epoch));
+    assert_true(node != primary && epoch == 3);
+}
+
+static void the_higher_epoch_counts_when_the_store_was_put_back(void **state) /* R27 */
+{
+    (void)state;
+    fake_run(older_store);
+}
+
+static void another_cluster(void)
+{
+    Tern__MapNotice notice = TERN__MAP_NOTICE__INIT;
+    unsigned asked = fake_map_asked(0) + fake_map_asked(1);
+    fake_exchange();
+    notice.version = 2;
+    fake_notify(METHOD_MAP_NOTICE, &notice.base);
+    while (fake_map_asked(0) + fake_map_asked(1) < asked + 4)
+        fiber_sleep_ms(10);
+    assert_int_equal(store_map_version(store), 1);
+    assert_true(slice_eq_str(store_cluster_id(store), "fake"));
+    assert_int_equal(a_write(), OK);
+}
+
+static void another_clusters_map_is_not_taken(void **state)
+{
+    (void)state;
+    fake_run(another_cluster);
+}
+
 static void fail_over(void)
 {
     Tern__MapNotice notice = TERN__MAP_NOTICE__INIT;
@@ -157,6 +210,8 @@ int main(void)
         TEST(not_primary_without_hint_waits_for_the_map),
         TEST(hints_that_go_round_are_not_followed_for_ever),
         TEST(a_notice_brings_the_map),
+        TEST(the_higher_epoch_counts_when_the_store_was_put_back),
+        TEST(another_clusters_map_is_not_taken),
         TEST(the_next_director_and_then_the_nodes_are_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

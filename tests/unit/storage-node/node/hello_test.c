@@ -128,15 +128,39 @@ static void test_tells_spare_copies_each_time(void **state)
 {
     struct fixture *f = *state;
     Tern__NodeHelloRequest hello;
-    struct board_spare spare = { .partition = 9, .epoch = 3, .last = 77 };
-    board_put_spare(f->board, &spare);
+    struct board_copy spare = { .partition = 9, .epoch = 3, .last = 77, .spare = true };
+    board_put_copy(f->board, &spare);
     for (int i = 0; i < 2; i++) {
         say(f, 0, true, &hello);
         assert_int_equal(hello.n_spares, 1);
         assert_int_equal(hello.spares[0]->partition, 9);
         assert_true(hello.spares[0]->epoch == 3 && hello.spares[0]->last == 77);
     }
-    board_remove(f->board, 9);
+    board_remove_copy(f->board, 9);
+    say(f, 0, true, &hello);
+    assert_int_equal(hello.n_spares, 0);
+}
+
+/* Members' copies too, for a while after a director asked (R27); what is not on the board yet is not missed.
+ */
+static void test_tells_all_copies_when_asked(void **state)
+{
+    struct fixture *f = *state;
+    Tern__NodeHelloRequest hello;
+    struct board_copy copy = { .partition = 4, .epoch = 3, .last = 7, .known = 5, .primary = true };
+    board_put_copy(f->board, &copy);
+    say(f, 0, true, &hello);
+    assert_int_equal(hello.n_spares, 0);
+    hello_ask_copies(f->hello, f->now_ms);
+    for (int i = 0; i < 2; i++) {
+        say(f, i, true, &hello);
+        assert_int_equal(hello.n_spares, 1);
+        assert_true(hello.spares[0]->partition == 4 && hello.spares[0]->known == 5 &&
+                    hello.spares[0]->primary);
+        assert_false(hello.spares[0]->active || hello.spares[0]->broken);
+        assert_false(hello.whole); /* nobody has opened this disk's partitions */
+    }
+    f->now_ms += HELLO_COPIES_MS;
     say(f, 0, true, &hello);
     assert_int_equal(hello.n_spares, 0);
 }
@@ -148,7 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_tells_each_director_what_changed),    TEST(test_tells_again_what_was_not_heard),
         TEST(test_many_partitions_take_several_hellos), TEST(test_tells_faults_each_time),
-        TEST(test_tells_spare_copies_each_time),
+        TEST(test_tells_spare_copies_each_time),        TEST(test_tells_all_copies_when_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

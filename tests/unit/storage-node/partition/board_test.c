@@ -111,29 +111,37 @@ static void test_measures_what_changed(void **state)
     board_free(&board);
 }
 
-static void test_spare_copies(void **state)
+static void test_copies(void **state)
 {
     struct board *board = board_new();
-    struct board_spare out[4], spare = { .partition = 3, .epoch = 2, .last = 50 };
+    struct board_copy out[4], copy = { .partition = 3, .epoch = 2, .last = 50, .spare = true };
     struct seen seen;
-    assert_int_equal(board_spare_count(board), 0);
+    assert_int_equal(board_copy_count(board, true), 0);
     put(board, 3, 10, 0);
-    board_put_spare(board, &spare); /* the seat is gone, the copy is there */
-    collect(board, 0, &seen);
-    assert_int_equal(seen.count, 0);
-    spare.partition = 1;
-    board_put_spare(board, &spare);
-    spare.last = 51;
-    board_put_spare(board, &spare);
-    assert_int_equal(board_spare_count(board), 2);
-    assert_int_equal(board_spares(board, out, 4), 2);
+    board_put_copy(board, &copy);
+    collect(board, 0, &seen); /* figures stay as they are */
+    assert_int_equal(seen.count, 1);
+    copy.partition = 1;
+    board_put_copy(board, &copy);
+    copy.last = 51;
+    board_put_copy(board, &copy);
+    copy.partition = 2;
+    copy.spare = false;
+    board_put_copy(board, &copy);
+    assert_int_equal(board_copy_count(board, false), 2);
+    assert_int_equal(board_copies(board, false, out, 4), 2);
     assert_true(out[0].partition == 1 && out[0].last == 51 && out[1].partition == 3 && out[1].last == 50);
-    assert_int_equal(board_spares(board, out, 1), 1);
-    put(board, 3, 10, 0);
-    board_remove(board, 1);
-    board_remove(board, 1);
-    assert_int_equal(board_spare_count(board), 0);
-    assert_int_equal(board_spares(board, out, 4), 0);
+    assert_int_equal(board_copies(board, false, out, 1), 1);
+    assert_int_equal(board_copy_count(board, true), 3);
+    assert_int_equal(board_copies(board, true, out, 4), 3);
+    assert_int_equal(out[1].partition, 2);
+    board_remove_copy(board, 1);
+    board_remove_copy(board, 1);
+    copy.partition = 3; /* a member now */
+    board_put_copy(board, &copy);
+    assert_int_equal(board_copy_count(board, false), 0);
+    assert_int_equal(board_copies(board, false, out, 4), 0);
+    assert_int_equal(board_copies(board, true, out, 4), 2);
     board_free(&board);
 }
 
@@ -143,7 +151,7 @@ int main(void)
         cmocka_unit_test(test_tells_what_changed),
         cmocka_unit_test(test_tells_in_parts),
         cmocka_unit_test(test_measures_what_changed),
-        cmocka_unit_test(test_spare_copies),
+        cmocka_unit_test(test_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,20 +52,20 @@ static void send_chunk(struct fixture *f, uint64_t seq, bool last)
 static void half_a_copy_is_not_told_of(void **state)
 {
     struct fixture *f = *state;
-    struct board_spare spare;
+    struct board_copy copy;
     become_learner(f);
     send_chunk(f, 0, false);
     write_log(f);
     flush(f);
-    assert_false(partition_spare(f->p, &spare));
+    assert_false(partition_copy(f->p, &copy));
     send_chunk(f, 1, true);
     assert_non_null(f->jobs.first); /* its rows may be put on disk for long */
-    assert_false(partition_spare(f->p, &spare));
+    assert_false(partition_copy(f->p, &copy));
     write_log(f);
     flush(f);
-    assert_true(partition_spare(f->p, &spare));
-    assert_int_equal(spare.last, INDEX);
-    assert_int_equal(spare.epoch, 2);
+    assert_true(partition_copy(f->p, &copy));
+    assert_int_equal(copy.last, INDEX);
+    assert_int_equal(copy.epoch, 2);
 }
 
 int main(void)

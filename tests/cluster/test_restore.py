@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The coordination store is put back from an older copy (R27): partitions go on from what the nodes have, and nothing is lost."""
+import re
+import shutil
+
+import pytest
+
+import harness
+import wire
+from harness import wait_for
+
+PARTITIONS = 8
+PUT_BACK = "put back from an older copy"
+RECOVER_TIMEOUT = 60
+
+
+def message(text):
+    return b"Subject: %s\r\n\r\nbody\r\n" % text.encode()
+
+
+class Restored:
+    """A cluster of three nodes, its director's store as it was once, and the mail that was acknowledged since."""
+
+    def __init__(self, cluster):
+        self.cluster, self.copy, self.sent = cluster, cluster.path("director-copy"), []
+        self.user = cluster.add_user()
+        self.validity = self.mailbox()[0]
+
+    def deliver(self, text):
+        wire.deliver(self.cluster, self.user, message(text))
+        self.sent.append(text)
+
+    def mailbox(self):
+        """UIDVALIDITY and the subjects."""
+        with wire.Imap(self.cluster, self.user, select="INBOX") as imap:
+            status = imap.command("STATUS INBOX (UIDVALIDITY MESSAGES)")
+            text = b" ".join(status) if isinstance(status, list) else status
+            validity = int(re.search(rb"UIDVALIDITY (\d+)", text).group(1))
+            count = int(re.search(rb"MESSAGES (\d+)", text).group(1))
+            rows = imap.fetch("1:*", "(ENVELOPE)").values() if count else []
+            return validity, [row["ENVELOPE"][1].decode() for row in rows]
+
+    def check(self):
+        assert self.mailbox() == (self.validity, self.sent)
+
+    def settled(self):
+        return all(len(p["members"]) == 3 and not p["learners"] for p in self.cluster.ctl_json("partition", "list"))
+
+    def healthy(self):
+        """Nothing is wrong any more, as a person is told."""
+        return self.settled() and not self.cluster.ctl_json("cluster", "status")["problems"]
+
+    def keep_copy(self):
+        self.cluster.director.stop()
+        shutil.copytree(self.cluster.path("director"), self.copy)
+        self.cluster.director.start()
+
+    def put_back(self):
+        self.cluster.director.stop()
+        shutil.rmtree(self.cluster.path("director"))
+        shutil.copytree(self.copy, self.cluster.path("director"))
+        self.cluster.director.start(wait_ready=False)
+
+    def fail_over(self, process, text):
+        """A node is lost and comes back: every partition has new members twice, some a new primary."""
+        process.kill()
+        process.may_fail = True
+        number = int(process.name.split("-")[-1]) if process.name[-1].isdigit() else 1
+        node = next(n["id"] for n in self.cluster.ctl_json("node", "list") if n["name"] == "n%d" % number)
+        wait_for(lambda: all(node not in p["members"] for p in self.cluster.ctl_json("partition", "list")), 30, "the others go on")
+        self.deliver(text)
+        process.start(wait_ready=False)
+        wait_for(self.settled, 60, "all copies")
+
+    def epochs(self):
+        return {p["partition"]: p["epoch"] for p in self.cluster.ctl_json("partition", "list")}
+
+    def told(self):
+        return any(PUT_BACK in text for text in self.cluster.ctl_json("cluster", "status")["problems"])
+
+    def recover(self):
+        """As a person would: again while the director says so."""
+        def done():
+            result = self.cluster.ctl("partition", "recover", "--all", check=False)
+            assert result.returncode == 0 or re.search("ask again|is not here", result.stderr), result.stderr
+            return result.stdout if result.returncode == 0 else None
+        return wait_for(done, RECOVER_TIMEOUT, "the recovery", interval=0.5)
+
+    def known(self):
+        """The highest epoch that any copy knows, by partition, of those that are ahead of the store."""
+        return {p["partition"]: max(c["known"] for c in p["copies"])
+                for p in self.cluster.ctl_json("partition", "recover") if p["ahead"] and len(p["copies"]) == 3}
+
+
+@pytest.fixture
+def restored(build):
+    cluster = harness.Cluster(build, partitions=PARTITIONS, storages=3, director={"repair_after": "1h"})
+    try:
+        cluster.start()
+        yield Restored(cluster)
+    finally:
+        problems = cluster.stop()
+    assert not problems, problems
+
+
+def test_nodes_that_run(restored):
+    """Mail flows all the while; the commands bring all back, and front-ends and nodes follow the map again without a restart."""
+    cluster = restored.cluster
+    restored.deliver("before")
+    restored.keep_copy()
+    before = restored.epochs()
+    restored.fail_over(cluster.storages[1], "since")
+    after = restored.epochs()
+    assert all(after[p] > before[p] for p in before)
+    cluster.expect_error("the coordination store is older than this disk")
+    restored.put_back()
+    wait_for(restored.told, 30, "the problem is told")
+    assert restored.epochs() == before
+    restored.deliver("while the store is old")
+    known = wait_for(lambda: restored.known() if len(restored.known()) == PARTITIONS else None, 30, "all copies are told of")
+    print(cluster.ctl("partition", "recover"))
+    assert all(known[p] >= after[p] for p in known)
+    told = restored.recover().splitlines()
+    assert len(told) == PARTITIONS and all(line.endswith("with nothing lost.") for line in told)
+    assert all(restored.epochs()[p] > known[p] for p in known)
+    wait_for(restored.healthy, RECOVER_TIMEOUT, "all is well")
+    restored.deliver("recovered")
+    restored.check()
+    assert "Nothing is to be recovered" in cluster.ctl("partition", "recover", "--all")
+    for process in cluster.storages[1:]:  # new maps reach everybody
+        restored.fail_over(process, "after " + process.name)
+    for process in (*cluster.storages, cluster.frontend):
+        process.stop()
+    for process in (*cluster.storages, cluster.frontend):
+        process.start(wait_ready=False)
+    cluster.frontend.wait_ready()
+    wait_for(restored.healthy, RECOVER_TIMEOUT, "all is well after a restart")
+    restored.deliver("restarted")
+    restored.check()
+
+
+def test_nodes_that_start(restored):
+    """No copy serves any more: the newest of all is found, once every node is there."""
+    cluster = restored.cluster
+    restored.deliver("before")
+    restored.keep_copy()
+    restored.fail_over(cluster.storages[1], "since")
+    restored.deliver("last")
+    for process in cluster.storages:
+        process.stop()
+    cluster.expect_error("the coordination store is older than this disk")
+    restored.put_back()
+    for process in cluster.storages[:2]:
+        process.start(wait_ready=False)
+    wait_for(restored.told, 30, "the problem is told")
+
+    def refusal():
+        result = cluster.ctl("partition", "recover", "--all", check=False)
+        assert result.returncode != 0
+        return "(n3) is not here" in result.stderr
+    wait_for(refusal, RECOVER_TIMEOUT, "the node that is missing is named", interval=0.5)
+    cluster.storages[2].start(wait_ready=False)
+    restored.recover()
+    wait_for(restored.healthy, RECOVER_TIMEOUT, "all is well")
+    restored.check()
+    restored.deliver("recovered")
+    restored.check()
+
+
+def test_only_the_map_is_older(restored):
+    """No partition has changed since the copy was made, only names: nothing is to be recovered, and who had newer maps takes new ones."""
+    cluster = restored.cluster
+    restored.keep_copy()
+    for n in range(5):
+        cluster.ctl("domain", "add", "later-%d.test" % n)
+    version = cluster.ctl_json("cluster", "status")["map_version"]
+    other = cluster.add_user("someone@later-4.test")
+
+    def taken():
+        try:
+            wire.deliver(cluster, other, message("to a new domain"))
+        except (AssertionError, OSError):
+            return False
+        return True
+    wait_for(taken, 30, "the front-end has the newest map", interval=0.5)
+    restored.put_back()
+    wait_for(lambda: cluster.ctl_json("cluster", "status")["map_version"] > version, 30, "versions go on above")
+    assert "later-1.test" not in cluster.ctl("domain", "list")
+    restored.fail_over(harness.primary_of(cluster, restored.user), "by the new map")
+    restored.check()
+    assert not restored.told()
