@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <semaphore.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "lib/base/log.h"
 #include "lib/mail/charset.h"
@@ -54,16 +52,6 @@ static void on_reload(void *arg)
     pthread_mutex_unlock(&running_lock);
 }
 
-/* A message passes through half a dozen threads. On a busy machine each that is woken would take the
- * processor from the one that was about to give it more to do; batch threads wait for their turn and find
- * more in one place. The threads that are made later inherit it. */
-static void prefer_batches(void)
-{
-    struct sched_param none = { 0 };
-    if (sched_setscheduler(0, SCHED_BATCH, &none) != 0)
-        log_debug("node", "SCHED_BATCH is not allowed: %s", strerror(errno));
-}
-
 int main(int argc, char **argv)
 {
     struct node_config config;
@@ -71,7 +59,6 @@ int main(int argc, char **argv)
     struct signals_handlers handlers = { .on_drain = on_drain, .on_reload = on_reload };
     program_init(&program, argc, argv, &config);
     mail_init();
-    prefer_batches();
     sem_init(&drain, 0, 0);
     enum err err = signals_start(&handlers);
     if (err == OK)
