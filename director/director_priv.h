@@ -115,8 +115,8 @@ ProtobufCMessage *answer_unpack(struct director *d, struct rpc_request *request,
 
 void on_map(struct director *d, struct rpc_request *request); /* publish.c */
 /* Somebody of this cluster has a map of that version. If the store never had so many revisions, it was put
- * back from an older copy: versions go on above it, or nobody would take a map of this director (publish.c).
- */
+ * back from an older copy: versions go on above it, or nobody would take a map of this director. One above
+ * 2^56 is passed over (publish.c). */
 void publish_see_version(struct director *d, uint64_t version);
 void on_node_hello(struct director *d, struct rpc_request *request);  /* nodes.c */
 void on_conf_change(struct director *d, struct rpc_request *request); /* partitions.c */

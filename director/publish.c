@@ -81,6 +81,10 @@ enum {
     VERSION_STEP = 1024,
 };
 
+/* No store has so many revisions: whoever tells of more is mistaken, and is not followed to where versions
+ * end. */
+static const uint64_t version_told_max = UINT64_C(1) << 56;
+
 static void on_raised(struct director *d, struct change *change, enum err result)
 {
     (void)change;
@@ -114,6 +118,8 @@ static void on_looked(struct director *d, struct change *looked, enum err result
 
 void publish_see_version(struct director *d, uint64_t version)
 {
+    if (version > version_told_max)
+        return;
     if (version > d->seen_version)
         d->seen_version = version;
     if (d->seen_version <= d->map.version || d->raising)

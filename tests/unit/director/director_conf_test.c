@@ -161,6 +161,8 @@ static void test_older_store(void **state)
     copy.known = 9;
     h.request.n_spares = 1;
     h.request.spares = list;
+    h.request.map_version = UINT64_MAX / 2; /* nonsense: is passed over */
+    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
     h.request.map_version = 1000000;
     assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
     assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_PROMOTE, 5, 1, 1, 0, &conf), ERR_CONFLICT);
@@ -178,6 +180,7 @@ static void test_older_store(void **state)
             tern__map_response__free_unpacked(map, NULL);
         }
         assert_true(version > 1000000);
+        assert_true(version < 2000000);
         node = restart(f); /* and it is kept */
     }
     buf_fini(&out);
