@@ -30,31 +30,21 @@ static bool is_lost(const struct status *s, const struct status_partition *p)
     return true;
 }
 
-static bool is_newer(const struct status_partition *p, const struct status_spare *a,
-                     const struct status_spare *b)
+/* By the director's order, which is the only one (director/heard.h). NULL: no node that is there has a whole
+ * copy. */
+static const struct status_spare *newest_of(const struct status_partition *p)
 {
-    bool leads_a = a->active && a->known == p->known, leads_b = b->active && b->known == p->known;
-    if (leads_a != leads_b)
-        return leads_a;
-    return a->epoch != b->epoch ? a->epoch > b->epoch : a->last > b->last;
-}
-
-/* NULL: no node that is there has a whole copy. */
-static const struct status_spare *newest_of(const struct status *s, const struct status_partition *p)
-{
-    const struct status_spare *best = NULL;
     for (size_t i = 0; i < p->spare_count; i++) {
-        const struct status_spare *copy = &p->spares[i];
-        if (is_alive(s, copy->node) && !copy->broken && (best == NULL || is_newer(p, copy, best)))
-            best = copy;
+        if (p->spares[i].newest)
+            return &p->spares[i];
     }
-    return best;
+    return NULL;
 }
 
 /* ---- what there is */
 
 static void add_row(const struct status *s, const struct status_partition *p, const struct status_spare *copy,
-                    bool newest, struct buf *rows)
+                    struct buf *rows)
 {
     buf_addf(rows, "%u\t", p->conf.partition);
     for (size_t i = 0; i < p->conf.member_count; i++)
@@ -69,14 +59,13 @@ static void add_row(const struct status *s, const struct status_partition *p, co
         buf_add_slice(rows, node->name);
     buf_addf(rows, "\t%llu\t%llu\t%llu\t%s\n", (unsigned long long)copy->known,
              (unsigned long long)copy->epoch, (unsigned long long)copy->last,
-             newest         ? "yes"
+             copy->newest   ? "yes"
              : copy->broken ? "broken"
                             : "-");
 }
 
 static void add_json(struct json *json, const struct status *s, const struct status_partition *p)
 {
-    const struct status_spare *newest = newest_of(s, p);
     json_open(json, NULL, '{');
     json_number(json, "partition", p->conf.partition);
     json_number(json, "epoch", p->conf.epoch);
@@ -95,7 +84,7 @@ static void add_json(struct json *json, const struct status *s, const struct sta
         json_number(json, "epoch", p->spares[i].epoch);
         json_number(json, "last", p->spares[i].last);
         json_bool(json, "broken", p->spares[i].broken);
-        json_bool(json, "newest", &p->spares[i] == newest);
+        json_bool(json, "newest", p->spares[i].newest);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -104,13 +93,15 @@ static void add_json(struct json *json, const struct status *s, const struct sta
 
 static void add_copies(const struct status *s, const struct status_partition *p, struct buf *rows)
 {
-    const struct status_spare *newest = newest_of(s, p);
-    if (newest == NULL)
-        add_row(s, p, NULL, false, rows);
+    size_t listed = 0;
     for (size_t i = 0; i < p->spare_count; i++) {
-        if (is_alive(s, p->spares[i].node))
-            add_row(s, p, &p->spares[i], &p->spares[i] == newest, rows);
+        if (!is_alive(s, p->spares[i].node))
+            continue;
+        add_row(s, p, &p->spares[i], rows);
+        listed++;
     }
+    if (listed == 0)
+        add_row(s, p, NULL, rows);
 }
 
 static void say_what_to_do(size_t lost, size_t ahead)
@@ -198,7 +189,7 @@ static enum ctl_exit recover(struct ctl *ctl, const struct status *s, const stru
         return needs_acceptance();
     if (from == 0 && !is_lost(s, p) && !is_ahead(p))
         return ctl_refuse(CTL_FAILED, what, "a member is alive: it comes back by itself", NULL);
-    const struct status_spare *newest = newest_of(s, p);
+    const struct status_spare *newest = newest_of(p);
     if (from == 0 && newest == NULL)
         return ctl_refuse(CTL_FAILED, what, "no node that is there has a whole copy of it",
                           "Start one that has. See: ternctl partition recover");

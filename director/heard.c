@@ -127,10 +127,16 @@ static bool is_better(const struct heard_spare *a, const struct heard_spare *b)
     return a->primary != b->primary ? a->primary : a->last > b->last;
 }
 
-const struct heard_spare *heard_choose(const struct heard_spare *copies, size_t count)
+const struct heard_spare *heard_newest(const struct heard *heard, const struct map *map, uint32_t partition,
+                                       uint64_t now_mono_ms)
 {
     const struct heard_spare *best = NULL;
+    size_t count;
+    const struct heard_spare *copies = heard_spares(heard, partition, &count);
     for (size_t i = 0; i < count; i++) {
+        const struct map_node *node = map_find_node(map, copies[i].node);
+        if (copies[i].broken || node == NULL || !map_node_is_alive(node, now_mono_ms))
+            continue;
         if (best == NULL || is_better(&copies[i], best))
             best = &copies[i];
     }

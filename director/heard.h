@@ -76,10 +76,11 @@ uint64_t heard_epoch(const struct heard *heard, uint32_t partition);
  * older copy (R27), or this director lags behind it by a moment. Nothing may be made of `conf` but by
  * conf_go_on and conf_recover. */
 bool heard_is_ahead(const struct heard *heard, const struct conf *conf);
-/* Which of `count` copies of one partition, none of them broken, has all that was ever committed, if these
- * are all there are (R27 says why): that of the primary of the highest epoch, if no other's newest entry is
- * of a higher one, else the newest. NULL: there are none. */
-const struct heard_spare *heard_choose(const struct heard_spare *copies, size_t count);
+/* Which copy of a partition, of those that are whole and on living nodes, has all that was ever committed, if
+ * these are all there are (R27 says why): that of the primary of the highest epoch, if no other's newest
+ * entry is of a higher one, else the newest. The one place that decides it. NULL: there are none. */
+const struct heard_spare *heard_newest(const struct heard *heard, const struct map *map, uint32_t partition,
+                                       uint64_t now_mono_ms);
 /* Bytes of a partition on one copy, about; 0: not known. */
 uint64_t heard_bytes(const struct heard *heard, uint32_t partition);
 /* Once a second: note how many partitions are ahead of the store, and which are served now, by the newest

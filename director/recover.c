@@ -100,7 +100,6 @@ static enum err go_on(struct director *d, uint32_t partition, struct conf *next,
 {
     const struct conf *conf = &d->map.confs[partition];
     uint64_t now = clock_mono_ms();
-    size_t count;
     if (!heard_is_ahead(&d->heard, conf)) {
         buf_add_str(why, "no node knows more of it than the coordination store: there is nothing to "
                          "recover without a loss");
@@ -114,9 +113,8 @@ static enum err go_on(struct director *d, uint32_t partition, struct conf *next,
     enum err err = judge_heard(d, conf, now, why);
     if (err != OK)
         return err;
-    const struct heard_spare *copies = heard_spares(&d->heard, partition, &count);
-    const struct heard_spare *newest = heard_choose(copies, count);
-    if (newest == NULL || map_find_node(&d->map, newest->node) == NULL) {
+    const struct heard_spare *newest = heard_newest(&d->heard, &d->map, partition, now);
+    if (newest == NULL) {
         buf_add_str(why, "no node has a copy of it");
         return ERR_DENIED;
     }

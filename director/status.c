@@ -169,6 +169,7 @@ static Tern__PartitionFigures *tell_figures(struct telling *t, const struct hear
 static void tell_spares(struct telling *t, uint32_t partition, Tern__PartitionStatus *out)
 {
     const struct heard_spare *spares = heard_spares(&t->d->heard, partition, &out->n_spares);
+    const struct heard_spare *newest = heard_newest(&t->d->heard, &t->d->map, partition, t->now);
     if (out->n_spares == 0)
         return;
     out->spares = ARENA_ARRAY(&t->arena, Tern__SpareCopy *, out->n_spares);
@@ -183,6 +184,7 @@ static void tell_spares(struct telling *t, uint32_t partition, Tern__PartitionSt
         copy->primary = spares[i].primary;
         copy->active = spares[i].active;
         copy->broken = spares[i].broken;
+        copy->newest = &spares[i] == newest;
     }
 }
 

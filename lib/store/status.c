@@ -57,7 +57,8 @@ static void read_spares(const Tern__PartitionStatus *from, struct arena *arena, 
                                                 .last = from->spares[i]->last,
                                                 .known = from->spares[i]->known,
                                                 .active = from->spares[i]->active,
-                                                .broken = from->spares[i]->broken };
+                                                .broken = from->spares[i]->broken,
+                                                .newest = from->spares[i]->newest };
 }
 
 static void read_partitions(const Tern__ClusterStatusResponse *from, struct arena *arena, struct status *out)

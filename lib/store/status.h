@@ -26,15 +26,14 @@ struct status_peer {
     uint64_t copied_bytes; /* of a copy under way to it; 0: none */
 };
 
-/* A whole copy on a node that is no member; while any copy is ahead of the directors' store, every copy. Of
- * two the one whose newest entry has the higher epoch is newer, of equal ones the one whose entry has the
- * higher index. */
+/* A whole copy on a node that is no member; while any copy is ahead of the directors' store, every copy. */
 struct status_spare {
     uint32_t node;
     uint64_t epoch, last; /* of its newest entry, and that entry's index */
     uint64_t known;       /* highest epoch that it knows of */
     bool active;          /* it is primary of that, and serves */
     bool broken;          /* what it has cannot be counted on */
+    bool newest; /* of those on living nodes that can be, none has more; at most one of a partition */
 };
 
 struct status_partition {

@@ -130,11 +130,52 @@ static void test_full_nodes(void **state)
     assert_int_equal(hello_full(f, socket, 1, false, &first), 0);
 }
 
+/* A hello of `store` with one copy of partition 7, which knows epoch 9. */
+static void tell_copy(struct fixture *f, void *socket, uint8_t store, uint64_t epoch, uint64_t last,
+                      bool primary)
+{
+    struct buf out = { 0 };
+    struct hello h;
+    Tern__SpareCopy copy = TERN__SPARE_COPY__INIT, *copy_at = &copy;
+    prepare_hello(&h, store, "tcp://127.0.0.1:7500");
+    copy.partition = 7;
+    copy.epoch = epoch;
+    copy.last = last;
+    copy.known = 9;
+    copy.primary = primary;
+    h.request.n_spares = 1;
+    h.request.spares = &copy_at;
+    assert_int_equal(ask(f, socket, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+    buf_fini(&out);
+}
+
+/* Whoever asks need not know how copies are ordered. */
+static void test_the_newest_copy_is_marked(void **state)
+{
+    struct fixture *f = *state;
+    void *socket = connect_to(f);
+    hello(f, socket, 1, "tcp://127.0.0.1:7500");
+    hello(f, socket, 2, "tcp://127.0.0.1:7500");
+    hello(f, socket, 3, "tcp://127.0.0.1:7500");
+    place(f, socket);
+    tell_copy(f, socket, 1, 6, 51, false);
+    tell_copy(f, socket, 2, 4, 90, true); /* not active yet, but it led 9 */
+    tell_copy(f, socket, 3, 6, 50, false);
+    Tern__ClusterStatusResponse *status = ask_status(f, socket, true);
+    const Tern__PartitionStatus *seven = status->partitions[7];
+    assert_int_equal(seven->n_spares, 3);
+    for (size_t i = 0; i < seven->n_spares; i++)
+        assert_int_equal(seven->spares[i]->newest, seven->spares[i]->node == 2);
+    assert_int_equal(seven->known, 9);
+    tern__cluster_status_response__free_unpacked(status, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_status),
         TEST(test_full_nodes),
+        TEST(test_the_newest_copy_is_marked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

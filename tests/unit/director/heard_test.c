@@ -160,26 +160,65 @@ static void test_spare_copies_of_a_partition(void **state)
     assert_int_equal(count, 0);
 }
 
+/* A node's whole hello with the one copy; `copy`.node is whose. */
+static void tell_copy(struct fixture *f, const struct heard_spare *copy)
+{
+    Tern__NodeHelloRequest hello = TERN__NODE_HELLO_REQUEST__INIT;
+    Tern__SpareCopy told = TERN__SPARE_COPY__INIT, *list[] = { &told };
+    told.partition = copy->partition;
+    told.epoch = copy->epoch;
+    told.last = copy->last;
+    told.known = copy->known;
+    told.primary = copy->primary;
+    told.active = copy->active;
+    told.broken = copy->broken;
+    hello.n_spares = 1;
+    hello.spares = list;
+    heard_take(&f->heard, &f->map, copy->node, &hello, 50);
+}
+
 /* R27: by the epochs and indexes that nodes tell, whoever is a member by the store that was put back. */
 static void test_the_newest_copy_is_chosen(void **state)
 {
-    (void)state;
+    enum { NOW = 100, LATE = NOW + MAP_NODE_ALIVE_MS };
+    struct fixture *f = *state;
+    Tern__NodeInfo infos[4];
+    struct map_node nodes[4] = { 0 };
     struct heard_spare copies[] = {
         { .node = 1, .known = 9, .epoch = 4, .last = 90 },
         { .node = 2, .known = 7, .epoch = 6, .last = 50 },
         { .node = 3, .known = 8, .epoch = 6, .last = 51 },
         { .node = 4, .known = 5, .epoch = 4, .last = 99, .primary = true, .active = true },
     };
-    assert_null(heard_choose(copies, 0));
-    assert_int_equal(heard_choose(copies, 1)->node, 1);
-    assert_int_equal(heard_choose(copies, 2)->node, 2); /* the epoch of the newest entry counts first */
-    assert_int_equal(heard_choose(copies, 4)->node, 3); /* 4 led before that */
+    for (uint32_t i = 0; i < 4; i++) {
+        tern__node_info__init(&infos[i]);
+        infos[i].id = i + 1;
+        nodes[i] = (struct map_node){ .info = &infos[i], .heard_mono_ms = NOW };
+    }
+    f->map.nodes = nodes;
+    f->map.node_count = 4;
+    assert_null(heard_newest(&f->heard, &f->map, 0, NOW));
+    tell_copy(f, &copies[0]);
+    assert_int_equal(heard_newest(&f->heard, &f->map, 0, NOW)->node, 1);
+    tell_copy(f, &copies[1]); /* the epoch of the newest entry counts first */
+    assert_int_equal(heard_newest(&f->heard, &f->map, 0, NOW)->node, 2);
+    tell_copy(f, &copies[2]);
+    tell_copy(f, &copies[3]); /* it led before that */
+    assert_int_equal(heard_newest(&f->heard, &f->map, 0, NOW)->node, 3);
     copies[3].known = 6; /* it still leads, and may have written since it told */
-    assert_int_equal(heard_choose(copies, 4)->node, 4);
-    copies[3].primary = copies[3].active = false;
-    assert_int_equal(heard_choose(copies, 4)->node, 3);
+    tell_copy(f, &copies[3]);
+    assert_int_equal(heard_newest(&f->heard, &f->map, 0, NOW)->node, 4);
+    nodes[0].heard_mono_ms = nodes[1].heard_mono_ms = nodes[2].heard_mono_ms = LATE; /* 4 is gone */
+    assert_int_equal(heard_newest(&f->heard, &f->map, 0, LATE)->node, 3);
+    copies[2].broken = true;
+    tell_copy(f, &copies[2]);
+    assert_int_equal(heard_newest(&f->heard, &f->map, 0, LATE)->node, 2);
     copies[0].primary = true; /* not yet active, the first of its epoch */
-    assert_int_equal(heard_choose(copies, 4)->node, 1);
+    tell_copy(f, &copies[0]);
+    assert_int_equal(heard_newest(&f->heard, &f->map, 0, LATE)->node, 1);
+    f->map.node_count = 0; /* all were removed */
+    assert_null(heard_newest(&f->heard, &f->map, 0, LATE));
+    f->map.nodes = NULL;
 }
 
 static void test_nodes_ahead_of_the_store(void **state)
