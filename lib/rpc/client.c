@@ -244,14 +244,14 @@ static bool receive_one(struct rpc_peer *peer, struct conn *conn)
     return count > 0;
 }
 
-/* True if there is more. */
+/* True if there is more. A look that finds nothing has taken in all news: ZMQ_FD tells of the next. */
 static bool drain_conn(struct rpc_peer *peer, struct conn *conn)
 {
-    for (int i = 0; i < RECEIVE_BATCH && conn_has_input(conn); i++) {
+    for (int i = 0; i < RECEIVE_BATCH; i++) {
         if (!receive_one(peer, conn))
-            break;
+            return false;
     }
-    return conn_has_input(conn);
+    return rpc_socket_has_input(conn->socket);
 }
 
 static void follow_keys(struct rpc_client *client);
@@ -264,12 +264,12 @@ static bool drain(void *arg)
     struct rpc_client *client = arg;
     bool more = false;
     for (struct rpc_peer *peer = client->peers; peer != NULL; peer = peer->next) {
-        more |= drain_conn(peer, peer->conn);
         if (rpc_watch_refused(peer->conn->watch))
             try_anew(peer, &peer->conn);
         else if (peer->fresh != NULL && rpc_watch_refused(peer->fresh->watch))
             try_anew(peer, &peer->fresh);
         send_waiting(peer);
+        more |= drain_conn(peer, peer->conn); /* last: sending may swallow the hint, too */
         for (struct conn *conn = peer->retired; conn != NULL; conn = conn->next)
             more |= drain_conn(peer, conn);
     }

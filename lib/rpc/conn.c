@@ -64,21 +64,11 @@ void conn_close(struct conn *conn)
     rpc_watch_release(&conn->watch);
 }
 
-static bool has_event(struct conn *conn, int event)
+bool conn_can_send(struct conn *conn)
 {
     int events = 0;
     size_t size = sizeof events;
-    return zmq_getsockopt(conn->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & event);
-}
-
-bool conn_has_input(struct conn *conn)
-{
-    return has_event(conn, ZMQ_POLLIN);
-}
-
-bool conn_can_send(struct conn *conn)
-{
-    return has_event(conn, ZMQ_POLLOUT);
+    return zmq_getsockopt(conn->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLOUT);
 }
 
 /* ZeroMQ takes a message whole or not at all: only the first frame meets a full queue. Should a later one

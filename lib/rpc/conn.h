@@ -28,7 +28,6 @@ struct conn *conn_open(struct loop *loop, void *zmq, struct rpc_keys *keys, enum
 /* No effect on NULL. */
 void conn_close(struct conn *conn);
 
-bool conn_has_input(struct conn *conn);
 /* It stands and its queue has room. */
 bool conn_can_send(struct conn *conn);
 

@@ -62,6 +62,13 @@ void rpc_socket_prepare(void *socket)
     set_int(socket, ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS);
 }
 
+bool rpc_socket_has_input(void *socket)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN);
+}
+
 /* With IPv6 on, ZeroMQ names IPv4 addresses "[::ffff:127.0.0.1]"; others want to read and bind them. */
 static void plain_ipv4(char *endpoint)
 {

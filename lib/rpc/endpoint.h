@@ -32,4 +32,7 @@ void rpc_endpoint_bound(void *socket, char out[static RPC_ENDPOINT_MAX]);
 /* Options every socket gets: bounded queues, largest frame, IPv6, no linger, heartbeats. */
 void rpc_socket_prepare(void *socket);
 
+/* Whether something can be received. Takes in all news the socket has, so that ZMQ_FD tells of the next. */
+bool rpc_socket_has_input(void *socket);
+
 #endif
