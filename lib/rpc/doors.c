@@ -128,7 +128,8 @@ static bool make_socket(struct doors *doors, struct door *door, const struct key
     }
     door->watch = rpc_keys_watch(o->keys, door->socket, o->service, rpc_service_name(o->service));
     door->number = ++doors->last_number;
-    return true;
+    size_t size = sizeof door->event_fd;
+    return zmq_getsockopt(door->socket, ZMQ_FD, &door->event_fd, &size) == 0;
 }
 
 /* Bind as ZeroMQ does. */

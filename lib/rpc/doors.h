@@ -5,7 +5,7 @@
  * milliseconds later, may meet the other. There is more than one only while keys are rotated. A connection
  * stays with its door, so changing keys cuts off nobody whose key is still good.
  *
- * Everything on one thread, but for doors_open. */
+ * One thread at a time, with a full fence between two (a mutex is one). */
 #ifndef LIB_RPC_DOORS_H
 #define LIB_RPC_DOORS_H
 
@@ -30,6 +30,7 @@ struct door {
     struct rpc_watch *watch;
     struct key_pair key; /* "" without keys */
     int fd;              /* listens; ZeroMQ's. -1: not known */
+    int event_fd;        /* ZMQ_FD: becomes readable when the socket has news that nobody has looked at */
     uint8_t number;      /* of this door, and after it of none for a long time */
 };
 
@@ -42,8 +43,7 @@ struct doors {
     char endpoint[RPC_ENDPOINT_MAX]; /* really bound */
 };
 
-/* Bind. ERR_DENIED (no keys, and not loopback), ERR_INVALID, ERR_IO; logged. The sockets may be used by
- * another thread afterwards, but by one. */
+/* Bind. ERR_DENIED (no keys, and not loopback), ERR_INVALID, ERR_IO; logged. */
 MUST_CHECK enum err doors_open(const struct doors_options *options, struct doors *out);
 /* After each turn of the thread: if keys have changed, open and close what is needed. Quick otherwise. True
  * if doors were opened or closed. */

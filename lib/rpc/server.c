@@ -21,88 +21,76 @@
 #include "proto/methods.h"
 
 enum {
-    RECEIVE_BATCH = 256, /* messages taken in before replies get their turn */
+    RECEIVE_BATCH = 256, /* messages of one door taken in before the next has its turn */
+    ANSWER_FRAMES = 3,   /* header, response, body */
     DEADLINE_MS_MAX = 10 * 60 * 1000,
     LINGER_MS = 500, /* for the last replies at stop */
     IDLE_MS = 1000,  /* until it looks for other keys, at the latest */
 };
 
-/* A message on its way out: to a peer, or dropped if that is gone. */
-struct outgoing {
-    struct outgoing *next;
-    struct rpc_peer_id peer;
-    zmq_msg_t header, payload, body;
-    bool has_body;
-};
-
 struct rpc_server {
-    struct doors doors;       /* the network thread's once it runs */
-    struct farewell farewell; /* likewise */
     struct rpc_server_options options;
     char endpoint[RPC_ENDPOINT_MAX];
     pthread_t thread;
     int wake_fd;
     atomic_bool stopping;
-    atomic_bool sleeping; /* the network thread waits in poll: a sender must write to wake_fd */
     _Atomic uint32_t pending;
-    pthread_mutex_t lock; /* guards the queue */
-    struct outgoing *queue_head, **queue_tail;
+    /* The network thread waits in poll, or is about to. Set under the lock, after a look at the sockets. */
+    atomic_bool sleeping;
+    pthread_mutex_t lock; /* guards what follows: whoever holds it is the thread that the sockets belong to */
+    struct doors doors;
+    struct farewell farewell;
 };
 
-/* ---- out */
+/* ---- out
+ *
+ * Whoever answers sends, on whichever thread that is: ZeroMQ lets a socket change threads if a full fence
+ * lies between them, and a mutex is one. What is to be known of it: the descriptor that tells of a socket's
+ * news (ZMQ_FD) tells once, and ZeroMQ takes the news in during any call, a send too. So a send may swallow
+ * the news of a request while the network thread waits for that descriptor. Hence the network thread looks at
+ * the socket itself before it waits, and says under the same lock that it waits (wait_for_work); and who has
+ * sent while it waits looks at the socket, too, and wakes it if there is something to receive. */
 
-static void send_outgoing(struct rpc_server *server, struct outgoing *o)
+static void wake(struct rpc_server *server)
 {
-    zmq_msg_t *parts[] = { &o->header, &o->payload, o->has_body ? &o->body : NULL };
-    /* ROUTER_MANDATORY: EHOSTUNREACH names a peer that is gone, EAGAIN one whose queue is full; both lose
-     * this message and the caller's deadline deals with it. Once the first frame is taken the rest is taken
-     * too. */
-    void *socket = doors_socket(&server->doors, o->peer.bytes[0]);
-    bool sent = socket != NULL && o->peer.len > 1 &&
-                zmq_send(socket, o->peer.bytes + 1, o->peer.len - 1u, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
-    for (int i = 0; i < 3; i++) {
-        if (parts[i] == NULL)
-            continue;
-        bool last = i == 2 || parts[i + 1] == NULL;
-        if (sent)
-            sent = zmq_msg_send(parts[i], socket, ZMQ_DONTWAIT | (last ? 0 : ZMQ_SNDMORE)) >= 0;
-        zmq_msg_close(parts[i]);
-        if (last)
-            break;
-    }
-    if (sent)
-        farewell_note(&server->farewell, &o->peer);
-    free(o);
+    uint64_t one = 1;
+    ssize_t n = write(server->wake_fd, &one, sizeof one);
+    (void)n; /* it counts; full, it wakes as well */
 }
 
-static void enqueue(struct rpc_server *server, struct outgoing *o)
+/* The frames after the peer's name. Under the lock.
+ * ROUTER_MANDATORY: EHOSTUNREACH names a peer that is gone, EAGAIN one whose queue is full; both lose this
+ * message and the caller's deadline deals with it. Once the first frame is taken the rest is taken too. */
+static bool send_frames(void *socket, const struct rpc_peer_id *peer, zmq_msg_t *frames, int count)
 {
-    o->next = NULL;
-    pthread_mutex_lock(&server->lock);
-    *server->queue_tail = o;
-    server->queue_tail = &o->next;
-    pthread_mutex_unlock(&server->lock);
-    if (atomic_exchange(&server->sleeping, false)) {
-        uint64_t one = 1;
-        ssize_t n = write(server->wake_fd, &one, sizeof one);
-        (void)n;
+    if (zmq_send(socket, peer->bytes + 1, peer->len - 1u, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        return false;
+    for (int i = 0; i < count; i++) {
+        if (zmq_msg_send(&frames[i], socket, ZMQ_DONTWAIT | (i + 1 < count ? ZMQ_SNDMORE : 0)) < 0)
+            return false;
     }
+    return true;
 }
 
-static bool send_queued(struct rpc_server *server)
+/* Send to a peer, or drop it if that is gone. Takes the frames over. */
+static void send_message(struct rpc_server *server, const struct rpc_peer_id *peer, zmq_msg_t *frames,
+                         int count)
 {
+    bool swallowed = false;
     pthread_mutex_lock(&server->lock);
-    struct outgoing *o = server->queue_head;
-    server->queue_head = NULL;
-    server->queue_tail = &server->queue_head;
-    pthread_mutex_unlock(&server->lock);
-    bool any = o != NULL;
-    while (o != NULL) {
-        struct outgoing *next = o->next;
-        send_outgoing(server, o);
-        o = next;
+    void *socket = peer->len > 1 ? doors_socket(&server->doors, peer->bytes[0]) : NULL;
+    if (socket != NULL) {
+        if (send_frames(socket, peer, frames, count))
+            farewell_note(&server->farewell, peer);
+        swallowed = atomic_load(&server->sleeping) && rpc_socket_has_input(socket);
+        if (swallowed)
+            atomic_store(&server->sleeping, false);
     }
-    return any;
+    pthread_mutex_unlock(&server->lock);
+    if (swallowed)
+        wake(server);
+    for (int i = 0; i < count; i++)
+        zmq_msg_close(&frames[i]);
 }
 
 void rpc_reply(struct rpc_request **request, enum err status, const struct rpc_reply_info *info,
@@ -110,7 +98,9 @@ void rpc_reply(struct rpc_request **request, enum err status, const struct rpc_r
 {
     static const struct rpc_reply_info none;
     struct rpc_request *req = *request;
-    struct outgoing *o = NEW(struct outgoing);
+    struct rpc_server *server = req->server;
+    zmq_msg_t frames[ANSWER_FRAMES];
+    int count = 0;
     Tern__ResponseHeader header = TERN__RESPONSE_HEADER__INIT;
     if (info == NULL)
         info = &none;
@@ -125,39 +115,32 @@ void rpc_reply(struct rpc_request **request, enum err status, const struct rpc_r
         header.detail = (char *)info->detail;
     if (info->primary_hint != NULL)
         header.primary_hint = (char *)info->primary_hint;
-    o->peer = req->peer;
-    frame_pack(&o->header, &header.base);
-    frame_take(&o->payload, response);
-    o->has_body = body != NULL && body->len > 0;
-    if (o->has_body)
-        frame_take(&o->body, body);
+    frame_pack(&frames[count++], &header.base);
+    frame_take(&frames[count++], response);
+    if (body != NULL && body->len > 0)
+        frame_take(&frames[count++], body);
     else if (body != NULL)
         buf_fini(body);
-    struct rpc_server *server = req->server;
+    /* Sent before it is counted as answered: whoever sees no request pending may stop the server. */
+    send_message(server, &req->peer, frames, count);
     zmq_msg_close(&req->request_msg);
     zmq_msg_close(&req->body_msg);
     free(req);
     *request = NULL;
-    /* Queued before it is counted as answered: whoever sees no request pending may stop the server, and
-     * stopping sends what is queued. */
-    enqueue(server, o);
     atomic_fetch_sub(&server->pending, 1);
 }
 
 void rpc_notify(struct rpc_server *server, const struct rpc_peer_id *peer, uint32_t method,
                 uint32_t partition, struct slice packed)
 {
-    struct outgoing *o = NEW(struct outgoing);
+    zmq_msg_t frames[2];
     Tern__ResponseHeader header = TERN__RESPONSE_HEADER__INIT;
-    struct buf copy = { 0 };
     header.version = RPC_VERSION;
     header.method = method;
     header.partition = partition;
-    o->peer = *peer;
-    frame_pack(&o->header, &header.base);
-    buf_add_slice(&copy, packed);
-    frame_take(&o->payload, &copy);
-    enqueue(server, o);
+    frame_pack(&frames[0], &header.base);
+    frame_copy(&frames[1], packed);
+    send_message(server, peer, frames, 2);
 }
 
 /* ---- in */
@@ -236,11 +219,19 @@ static void deny(struct rpc_server *server, struct rpc_request *req)
     rpc_reply(&req, ERR_DENIED, &info, NULL, NULL);
 }
 
-/* Take one message in. False if there is none. */
-static bool receive_one(struct rpc_server *server, const struct door *door)
+static void drop(struct rpc_request *req)
+{
+    zmq_msg_close(&req->request_msg);
+    zmq_msg_close(&req->body_msg);
+    free(req);
+}
+
+/* The next request of a door, NULL in *out if what came was none. False if nothing came. */
+static bool receive_one(struct rpc_server *server, const struct door *door, struct rpc_request **out)
 {
     zmq_msg_t identity;
     zmq_msg_init(&identity);
+    *out = NULL;
     if (zmq_msg_recv(&identity, door->socket, ZMQ_DONTWAIT) < 0) {
         zmq_msg_close(&identity);
         return false;
@@ -249,52 +240,61 @@ static bool receive_one(struct rpc_server *server, const struct door *door)
     req->server = server;
     zmq_msg_init(&req->request_msg);
     zmq_msg_init(&req->body_msg);
-    if (!receive_frames(door, req, &identity)) {
-        log_warn("rpc", "malformed request dropped endpoint=%s", server->endpoint);
-        zmq_msg_close(&req->request_msg);
-        zmq_msg_close(&req->body_msg);
-        free(req);
-    } else if (atomic_fetch_add(&server->pending, 1) >= server->options.requests_max) {
-        rpc_reply(&req, ERR_BUSY, NULL, NULL, NULL);
-    } else if (!may_call(server, req)) {
-        deny(server, req);
-    } else {
-        server->options.handler(req, server->options.arg);
-    }
+    if (receive_frames(door, req, &identity))
+        *out = req;
+    else
+        drop(req);
     zmq_msg_close(&identity);
     return true;
 }
 
-static bool receive_batch(struct rpc_server *server)
+static void take(struct rpc_server *server, struct rpc_request *req)
 {
-    bool any = false;
-    for (size_t at = 0; at < server->doors.count; at++) {
-        for (int i = 0; i < RECEIVE_BATCH && receive_one(server, &server->doors.list[at]); i++)
-            any = true;
+    if (atomic_fetch_add(&server->pending, 1) >= server->options.requests_max)
+        rpc_reply(&req, ERR_BUSY, NULL, NULL, NULL);
+    else if (!may_call(server, req))
+        deny(server, req);
+    else
+        server->options.handler(req, server->options.arg);
+}
+
+/* What one door has, so much that others get their turn. The lock is not held while a request is handled:
+ * that may answer. */
+static void receive_batch(struct rpc_server *server, const struct door *door)
+{
+    for (int i = 0; i < RECEIVE_BATCH; i++) {
+        struct rpc_request *req;
+        pthread_mutex_lock(&server->lock);
+        bool any = receive_one(server, door, &req);
+        pthread_mutex_unlock(&server->lock);
+        if (!any)
+            return;
+        if (req != NULL)
+            take(server, req);
+        else
+            log_warn("rpc", "malformed request dropped endpoint=%s", server->endpoint);
     }
-    return any;
 }
 
-static bool queue_is_empty(struct rpc_server *server)
-{
-    pthread_mutex_lock(&server->lock);
-    bool empty = server->queue_head == NULL;
-    pthread_mutex_unlock(&server->lock);
-    return empty;
-}
-
+/* Until there is something to receive, or it is woken. */
 static void wait_for_work(struct rpc_server *server)
 {
-    zmq_pollitem_t items[1 + DOORS_MAX] = { { .fd = server->wake_fd, .events = ZMQ_POLLIN } };
-    int count = 1;
-    for (size_t i = 0; i < server->doors.count; i++)
-        items[count++] = (zmq_pollitem_t){ .socket = server->doors.list[i].socket, .events = ZMQ_POLLIN };
-    atomic_store(&server->sleeping, true);
-    /* A reply may have been queued between the last look and the flag: look again before sleeping. */
-    if (queue_is_empty(server) && !atomic_load(&server->stopping))
-        zmq_poll(items, count, IDLE_MS);
+    struct pollfd fds[1 + DOORS_MAX] = { { .fd = server->wake_fd, .events = POLLIN } };
+    nfds_t count = 1;
+    bool any = false;
+    pthread_mutex_lock(&server->lock);
+    for (size_t i = 0; i < server->doors.count; i++) {
+        const struct door *door = &server->doors.list[i];
+        fds[count++] = (struct pollfd){ .fd = door->event_fd, .events = POLLIN };
+        any |= rpc_socket_has_input(door->socket);
+    }
+    atomic_store(&server->sleeping, !any);
+    pthread_mutex_unlock(&server->lock);
+    if (any)
+        return;
+    poll(fds, count, IDLE_MS);
     atomic_store(&server->sleeping, false);
-    if (items[0].revents & ZMQ_POLLIN) {
+    if (fds[0].revents & POLLIN) {
         uint64_t value;
         ssize_t n = read(server->wake_fd, &value, sizeof value);
         (void)n;
@@ -305,15 +305,13 @@ static void *run(void *arg)
 {
     struct rpc_server *server = arg;
     while (!atomic_load(&server->stopping)) {
-        bool worked = send_queued(server);
-        worked |= receive_batch(server);
-        if (server->options.turn != NULL)
-            server->options.turn(server->options.arg);
-        worked |= doors_refresh(&server->doors);
-        if (!worked)
-            wait_for_work(server);
+        for (size_t i = 0; i < server->doors.count; i++)
+            receive_batch(server, &server->doors.list[i]);
+        pthread_mutex_lock(&server->lock);
+        doors_refresh(&server->doors);
+        pthread_mutex_unlock(&server->lock);
+        wait_for_work(server);
     }
-    send_queued(server);
     return NULL;
 }
 
@@ -345,7 +343,6 @@ enum err rpc_server_start(const struct rpc_server_options *options, struct rpc_s
 {
     struct rpc_server *server = NEW(struct rpc_server);
     server->options = *options;
-    server->queue_tail = &server->queue_head;
     pthread_mutex_init(&server->lock, NULL);
     server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     enum err err = server->wake_fd < 0 ? ERR_IO : bind_doors(server);
@@ -374,9 +371,7 @@ void rpc_server_stop(struct rpc_server *server)
 {
     if (atomic_exchange(&server->stopping, true))
         return;
-    uint64_t one = 1;
-    ssize_t n = write(server->wake_fd, &one, sizeof one);
-    (void)n;
+    wake(server);
     pthread_join(server->thread, NULL);
 }
 
@@ -386,8 +381,9 @@ void rpc_server_free(struct rpc_server **server)
         return;
     rpc_server_stop(*server);
     assert(atomic_load(&(*server)->pending) == 0);
-    send_queued(*server);
+    pthread_mutex_lock(&(*server)->lock);
     farewell_wait(&(*server)->farewell, &(*server)->doors);
+    pthread_mutex_unlock(&(*server)->lock);
     release(*server);
     *server = NULL;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Serving requests: one network thread with a ROUTER socket takes requests in and sends replies out; the work
- * happens elsewhere.
+/* Serving requests: one network thread takes requests in from a ROUTER socket; the work happens elsewhere,
+ * and whoever has done it sends the answer.
  *
- *   network thread: receive -> decode header -> handler(request)       (must not block: it queues, or replies
- * at once) any thread:     rpc_reply(&request, ...)  -> reply queue -> network thread sends any thread:
- * rpc_notify(server, peer, ...)                      (a notice nobody asked for)
+ *   network thread: receive -> decode header -> handler(request)  (must not block: it queues, or replies)
+ *   any thread:     rpc_reply(&request, ...)                      (sends)
+ *   any thread:     rpc_notify(server, peer, ...)                 (sends a notice nobody asked for)
+ *
+ * Sending hands bytes to ZeroMQ and never waits for a peer; two that send at once wait for each other.
  *
  * Pressure: beyond `requests_max` unanswered requests the network thread itself answers ERR_BUSY. A request
  * whose deadline has passed when it is taken off a queue need not be worked on: reply ERR_TIMEOUT. A peer
@@ -59,7 +61,6 @@ struct rpc_reply_info {
 
 typedef void rpc_handler(struct rpc_request *request,
                          void *arg); /* on the network thread; takes the request */
-typedef void rpc_turn(void *arg);    /* after each turn of the network thread, or NULL */
 
 struct rpc_server_options {
     void *zmq;             /* ZeroMQ context */
@@ -68,7 +69,6 @@ struct rpc_server_options {
     const char *endpoint;  /* "tcp://127.0.0.1:0": a free port is taken */
     uint32_t requests_max; /* unanswered requests */
     rpc_handler *handler;
-    rpc_turn *turn;
     void *arg;
 };
 

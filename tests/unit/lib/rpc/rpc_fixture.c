@@ -110,13 +110,6 @@ void release_held(void)
     }
 }
 
-static void turn(void *arg)
-{
-    static unsigned turns;
-    (void)arg;
-    turns++; /* the network thread's own */
-}
-
 static void on_notice(uint32_t method, uint32_t partition, struct slice packed, void *arg)
 {
     (void)arg;
@@ -134,7 +127,7 @@ static void on_notice(uint32_t method, uint32_t partition, struct slice packed, 
 void start_server(const char *endpoint)
 {
     struct rpc_server_options options = {
-        .zmq = t.zmq, .endpoint = endpoint, .requests_max = t.requests_max, .handler = handle, .turn = turn
+        .zmq = t.zmq, .endpoint = endpoint, .requests_max = t.requests_max, .handler = handle
     };
     assert_int_equal(rpc_server_start(&options, &t.server), OK);
 }
