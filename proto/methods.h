@@ -89,6 +89,7 @@ enum {
     DELIVERY_RETENTION_MS = 7 * 24 * 3600 * 1000, /* delivery ids */
     UPLOAD_RETENTION_MS = 2 * 3600 * 1000,        /* uploads nobody used */
     STAGE_IDLE_MS = 45 * 1000,                    /* a staged copy that nobody went on with */
+    STAGE_FENCE_MS = 6 * 1000,                    /* the same, while the account's next one waits for it */
     WATCH_RENEW_MS = 30 * 1000,
     WATCH_EXPIRY_MS = 90 * 1000,
     LOCK_EXPIRY_MS = 60 * 1000,

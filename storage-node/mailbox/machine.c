@@ -12,6 +12,7 @@
 
 #include "lib/base/alloc.h"
 #include "storage-node/mailbox/method.h"
+#include "storage-node/mailbox/stage.h"
 
 typedef enum err check_fn(const ProtobufCMessage *request, size_t body_len);
 typedef enum err apply_fn(struct apply *a, const ProtobufCMessage *request);
@@ -270,6 +271,8 @@ static enum err apply_request(struct apply *a, struct slice request)
         a->out->sweep_wanted = sweep_wanted;
         a->body_taken = false;
         TRY(advance_clock(a));
+        if (a->idle_stage != 0)
+            TRY(stage_fence(a, a->idle_stage));
     }
     a->out->status = err;
     if (err != OK || !a->unremembered)

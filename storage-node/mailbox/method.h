@@ -39,9 +39,11 @@ struct apply {
     const struct entry_header *header;
     uint64_t index;
     struct machine_result *out;
-    struct buf *value; /* scratch to encode rows in */
-    bool body_taken;   /* the body beside the entry is referred to */
-    bool unremembered; /* a repeat is known by other rows: no REQUEST row is needed */
+    struct buf *value;   /* scratch to encode rows in */
+    bool body_taken;     /* the body beside the entry is referred to */
+    bool unremembered;   /* a repeat is known by other rows: no REQUEST row is needed */
+    uint64_t idle_stage; /* the account whose stage stood in the way of what is refused, though nobody goes on
+                            with it; 0 none */
 };
 
 static inline struct slice apply_request_id(const struct apply *a)

@@ -75,11 +75,20 @@ enum err check_copy_stage(const Tern__CopyStageRequest *request, size_t body_len
     return body_len > 0 || request->stage.len != REQUEST_ID_SIZE ? ERR_INVALID : OK;
 }
 
+/* Longer than a fail-over: who lives, but could not go on, is not to begin again. It would do no harm. */
+static bool is_idle(const struct stage_row *row, uint64_t time_ms)
+{
+    return row->state == STAGE_OPEN && time_ms >= row->due_ms + STAGE_FENCE_MS;
+}
+
 static enum err begin_stage(struct stage_edit *s, const Tern__CopyStageRequest *request)
 {
     struct stage_row *row = &s->row;
     enum err err = state_stage(&s->a->state, request->account, row);
-    s->a->out->sweep_wanted = err == OK; /* it may be idle */
+    if (err == OK) {
+        s->a->out->sweep_wanted = true; /* it may have ended, and be what the sweep is at */
+        s->a->idle_stage = is_idle(row, s->a->header->time_ms) ? request->account : 0;
+    }
     if (err != ERR_NOT_FOUND)
         return err == OK ? ERR_IN_USE : err;
     TRY(open_mailboxes(s, request->from, request->from_uidvalidity, request->to));
@@ -318,6 +327,14 @@ enum err apply_copy_commit(struct apply *a, const Tern__CopyCommitRequest *reque
 enum err check_copy_abandon(const Tern__CopyAbandonRequest *request, size_t body_len)
 {
     return body_len > 0 || request->stage.len != REQUEST_ID_SIZE ? ERR_INVALID : OK;
+}
+
+enum err stage_fence(struct apply *a, uint64_t account)
+{
+    struct stage_row stage;
+    TRY(state_stage(&a->state, account, &stage));
+    give_up(a, account, &stage);
+    return OK;
 }
 
 enum err apply_copy_abandon(struct apply *a, const Tern__CopyAbandonRequest *request)

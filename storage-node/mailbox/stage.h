@@ -20,8 +20,13 @@ enum {
     STAGE_UID_GAP = 4096,       /* UIDs left to deliveries, and ... */
     STAGE_UID_GAP_SHARE = 16,   /* ... one more for so many messages */
     STAGE_MODSEQ_GAP = 1 << 24, /* changes that the account may see meanwhile */
-    STAGE_TOUCH_MS = 5000,      /* how exactly it is known when a stage was last gone on with */
+    STAGE_TOUCH_MS = 1000,      /* how exactly it is known when a stage was last gone on with */
 };
+_Static_assert((int)STAGE_TOUCH_MS < (int)STAGE_FENCE_MS, "a stage that is gone on with is not idle");
+
+/* Give up the account's stage, so that the one that waits for it need not wait until it is found idle.
+ * Whoever began it gets ERR_CONFLICT for what he still asks of it. */
+MUST_CHECK enum err stage_fence(struct apply *a, uint64_t account);
 
 /* Let the sweep come to it at `time_ms` + STAGE_IDLE_MS, 0: at once; writes both rows. */
 void stage_put_due(struct apply *a, uint64_t account, struct stage_row *stage, uint64_t time_ms);

@@ -5,6 +5,7 @@ TERN_LARGE_MESSAGES says how many messages, TERN_LARGE_NODES how many copies of 
 import multiprocessing
 import os
 import re
+import threading
 import time
 
 import pytest
@@ -125,6 +126,7 @@ def test_others_see_no_pause(large_cluster):
 # ---- deaths in the middle
 
 CRASH_MESSAGES = 20000
+TAKEOVER_MAX = 25.0  # seconds: 6 until the dead one's is given up, its sweep, and the copy itself on a loaded machine
 
 
 def applied(cluster):
@@ -161,16 +163,38 @@ def test_frontend_dies_in_the_middle(large_cluster, large_user):
         cluster.frontend.kill()
     cluster.frontend.start()
     assert counts(cluster, large_user) == (CRASH_MESSAGES, 0)
-    # What it left behind is swept when nobody goes on with it, and the next one waits for that.
+    # What it left behind is given up when the next one waits for it and nobody has gone on with it for some seconds.
     with Session(cluster, large_user, select="INBOX", timeout=COMMAND_MAX) as session:
         seconds, answer, _ = session.large("COPY 1:* Other")
         told = re.findall(rb'\* OK \[INPROGRESS \("t3" (\d+) %d\)\] ' % CRASH_MESSAGES, answer)
         print("\nthe next large one took %.0f s, progress %r" % (seconds, told))
         assert len(told) >= int(seconds) // 10 - 1 and told == sorted(told, key=int)
+        assert seconds < TAKEOVER_MAX
         assert counts(cluster, large_user) == (CRASH_MESSAGES, CRASH_MESSAGES)
     with Session(cluster, large_user, select="Other", timeout=COMMAND_MAX) as session:
         session.large("STORE 1:* +FLAGS.SILENT (\\Deleted)")
         session.large("EXPUNGE")
+
+
+def test_two_at_once(large_cluster, large_user):
+    """The second session's waits for the first one's, and both are whole."""
+    cluster, answers = large_cluster, {}
+
+    def copy(target):
+        with Session(cluster, large_user, select="INBOX", timeout=COMMAND_MAX) as session:
+            session.command("CREATE " + target)
+            answers[target] = session.large("COPY 1:* " + target)[2]
+
+    threads = [threading.Thread(target=copy, args=(target,)) for target in ("One", "Two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(COMMAND_MAX)
+    assert sorted(answers) == ["One", "Two"] and all(a.startswith("OK") for a in answers.values()), answers
+    with Session(cluster, large_user, select="INBOX", timeout=COMMAND_MAX) as session:
+        for target in answers:
+            assert session.exists(target) == session.exists("INBOX") == CRASH_MESSAGES
+            session.command("DELETE " + target)
 
 
 def test_storage_node_dies_in_the_middle(large_cluster, large_user):

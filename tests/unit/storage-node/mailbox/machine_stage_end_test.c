@@ -74,6 +74,71 @@ static void test_one_stage_an_account(void **state)
     expect_no_leaks(c);
 }
 
+enum { SOON_MS = 500 }; /* the fixture's clock moves on with each entry */
+
+/* The one that waits takes over from one that nobody goes on with; who comes back to that finds it gone, and
+ * nothing of it is ever seen. */
+static void test_the_next_one_fences_an_idle_stage(void **state)
+{
+    struct stage_case *c = *state;
+    for (int move = 0; move < 2; move++) {
+        Tern__CopyCommitResponse *done;
+        ProtobufCBinaryData first = c->id = fixture_id(&c->f), next = fixture_id(&c->f);
+        assert_int_equal(step(c, 6, "1:2", move == 1), OK);
+        c->f.time_ms += STAGE_FENCE_MS - SOON_MS;
+        c->id = next;
+        assert_int_equal(step(c, 6, "1:2", false), ERR_IN_USE);
+        sweep_all(c);
+        c->id = first;
+        assert_int_equal(step(c, 0, "3", move == 1), OK); /* not idle yet: goes on, and anew */
+        c->f.time_ms += STAGE_FENCE_MS - SOON_MS;
+        c->id = next;
+        assert_int_equal(step(c, 6, "1:2", false), ERR_IN_USE);
+        sweep_all(c);
+        c->f.time_ms += SOON_MS;
+        assert_int_equal(step(c, 6, "1:2", false), ERR_IN_USE); /* fenced, and not yet swept */
+        c->id = first;
+        assert_int_equal(step(c, 0, "4", move == 1), ERR_CONFLICT);
+        assert_int_equal(commit(c, &done), ERR_CONFLICT);
+        abandon(c);
+        expect_untouched(c);
+        sweep_all(c);
+        expect_untouched(c);
+        c->id = next;
+        assert_int_equal(step(c, 6, "1:2", false), OK);
+        c->id = first;
+        assert_int_equal(commit(c, &done), ERR_CONFLICT);
+        c->id = next;
+        abandon(c);
+        sweep_all(c);
+    }
+    c->id = fixture_id(&c->f);
+    Tern__CopyCommitResponse *done;
+    assert_int_equal(step(c, 6, "1:6", true), OK);
+    assert_int_equal(commit(c, &done), OK);
+    assert_int_equal(done->count, 6);
+    expect_no_leaks(c);
+}
+
+/* Only one that is open is given up: what has moved is there, and its sweep goes on. */
+static void test_a_committed_move_is_not_fenced(void **state)
+{
+    struct stage_case *c = *state;
+    Tern__CopyCommitResponse *done;
+    assert_int_equal(step(c, 6, "1:4", true), OK);
+    assert_int_equal(commit(c, &done), OK);
+    c->f.time_ms += 2 * STAGE_FENCE_MS;
+    c->id = fixture_id(&c->f);
+    assert_int_equal(step(c, 2, "5", false), ERR_IN_USE);
+    assert_int_equal(open_mailbox(&c->f, c->account, "to")->messages, 4);
+    sweep_all(c);
+    assert_int_equal(open_mailbox(&c->f, c->account, "to")->messages, 4);
+    assert_string_equal(uids_of(c, "INBOX"), "5:6");
+    assert_int_equal(step(c, 2, "5", false), OK);
+    abandon(c);
+    expect_no_leaks(c);
+}
+
 static void delete_mailbox(struct stage_case *c, const char *name)
 {
     Tern__MailboxDeleteRequest request = TERN__MAILBOX_DELETE_REQUEST__INIT;
@@ -198,7 +263,8 @@ int main(void)
         STAGE_TEST(test_abandoned_stage_leaves_nothing), STAGE_TEST(test_quota_is_refused_in_the_middle),
         STAGE_TEST(test_one_stage_an_account),           STAGE_TEST(test_mailboxes_are_deleted_meanwhile),
         STAGE_TEST(test_inbox_is_renamed_meanwhile),     STAGE_TEST(test_account_is_deleted_meanwhile),
-        STAGE_TEST(test_recovery_ends_a_stage),
+        STAGE_TEST(test_recovery_ends_a_stage),          STAGE_TEST(test_the_next_one_fences_an_idle_stage),
+        STAGE_TEST(test_a_committed_move_is_not_fenced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
