@@ -37,7 +37,8 @@ static const struct config_key keys[] = {
     CONFIG_KEY_SIZE(struct node_config, disk_reserve, "disk_reserve", "512M", 0, INT64_MAX,
                     "new mail is refused while the disk has less than this free; reading and deleting go on"),
     CONFIG_KEY_SIZE(struct node_config, copy_rate, "copy_rate", "0", 0, INT64_MAX,
-                    "bytes a second that copies for other nodes may take together; 0: as fast as they go"),
+                    "bytes a second that copies for other nodes may take together; 0: as fast as they go "
+                    "without making others wait"),
     CONFIG_KEY_DURATION(
         struct node_config, handover_timeout_ms, "handover_timeout", "5s", 0, 60 * 1000,
         "at stop, so long at most for other nodes to take over what this one serves; 0s: they "

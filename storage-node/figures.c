@@ -62,6 +62,21 @@ LOG_FIGURE(log_bytes, bytes, 1.0)
 LOG_FIGURE(log_seconds, sync_ns, 1e-9)
 LOG_FIGURE(log_queued, queued, 1.0)
 
+#define COPY_FIGURE(function, gate, field, unit)                                              \
+    static double function(void *arg)                                                         \
+    {                                                                                         \
+        const struct node_figures *f = arg;                                                   \
+        return (double)atomic_load_explicit(&worker_pool_copy_stats(f->workers, gate)->field, \
+                                            memory_order_relaxed) *                           \
+               (unit);                                                                        \
+    }
+COPY_FIGURE(copies_sent, COPY_GATE_SENT, bytes, 1.0)
+COPY_FIGURE(copies_written, COPY_GATE_WRITTEN, bytes, 1.0)
+COPY_FIGURE(copies_sent_rate, COPY_GATE_SENT, rate, 1.0)
+COPY_FIGURE(copies_written_rate, COPY_GATE_WRITTEN, rate, 1.0)
+COPY_FIGURE(copies_sent_paused, COPY_GATE_SENT, paused_ns, 1e-9)
+COPY_FIGURE(copies_written_paused, COPY_GATE_WRITTEN, paused_ns, 1e-9)
+
 static double reads_queued(void *arg)
 {
     const struct node_figures *f = arg;
@@ -134,9 +149,24 @@ static void register_peers(struct node_figures *f)
                        f);
 }
 
+static void register_copies(struct node_figures *f)
+{
+    const char *const *out = METRIC_LABELS("direction", "out"), *const *in = METRIC_LABELS("direction", "in");
+    static const char bytes[] = "bytes of copies that were read for other nodes or written here";
+    static const char rate[] = "bytes a second that such copies may move now";
+    static const char paused[] = "time for which such copies gave way";
+    metrics_counter_func("tern_copy_bytes_total", bytes, out, copies_sent, f);
+    metrics_counter_func("tern_copy_bytes_total", bytes, in, copies_written, f);
+    metrics_gauge_func("tern_copy_rate_bytes", rate, out, copies_sent_rate, f);
+    metrics_gauge_func("tern_copy_rate_bytes", rate, in, copies_written_rate, f);
+    metrics_counter_func("tern_copy_paused_seconds_total", paused, out, copies_sent_paused, f);
+    metrics_counter_func("tern_copy_paused_seconds_total", paused, in, copies_written_paused, f);
+}
+
 void node_figures_register(struct node_figures *f)
 {
     register_peers(f);
+    register_copies(f);
     metrics_counter_func("tern_entries_proposed_total", "entries that became part of a log", NULL,
                          entries_proposed, f);
     metrics_counter_func("tern_entries_applied_total", "entries applied to the state", NULL, entries_applied,

@@ -11,6 +11,7 @@
 
 struct copy_writer {
     struct kv *kv;
+    struct copy_gates *gates;
     void (*give_back)(void *arg, struct inbox_item *jobs);
     void *give_arg;
     void (*pass_on)(void *arg, struct inbox_chain *jobs);
@@ -50,6 +51,7 @@ static bool take_rows(struct copy_writer *w, struct kv_batch *batch, struct inbo
             continue;
         }
         must(log_job_write_unlogged(w->kv, batch, (const struct log_job *)item));
+        copy_gates_pass(w->gates, COPY_GATE_WRITTEN, ((const struct log_job *)item)->bytes.len);
         w->give_back(w->give_arg, item);
     }
     return stop;
@@ -90,14 +92,17 @@ static void *run_ends(void *arg)
 
 /* ---- life */
 
-struct copy_writer *copy_writer_start(struct kv *kv, void (*give_back)(void *arg, struct inbox_item *jobs),
-                                      void *give_arg, void (*pass_on)(void *arg, struct inbox_chain *jobs),
-                                      void *pass_arg)
+struct copy_writer *copy_writer_start(struct kv *kv, struct copy_gates *gates,
+                                      void (*give_back)(void *arg, struct inbox_item *jobs), void *give_arg,
+                                      void (*pass_on)(void *arg, struct inbox_chain *jobs), void *pass_arg)
 {
     struct copy_writer *w = NEW(struct copy_writer);
-    *w = (struct copy_writer){
-        .kv = kv, .give_back = give_back, .give_arg = give_arg, .pass_on = pass_on, .pass_arg = pass_arg
-    };
+    *w = (struct copy_writer){ .kv = kv,
+                               .gates = gates,
+                               .give_back = give_back,
+                               .give_arg = give_arg,
+                               .pass_on = pass_on,
+                               .pass_arg = pass_arg };
     w->rows_stop.kind = w->ends_stop.kind = ITEM_STOP;
     if (pthread_create(&w->rows_thread, NULL, run_rows, w) != 0 ||
         pthread_create(&w->ends_thread, NULL, run_ends, w) != 0)

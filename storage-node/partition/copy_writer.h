@@ -6,6 +6,7 @@
 #ifndef STORAGE_NODE_PARTITION_COPY_WRITER_H
 #define STORAGE_NODE_PARTITION_COPY_WRITER_H
 
+#include "storage-node/partition/copy_gate.h"
 #include "storage-node/partition/log_job.h"
 
 enum {
@@ -15,10 +16,11 @@ enum {
 struct copy_writer;
 
 /* `give_back` gets the unlogged jobs, one by one; `pass_on` all others, which go to the log in this order.
- * Both are called on the threads. */
-struct copy_writer *copy_writer_start(struct kv *kv, void (*give_back)(void *arg, struct inbox_item *jobs),
-                                      void *give_arg, void (*pass_on)(void *arg, struct inbox_chain *jobs),
-                                      void *pass_arg);
+ * Both are called on the threads. What is written passes COPY_GATE_WRITTEN of `gates` (NULL: nothing does).
+ */
+struct copy_writer *copy_writer_start(struct kv *kv, struct copy_gates *gates,
+                                      void (*give_back)(void *arg, struct inbox_item *jobs), void *give_arg,
+                                      void (*pass_on)(void *arg, struct inbox_chain *jobs), void *pass_arg);
 /* Jobs submitted before are written and passed on. */
 void copy_writer_stop(struct copy_writer **writer);
 void copy_writer_submit(struct copy_writer *writer, struct inbox_chain *jobs);

@@ -35,8 +35,9 @@ struct log_op {
 struct log_job {
     struct inbox_item item; /* first */
     struct partition *partition;
-    uint64_t token;   /* of the replica core; 0: nobody waits for it */
-    uint64_t applied; /* the partition's applied index when the job was made: durable with it */
+    uint64_t token;             /* of the replica core; 0: nobody waits for it */
+    uint64_t submitted_mono_ns; /* on its way to the log; the log writer's */
+    uint64_t applied;           /* the partition's applied index when the job was made: durable with it */
     struct log_op *ops;
     size_t op_count, op_cap;
     size_t value_bytes; /* of borrowed values */

@@ -11,6 +11,7 @@
 
 struct log_writer {
     struct kv *kv;
+    struct copy_gates *gates;
     void (*give_back)(void *arg, struct inbox_item *jobs);
     void *arg;
     struct copy_writer *copies;
@@ -63,6 +64,19 @@ static bool gather(struct inbox_item *list, struct inbox_chain *chain)
     return stop;
 }
 
+/* Entries are what people wait for; marks of copies are not. */
+static void tell_waits(struct log_writer *w, const struct inbox_item *jobs)
+{
+    uint64_t first = UINT64_MAX;
+    for (const struct inbox_item *item = jobs; item != NULL; item = item->next) {
+        const struct log_job *job = (const struct log_job *)item;
+        if (job->held_count > 0 && job->submitted_mono_ns < first)
+            first = job->submitted_mono_ns;
+    }
+    if (first != UINT64_MAX)
+        copy_gates_waited(w->gates, COPY_WAIT_COMMIT, clock_mono_ns() - first);
+}
+
 static void write_batch(struct log_writer *w, struct kv_batch *batch, const struct portion *p)
 {
     uint64_t start = clock_mono_ns();
@@ -77,6 +91,7 @@ static void write_batch(struct log_writer *w, struct kv_batch *batch, const stru
     atomic_fetch_add_explicit(&w->stats.bytes, p->bytes, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->stats.sync_ns, clock_mono_ns() - start, memory_order_relaxed);
     atomic_fetch_sub_explicit(&w->stats.queued, p->count, memory_order_relaxed);
+    tell_waits(w, p->jobs.first);
     w->give_back(w->arg, p->jobs.first);
 }
 
@@ -102,8 +117,9 @@ static void *run(void *arg)
 static void pass_on(void *arg, struct inbox_chain *jobs)
 {
     struct log_writer *w = arg;
-    uint64_t count = 0;
+    uint64_t count = 0, now = jobs->first == NULL ? 0 : clock_mono_ns();
     for (struct inbox_item *item = jobs->first; item != NULL; item = item->next) {
+        ((struct log_job *)item)->submitted_mono_ns = now;
         item->kind = ITEM_JOB;
         count++;
     }
@@ -111,14 +127,15 @@ static void pass_on(void *arg, struct inbox_chain *jobs)
     inbox_push_chain(&w->inbox, jobs);
 }
 
-struct log_writer *log_writer_start(struct kv *kv, void (*give_back)(void *arg, struct inbox_item *jobs),
-                                    void *arg)
+struct log_writer *log_writer_start(struct kv *kv, struct copy_gates *gates,
+                                    void (*give_back)(void *arg, struct inbox_item *jobs), void *arg)
 {
     struct log_writer *w = NEW(struct log_writer);
     w->kv = kv;
+    w->gates = gates;
     w->give_back = give_back;
     w->arg = arg;
-    w->copies = copy_writer_start(kv, give_back, arg, pass_on, w);
+    w->copies = copy_writer_start(kv, gates, give_back, arg, pass_on, w);
     w->stop.kind = ITEM_STOP;
     if (pthread_create(&w->thread, NULL, run, w) != 0)
         log_fatal("log_writer", "cannot start a thread");

@@ -7,6 +7,7 @@
 #ifndef STORAGE_NODE_PARTITION_LOG_WRITER_H
 #define STORAGE_NODE_PARTITION_LOG_WRITER_H
 
+#include "storage-node/partition/copy_gate.h"
 #include "storage-node/partition/log_job.h"
 
 enum {
@@ -21,9 +22,10 @@ struct log_writer_stats {
 };
 
 /* `give_back` is called on the writer's thread, once a batch, with its jobs linked by item.next, those of a
- * partition in order; with jobs of copies on another thread. */
-struct log_writer *log_writer_start(struct kv *kv, void (*give_back)(void *arg, struct inbox_item *jobs),
-                                    void *arg);
+ * partition in order; with jobs of copies on another thread. Copies pass `gates`, which are told how long
+ * entries took (NULL: nothing is paced). */
+struct log_writer *log_writer_start(struct kv *kv, struct copy_gates *gates,
+                                    void (*give_back)(void *arg, struct inbox_item *jobs), void *arg);
 /* Jobs submitted before are written. */
 void log_writer_stop(struct log_writer **writer);
 /* Any thread; one wake-up for the chain. */

@@ -2,43 +2,25 @@
 #include "storage-node/partition/work.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
-#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 enum item_kind { ITEM_WORK, ITEM_STOP };
 enum { BULK_NICE = 10 };
-enum { NAP_US = 10 * 1000 /* so long at most after the end of a wait, and after bulk_stop */ };
 
 struct bulk {
     void (*give_back)(void *arg, struct partition_work *work);
     void *arg;
     struct inbox inbox;
     struct inbox_item stop; /* pushed last */
-    uint64_t bytes_per_s;   /* 0: any */
-    uint64_t free_mono_ns;  /* what was given back so far has taken its time by then */
-    _Atomic bool stopping;
+    struct copy_gates *gates;
     pthread_t thread;
 };
-
-/* Pauses are not saved up: a copy that begins after a quiet hour has no more than its rate. */
-static void pace(struct bulk *b, size_t bytes)
-{
-    uint64_t now = clock_mono_ns();
-    if (b->bytes_per_s == 0 || bytes == 0)
-        return;
-    if (b->free_mono_ns < now)
-        b->free_mono_ns = now;
-    b->free_mono_ns += (uint64_t)((double)bytes / (double)b->bytes_per_s * 1e9);
-    while (clock_mono_ns() < b->free_mono_ns && !atomic_load(&b->stopping))
-        usleep(NAP_US);
-}
 
 static void *run(void *arg)
 {
@@ -55,7 +37,7 @@ static void *run(void *arg)
             } else {
                 work->paced_bytes = 0;
                 work->run(work);
-                pace(b, work->paced_bytes);
+                copy_gates_pass(b->gates, COPY_GATE_SENT, work->paced_bytes);
                 b->give_back(b->arg, work);
             }
             item = next;
@@ -65,12 +47,12 @@ static void *run(void *arg)
 }
 
 struct bulk *bulk_start(void (*give_back)(void *arg, struct partition_work *work), void *arg,
-                        uint64_t bytes_per_s)
+                        struct copy_gates *gates)
 {
     struct bulk *b = NEW(struct bulk);
     b->give_back = give_back;
     b->arg = arg;
-    b->bytes_per_s = bytes_per_s;
+    b->gates = gates;
     b->stop.kind = ITEM_STOP;
     if (pthread_create(&b->thread, NULL, run, b) != 0)
         log_fatal("bulk", "cannot start a thread");
@@ -83,7 +65,6 @@ void bulk_stop(struct bulk **out)
     struct bulk *b = *out;
     if (b == NULL)
         return;
-    atomic_store(&b->stopping, true);
     inbox_push(&b->inbox, &b->stop);
     pthread_join(b->thread, NULL);
     free(b);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "lib/base/err.h"
+#include "storage-node/partition/copy_gate.h"
 #include "storage-node/partition/inbox.h"
 
 struct partition;
@@ -27,11 +28,11 @@ struct partition_work {
 /* The thread that runs the work of a node, in the order in which it came. */
 struct bulk;
 
-/* `give_back` is called on the bulk thread, once a piece of work; paced_bytes come back at no more than
- * bytes_per_s (0: as fast as they are read), so that copies leave room on the disk and the link. */
+/* `give_back` is called on the bulk thread, once a piece of work; paced_bytes pass COPY_GATE_SENT of `gates`
+ * first, so that copies leave room to others (NULL: nothing is paced). */
 struct bulk *bulk_start(void (*give_back)(void *arg, struct partition_work *work), void *arg,
-                        uint64_t bytes_per_s);
-/* What was submitted before is run, at any pace. No effect on NULL. */
+                        struct copy_gates *gates);
+/* What was submitted before is run, at any pace if the gates are open. No effect on NULL. */
 void bulk_stop(struct bulk **bulk);
 /* Any thread. */
 void bulk_submit(struct bulk *bulk, struct partition_work *work);

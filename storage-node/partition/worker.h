@@ -76,6 +76,8 @@ void worker_pool_conf(struct worker_pool *pool, uint32_t partition, const struct
 void worker_pool_message(struct worker_pool *pool, struct worker_message *message);
 /* Frees a message that nobody will take. */
 void worker_message_free(struct worker_message *message);
+/* Any thread. A write was answered so long after it came: copies give way when such waits grow. */
+void worker_pool_waited(struct worker_pool *pool, uint64_t waited_ns);
 /* Bytes of messages pushed and not yet worked on: whoever reads from the network stops above a bound. */
 size_t worker_pool_message_bytes(const struct worker_pool *pool);
 /* Any thread. A beat or an answer that came in; what a worker grants goes out by options.peers->beats. The
@@ -109,5 +111,6 @@ uint64_t worker_pool_tells(struct worker_pool *pool);
 uint32_t worker_pool_count(const struct worker_pool *pool);
 const struct worker_stats *worker_pool_get_stats(const struct worker_pool *pool, uint32_t i);
 const struct log_writer_stats *worker_pool_log_stats(const struct worker_pool *pool);
+const struct copy_gate_stats *worker_pool_copy_stats(const struct worker_pool *pool, enum copy_gate gate);
 
 #endif

@@ -60,8 +60,9 @@ struct worker_pool *worker_pool_start(const struct worker_pool_options *options)
     struct worker_pool *pool = xcalloc(1, sizeof *pool + options->workers * sizeof pool->workers[0]);
     pool->options = *options;
     pool->seam = (struct worker_seam){ .arg = pool, .submit = submit, .work = work, .fatal = fatal };
-    pool->log_writer = log_writer_start(options->kv, give_back, pool);
-    pool->bulk = bulk_start(give_work_back, pool, options->copy_rate);
+    pool->gates = copy_gates_new(options->copy_rate);
+    pool->log_writer = log_writer_start(options->kv, pool->gates, give_back, pool);
+    pool->bulk = bulk_start(give_work_back, pool, pool->gates);
     pool->check_pace.rate = options->check_rate;
     for (uint32_t i = 0; i < options->workers; i++)
         worker_start(pool, i);
@@ -77,8 +78,10 @@ void worker_pool_stop(struct worker_pool **out)
         push_to(&pool->workers[i], &pool->workers[i].stop_item, ITEM_STOP);
     for (uint32_t i = 0; i < pool->options.workers; i++)
         pthread_join(pool->workers[i].thread, NULL);
+    copy_gates_open(pool->gates);
     log_writer_stop(&pool->log_writer);
     bulk_stop(&pool->bulk);
+    copy_gates_free(&pool->gates);
     for (uint32_t i = 0; i < pool->options.workers; i++)
         worker_free(&pool->workers[i]);
     free(pool);
@@ -200,4 +203,14 @@ const struct worker_stats *worker_pool_get_stats(const struct worker_pool *pool,
 const struct log_writer_stats *worker_pool_log_stats(const struct worker_pool *pool)
 {
     return log_writer_get_stats(pool->log_writer);
+}
+
+void worker_pool_waited(struct worker_pool *pool, uint64_t waited_ns)
+{
+    copy_gates_waited(pool->gates, COPY_WAIT_REQUEST, waited_ns);
+}
+
+const struct copy_gate_stats *worker_pool_copy_stats(const struct worker_pool *pool, enum copy_gate gate)
+{
+    return copy_gates_get_stats(pool->gates, gate);
 }

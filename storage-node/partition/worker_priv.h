@@ -104,8 +104,9 @@ struct worker_seam {
 struct worker_pool {
     struct worker_pool_options options;
     struct worker_seam seam;
-    struct log_writer *log_writer; /* NULL in a simulator */
-    struct bulk *bulk;             /* likewise */
+    struct copy_gates *gates; /* NULL in a simulator, as what follows */
+    struct log_writer *log_writer;
+    struct bulk *bulk;
     struct pace check_pace;
     _Atomic size_t message_bytes;
     struct worker workers[];

@@ -83,8 +83,10 @@ static void on_done(struct partition_request *request, const struct partition_an
 {
     struct dispatched *job = (struct dispatched *)request;
     struct dispatch *d = job->dispatch;
-    dispatch_figures_count(&d->figures, request->method, answer->status,
-                           clock_mono_ns() - request->arrived_mono_ns);
+    uint64_t waited_ns = clock_mono_ns() - request->arrived_mono_ns;
+    dispatch_figures_count(&d->figures, request->method, answer->status, waited_ns);
+    if (request->kind == METHOD_WRITE && answer->status == OK)
+        worker_pool_waited(atomic_load(&d->workers), waited_ns);
     atomic_fetch_sub(&d->bytes, request_bytes(job->rpc));
     reply(d, job->rpc, answer);
     free(job);

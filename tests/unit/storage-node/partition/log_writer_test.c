@@ -48,7 +48,7 @@ static void add(struct inbox_chain *chain, uint64_t token, enum log_job_way way,
 static void write_all(struct inbox_chain *chain, struct given *given)
 {
     struct kv *kv = kv_open_mem();
-    struct log_writer *w = log_writer_start(kv, give_back, given);
+    struct log_writer *w = log_writer_start(kv, NULL, give_back, given);
     log_writer_submit(w, chain);
     log_writer_stop(&w);
     kv_close(&kv);
