@@ -12,6 +12,7 @@ enum method_kind {
     METHOD_WRITE,   /* a partition's state: becomes a log entry */
     METHOD_READ,    /* a partition's state at a snapshot, on a reader thread */
     METHOD_MEMORY,  /* the primary's memory: watches, locks */
+    METHOD_NODE,    /* what a storage node's partitions have to say together, on a reader thread */
     METHOD_CLUSTER, /* of the director; the map also of storage nodes */
     METHOD_NOTICE,  /* sent without being asked, in a response with call 0 */
 };
@@ -66,7 +67,8 @@ enum method_kind {
     X(QUEUE_CHANGE, 133, WRITE, QueueChange, queue_change)                  \
     X(QUEUE_LIST, 134, READ, QueueList, queue_list)                         \
     X(QUEUE_BODY, 135, READ, QueueBody, queue_body)                         \
-    X(QUEUE_STATUS, 136, READ, QueueStatus, queue_status)
+    X(QUEUE_STATUS, 136, READ, QueueStatus, queue_status)                   \
+    X(QUEUE_TOTALS, 137, NODE, QueueTotals, queue_totals)
 
 enum method {
     METHOD_NONE = 0,
@@ -102,6 +104,7 @@ enum {
     QUEUE_LEASE_BYTES_PER_MS = 1024,         /* ... and longer by what its message takes at this rate */
     QUEUE_DELAY_MS_MAX = 24 * 3600 * 1000,   /* until the next attempt */
     QUEUE_LIST_MAX = 100,                    /* items of one page */
+    QUEUE_TOTALS_MAX = 1024,                 /* partitions of one question */
     QUEUE_AGE_MAX_MS = 5 * 24 * 3600 * 1000, /* then nothing is tried again */
 };
 #define QUEUE_BYTES_MAX ((uint64_t)16 << 30) /* of the messages in one partition's queue */

@@ -2,9 +2,9 @@
 /* Inside frontend/queue.
  *
  * Fibers of the runner: one starts a worker for each partition whose queue is due (runner.c); a worker
- * leases, attempts and reports until nothing is due (worker.c, attempt.c); one asks every partition in turn
- * how its queue is, so that nothing a dead front-end left is forgotten (scan.c); one asks partitions that did
- * not answer until they do, and then has everything tried at once (homes.c). */
+ * leases, attempts and reports until nothing is due (worker.c, attempt.c); one asks every node how the queues
+ * are that it leads, so that nothing a dead front-end left is forgotten (scan.c); one asks partitions that
+ * did not answer until they do, and then has everything tried at once (homes.c). */
 #ifndef FRONTEND_QUEUE_QUEUE_PRIV_H
 #define FRONTEND_QUEUE_QUEUE_PRIV_H
 
@@ -31,6 +31,13 @@ enum {
     QUEUE_BACKOFF_MAX_MS = 60 * 1000,
 };
 
+/* Where the look at all partitions stands with one. */
+enum queue_look {
+    QUEUE_LOOK_DUE,
+    QUEUE_LOOK_ALONE, /* its node did not answer for it together with others */
+    QUEUE_LOOK_DONE,
+};
+
 /* What the runner knows of one partition. */
 struct queue_slot {
     /* as a queue */
@@ -40,6 +47,7 @@ struct queue_slot {
     bool woken;               /* somebody knows of something since the worker began */
     uint64_t early_before_ms; /* try also what is not due yet and was last tried before this; 0: nothing */
     struct queue_status status;
+    enum queue_look look;
     /* as a home of recipients */
     atomic_bool away;
     unsigned failures; /* since it last took mail, or was well for long */
@@ -55,6 +63,7 @@ struct queue {
     uint32_t slot_count;
     struct cond changed;       /* a slot is due earlier than it was, or a worker has ended */
     struct cond homes_changed; /* a home is away */
+    struct cond ended;         /* stopping was set */
     unsigned fibers, workers;
     atomic_bool stopping;
 };
@@ -75,6 +84,9 @@ uint32_t queue_round_at(const struct queue *q, const struct queue_round *r, uint
 /* False: not asked, or not answered. Yields. */
 bool queue_round_ask(struct queue *q, struct queue_round *r, uint32_t partition, struct queue_status *out);
 
+/* Ask every node once for all that it leads; what no node answered for is left QUEUE_LOOK_ALONE. Yields. */
+void queue_look_at_nodes(struct queue *q);
+
 /* Fibers. */
 void queue_scan_fiber(void *arg);
 void queue_watch_fiber(void *arg);
@@ -83,7 +95,7 @@ void queue_homes_fiber(void *arg);
 bool queue_spawn(struct queue *q, const char *name, void (*fn)(void *arg), void *arg);
 /* The last thing a counted fiber does. */
 void queue_fiber_ends(struct queue *q);
-/* Sleep, but wake up soon when the runner stops. Yields. */
+/* Sleep, but not when the runner stops. Yields. */
 void queue_sleep(struct queue *q, uint64_t ms);
 
 /* Look at this queue now. */

@@ -8,14 +8,15 @@
 enum {
     MAP_WAIT_MS = 1000,
     STOP_CHECK_MS = 10,
-    SLEEP_SLICE_MS = 200, /* how late a sleeper hears of the end */
-    DUE_SLACK_MS = 5,     /* clocks tick in whole milliseconds */
+    DUE_SLACK_MS = 5, /* clocks tick in whole milliseconds */
 };
 
 void queue_sleep(struct queue *q, uint64_t ms)
 {
-    for (; ms > 0 && !atomic_load(&q->stopping); ms -= ms < SLEEP_SLICE_MS ? ms : SLEEP_SLICE_MS)
-        fiber_sleep_ms(ms < SLEEP_SLICE_MS ? ms : SLEEP_SLICE_MS);
+    if (!atomic_load(&q->stopping)) {
+        enum err err = cond_wait(&q->ended, loop_deadline_ms(ms));
+        (void)err; /* the time is up, or nothing is begun any more */
+    }
 }
 
 bool queue_spawn(struct queue *q, const char *name, void (*fn)(void *arg), void *arg)
@@ -159,6 +160,7 @@ void queue_drain(struct queue *q)
     atomic_store(&q->stopping, true);
     cond_broadcast(&q->changed);
     cond_broadcast(&q->homes_changed);
+    cond_broadcast(&q->ended);
 }
 
 void queue_stop(struct queue **queue)

@@ -9,6 +9,7 @@
 
 _Static_assert((int)STORE_QUEUE_LEASE_MAX == (int)QUEUE_LEASE_MAX &&
                    (int)STORE_QUEUE_LIST_MAX == (int)QUEUE_LIST_MAX &&
+                   (int)STORE_QUEUE_TOTALS_MAX == (int)QUEUE_TOTALS_MAX &&
                    (int)QUEUE_CHANGE_DELETE == (int)TERN__QUEUE_CHANGE__QUEUE_DELETE &&
                    (int)QUEUE_OUTCOME_FAILED == (int)TERN__QUEUE_OUTCOME__QUEUE_GIVEN_UP &&
                    (int)QUEUE_RECIPIENT_FAILED == (int)TERN__QUEUE_STATE__QUEUE_FAILED,
@@ -169,20 +170,70 @@ enum err store_queue_body_read(struct store *store, const struct queue_id *id, u
     return err;
 }
 
+static void read_status(const Tern__QueueStatusResponse *from, struct queue_status *to)
+{
+    *to = (struct queue_status){ .items = from->items,
+                                 .bytes = from->bytes,
+                                 .held = from->held,
+                                 .failed = from->failed,
+                                 .next_ms = from->next_ms,
+                                 .oldest_ms = from->oldest_ms };
+}
+
 enum err store_queue_status(struct store *store, uint32_t partition, struct queue_status *out)
 {
     Tern__QueueStatusRequest request = TERN__QUEUE_STATUS_REQUEST__INIT;
     Tern__QueueStatusResponse *response;
     TRY(ask(store, METHOD_QUEUE_STATUS, partition, &request.base, &tern__queue_status_response__descriptor,
             &response));
-    *out = (struct queue_status){ .items = response->items,
-                                  .bytes = response->bytes,
-                                  .held = response->held,
-                                  .failed = response->failed,
-                                  .next_ms = response->next_ms,
-                                  .oldest_ms = response->oldest_ms };
+    read_status(response, out);
     tern__queue_status_response__free_unpacked(response, NULL);
     return OK;
+}
+
+static size_t find_partition(const uint32_t *partitions, size_t count, uint32_t partition)
+{
+    size_t i = 0;
+    while (i < count && partitions[i] != partition)
+        i++;
+    return i;
+}
+
+/* False: it speaks of partitions that were not asked for. */
+static bool read_totals(const Tern__QueueTotalsResponse *response, const uint32_t *partitions, size_t count,
+                        bool *answered_out, struct queue_status *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        answered_out[i] = true;
+        out[i] = (struct queue_status){ 0 };
+    }
+    for (size_t k = 0; k < response->n_unknown; k++) {
+        size_t i = find_partition(partitions, count, response->unknown[k]);
+        if (i == count)
+            return false;
+        answered_out[i] = false;
+    }
+    for (size_t k = 0; k < response->n_rows; k++) {
+        size_t i = find_partition(partitions, count, response->rows[k]->partition);
+        if (i == count || response->rows[k]->status == NULL)
+            return false;
+        read_status(response->rows[k]->status, &out[i]);
+    }
+    return true;
+}
+
+enum err store_queue_totals(struct store *store, const uint32_t *partitions, size_t count, bool *answered_out,
+                            struct queue_status *out)
+{
+    Tern__QueueTotalsRequest request = TERN__QUEUE_TOTALS_REQUEST__INIT;
+    Tern__QueueTotalsResponse *response;
+    request.n_partitions = count;
+    request.partitions = (uint32_t *)partitions;
+    TRY(ask(store, METHOD_QUEUE_TOTALS, partitions[0], &request.base,
+            &tern__queue_totals_response__descriptor, &response));
+    bool good = read_totals(response, partitions, count, answered_out, out);
+    tern__queue_totals_response__free_unpacked(response, NULL);
+    return good ? OK : ERR_PROTOCOL;
 }
 
 /* ---- delivering */

@@ -16,6 +16,7 @@ enum {
     STORE_QUEUE_ERROR_MAX = 200,    /* octets of an error's text; longer ones are cut */
     STORE_QUEUE_PATH_MAX = 320,     /* octets of an envelope address */
     STORE_QUEUE_LIST_MAX = 100,     /* items of one page */
+    STORE_QUEUE_TOTALS_MAX = 1024,  /* partitions of one question */
 };
 
 /* ---- putting */
@@ -97,6 +98,11 @@ struct queue_status {
     uint64_t oldest_ms; /* when the oldest item came; 0: none */
 };
 MUST_CHECK enum err store_queue_status(struct store *store, uint32_t partition, struct queue_status *out);
+/* The same of `count` partitions (at most STORE_QUEUE_TOTALS_MAX) in one question to the node that leads the
+ * first. answered_out[i]: out[i] is filled; else that node does not lead it now, and it is to be asked for
+ * itself. As store_queue_status; ERR_UNSUPPORTED: an older node. Yields. */
+MUST_CHECK enum err store_queue_totals(struct store *store, const uint32_t *partitions, size_t count,
+                                       bool *answered_out, struct queue_status *out);
 
 /* ---- delivering */
 struct queue_lease_options {

@@ -46,6 +46,7 @@ struct method_row {
         return read_##func(r, (const Tern__##proto##Request *)request);                   \
     }
 #define WRAP_METHOD_MEMORY(proto, func)
+#define WRAP_METHOD_NODE(proto, func)
 #define WRAP_METHOD_CLUSTER(proto, func)
 #define WRAP_METHOD_NOTICE(proto, func)
 #define WRAP_METHOD_(symbol, number, kind, proto, func) WRAP_METHOD_##kind(proto, func)
@@ -56,6 +57,7 @@ METHOD_LIST(WRAP_METHOD_)
 #define ROW_METHOD_READ(symbol, func) \
     { METHOD_##symbol, &tern__##func##_request__descriptor, call_check_##func, NULL, call_read_##func },
 #define ROW_METHOD_MEMORY(symbol, func)
+#define ROW_METHOD_NODE(symbol, func)
 #define ROW_METHOD_CLUSTER(symbol, func)
 #define ROW_METHOD_NOTICE(symbol, func)
 #define ROW_METHOD_(symbol, number, kind, proto, func) ROW_METHOD_##kind(symbol, func)

@@ -95,6 +95,7 @@ static inline ProtobufCBinaryData binary_of(struct slice s)
     enum err check_##func(const Tern__##proto##Request *request, size_t body_len); \
     enum err read_##func(struct read_ctx *r, const Tern__##proto##Request *request);
 #define DECLARE_METHOD_MEMORY(proto, func)
+#define DECLARE_METHOD_NODE(proto, func)
 #define DECLARE_METHOD_CLUSTER(proto, func)
 #define DECLARE_METHOD_NOTICE(proto, func)
 #define DECLARE_METHOD_(symbol, number, kind, proto, func) DECLARE_METHOD_##kind(proto, func)

@@ -145,9 +145,10 @@ enum err read_queue_status(struct read_ctx *r, const Tern__QueueStatusRequest *r
     response.bytes = totals.bytes;
     response.held = totals.held;
     response.failed = totals.failed;
-    TRY(queue_next(&r->state, &response.next_ms));
-    if (totals.items > 0)
+    if (totals.items > 0) { /* as it rarely is, and everybody asks */
+        TRY(queue_next(&r->state, &response.next_ms));
         TRY(find_oldest(&r->state, &response.oldest_ms));
+    }
     read_respond(r, &response.base);
     return OK;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "storage-node/partition/reader.h"
+#include "storage-node/partition/reader_priv.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -22,14 +22,26 @@ struct reader_pool {
     pthread_t threads[];
 };
 
-/* Why this node may not answer the read, or OK. Reads the clock, not a flag that a timer sets (R14). */
-static enum err may_answer(struct partition_public *pub, uint64_t (*boot_ns)(void))
+enum err reader_may_answer(struct partition_public *pub, uint64_t (*boot_ns)(void))
 {
     if (boot_ns() < atomic_load(&pub->read_until))
         return OK;
     if (atomic_load(&pub->stopped))
         return ERR_UNAVAILABLE;
     return atomic_load(&pub->role) == REPLICA_PRIMARY ? ERR_UNAVAILABLE : ERR_NOT_PRIMARY;
+}
+
+enum err reader_read(struct kv *kv, const struct kv_view *view, struct partition_public *pub,
+                     const struct partition_request *request, struct buf *response, struct buf *body)
+{
+    enum err err =
+        machine_read(kv, view, request->partition, request->method, request->request, response, body);
+    if (err == ERR_CORRUPT || err == ERR_IO)
+        atomic_store(&pub->damaged, true);
+    if (err_class(err) == ERR_CLASS_SYSTEM)
+        log_fault("reader", "read failed: %s partition=%u method=%s", err_text(err), request->partition,
+                  method_name(request->method));
+    return err;
 }
 
 void reader_serve(struct kv *kv, struct partition_public *pub, struct partition_request *request,
@@ -45,21 +57,15 @@ void reader_serve(struct kv *kv, struct partition_public *pub, struct partition_
      * bless an old state. But not so long after it that the copy was deleted meanwhile. */
     uint64_t wiped = atomic_load(&pub->wiped);
     struct kv_view *view = STORAGE_FAULT(faults, late_lease) ? kv_view_new(kv) : NULL;
-    answer.status = STORAGE_FAULT(faults, skip_lease) ? OK : may_answer(pub, boot_ns);
+    answer.status = STORAGE_FAULT(faults, skip_lease) ? OK : reader_may_answer(pub, boot_ns);
     if (view == NULL)
         view = kv_view_new(kv);
     answer.time_ms = atomic_load(&pub->time_ms);
     if (atomic_load(&pub->wiped) != wiped)
         answer.status = ERR_UNAVAILABLE;
     if (answer.status == OK)
-        answer.status =
-            machine_read(kv, view, request->partition, request->method, request->request, &response, &body);
+        answer.status = reader_read(kv, view, pub, request, &response, &body);
     kv_view_free(&view);
-    if (answer.status == ERR_CORRUPT || answer.status == ERR_IO)
-        atomic_store(&pub->damaged, true);
-    if (err_class(answer.status) == ERR_CLASS_SYSTEM)
-        log_fault("reader", "read failed: %s partition=%u method=%s", err_text(answer.status),
-                  request->partition, method_name(request->method));
     request->done(request, &answer);
     buf_fini(&response);
     buf_fini(&body);
@@ -90,8 +96,11 @@ static void *run(void *arg)
     struct partition_request *r;
     while ((r = take(pool)) != NULL) {
         uint64_t arrived = r->arrived_mono_ns;
-        reader_serve(pool->kv, directory_find(pool->directory, r->partition), r, clock_boot_ns,
-                     clock_mono_ms(), NULL);
+        if (r->kind == METHOD_NODE)
+            reader_totals(pool->kv, pool->directory, r, clock_boot_ns, clock_mono_ms());
+        else
+            reader_serve(pool->kv, directory_find(pool->directory, r->partition), r, clock_boot_ns,
+                         clock_mono_ms(), NULL);
         atomic_fetch_add_explicit(&pool->stats.reads, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&pool->stats.ns, clock_mono_ns() - arrived, memory_order_relaxed);
         atomic_fetch_sub_explicit(&pool->stats.queued, 1, memory_order_relaxed);

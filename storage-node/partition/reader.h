@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* R threads that answer METHOD_READ from a consistent view, so that a cold disk read delays no write and no
- * beat. The rule (R14): after the request arrived check the lease once by reading the clock, then take the
- * view. */
+/* R threads that answer METHOD_READ and METHOD_NODE from a consistent view, so that a cold disk read delays
+ * no write and no beat. The rule (R14): after the request arrived check the lease once by reading the clock,
+ * then take the view. */
 #ifndef STORAGE_NODE_PARTITION_READER_H
 #define STORAGE_NODE_PARTITION_READER_H
 
@@ -26,5 +26,8 @@ const struct reader_stats *reader_pool_get_stats(const struct reader_pool *pool)
 /* Answer one read now, on this thread. `faults`: NULL but in a simulator. */
 void reader_serve(struct kv *kv, struct partition_public *pub, struct partition_request *request,
                   uint64_t (*boot_ns)(void), uint64_t now_mono_ms, const struct storage_faults *faults);
+/* Answer QUEUE_TOTALS, of whichever partitions, now, on this thread. */
+void reader_totals(struct kv *kv, struct directory *directory, struct partition_request *request,
+                   uint64_t (*boot_ns)(void), uint64_t now_mono_ms);
 
 #endif

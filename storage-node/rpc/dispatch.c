@@ -195,6 +195,7 @@ static enum err check(struct dispatch *d, const struct rpc_request *rpc, enum me
     case METHOD_WRITE:
         return check_write(d, rpc);
     case METHOD_READ:
+    case METHOD_NODE:
         return rpc->request.len > READ_REQUEST_MAX || rpc->body.len > 0 ? ERR_TOO_BIG : OK;
     default:
         return request_bytes(rpc) > MEMORY_REQUEST_MAX ? ERR_TOO_BIG : OK;
@@ -237,7 +238,7 @@ void dispatch_handle(struct rpc_request *rpc, void *arg)
         enum err err = check(d, rpc, kind);
         if (err != OK)
             reply_status(d, rpc, err, NULL);
-        else if (kind == METHOD_READ)
+        else if (kind == METHOD_READ || kind == METHOD_NODE)
             reader_pool_submit(atomic_load(&d->readers), wrap(d, rpc, kind));
         else
             worker_pool_push(atomic_load(&d->workers), wrap(d, rpc, kind));

@@ -2,7 +2,7 @@
 /* From the wire to the partitions: every request that comes in is answered here or given to the thread it
  * belongs to.
  *
- *   METHOD_WRITE, METHOD_MEMORY -> the partition's worker      METHOD_READ -> a reader
+ *   METHOD_WRITE, METHOD_MEMORY -> the partition's worker      METHOD_READ, METHOD_NODE -> a reader
  *   METHOD_MAP -> the last map                                 anything else -> ERR_UNSUPPORTED
  *
  * Pressure: at most DISPATCH_BYTES_MAX of requests under way (beyond: ERR_BUSY). While the disk of this node

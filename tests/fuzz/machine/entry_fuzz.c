@@ -18,6 +18,7 @@ static const uint32_t reads[] = {
 #define PICK_READ(symbol) METHOD_##symbol,
 #define PICK_WRITE(symbol)
 #define PICK_MEMORY(symbol)
+#define PICK_NODE(symbol)
 #define PICK_CLUSTER(symbol)
 #define PICK_NOTICE(symbol)
 #define PICK_(symbol, number, kind, proto, func) PICK_##kind(symbol)

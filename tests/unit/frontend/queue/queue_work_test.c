@@ -24,6 +24,9 @@ static struct queue_slot slots[FAKE_PARTITIONS];
 static enum err body_answer, deliver_answer, target_answers[TARGETS], lease_answer;
 static uint64_t early_seen;
 static bool silent[FAKE_PARTITIONS];
+static bool unknown[FAKE_PARTITIONS]; /* to the node that is asked for many */
+static uint64_t items[FAKE_PARTITIONS];
+static enum err totals_answer;
 
 static void on_deliver(struct rpc_request *request)
 {
@@ -51,6 +54,35 @@ static void on_lease(struct rpc_request *request)
     fake_reply(request, lease_answer, lease_answer == OK ? &response.base : NULL, SLICE_NULL);
 }
 
+static void on_totals(struct rpc_request *request)
+{
+    Tern__QueueTotalsRequest *r =
+        tern__queue_totals_request__unpack(NULL, request->request.len, request->request.data);
+    Tern__QueueTotalsResponse response = TERN__QUEUE_TOTALS_RESPONSE__INIT;
+    Tern__QueueTotalsRow rows[FAKE_PARTITIONS], *pointers[FAKE_PARTITIONS];
+    Tern__QueueStatusResponse statuses[FAKE_PARTITIONS];
+    uint32_t not_known[FAKE_PARTITIONS];
+    response.rows = pointers;
+    response.unknown = not_known;
+    for (size_t i = 0; i < r->n_partitions; i++) {
+        uint32_t p = r->partitions[i];
+        assert_true(p < FAKE_PARTITIONS);
+        if (unknown[p]) {
+            not_known[response.n_unknown++] = p;
+        } else if (items[p] > 0) {
+            tern__queue_totals_row__init(&rows[p]);
+            tern__queue_status_response__init(&statuses[p]);
+            statuses[p].items = items[p];
+            statuses[p].next_ms = 1;
+            rows[p].partition = p;
+            rows[p].status = &statuses[p];
+            pointers[response.n_rows++] = &rows[p];
+        }
+    }
+    fake_reply(request, totals_answer, totals_answer == OK ? &response.base : NULL, SLICE_NULL);
+    tern__queue_totals_request__free_unpacked(r, NULL);
+}
+
 static void handle(int node, struct rpc_request *request, unsigned nth)
 {
     (void)node;
@@ -63,6 +95,8 @@ static void handle(int node, struct rpc_request *request, unsigned nth)
         on_deliver(request);
     } else if (request->method == METHOD_QUEUE_LEASE) {
         on_lease(request);
+    } else if (request->method == METHOD_QUEUE_TOTALS) {
+        on_totals(request);
     } else if (request->method == METHOD_QUEUE_STATUS) {
         fake_reply(request, silent[request->partition] ? ERR_IO : OK, NULL, SLICE_NULL);
     } else {
@@ -73,7 +107,9 @@ static void handle(int node, struct rpc_request *request, unsigned nth)
 static int setup(void **state)
 {
     (void)state;
-    body_answer = deliver_answer = lease_answer = OK;
+    body_answer = deliver_answer = lease_answer = totals_answer = OK;
+    memset(unknown, 0, sizeof unknown);
+    memset(items, 0, sizeof items);
     memset(target_answers, 0, sizeof target_answers);
     memset(slots, 0, sizeof slots);
     memset(silent, 0, sizeof silent);
@@ -186,14 +222,66 @@ static void a_silent_partition_hides_no_other(void **state)
     fake_run(hidden_homes);
 }
 
+/* One question a node; what it said is known of each partition, and what is due is worked on. */
+static void whole_nodes(void)
+{
+    items[3] = 5;
+    slots[3].next_ms = 0;
+    slots[1].status.items = 9; /* as seen before */
+    slots[2].status.items = 8;
+    unknown[2] = true;
+    queue_look_at_nodes(&q);
+    assert_int_equal(fake_count(METHOD_QUEUE_TOTALS), FAKE_NODES);
+    assert_int_equal(fake_count(METHOD_QUEUE_STATUS), 0);
+    for (uint32_t p = 0; p < FAKE_PARTITIONS; p++)
+        assert_int_equal(slots[p].look, p == 2 ? QUEUE_LOOK_ALONE : QUEUE_LOOK_DONE);
+    assert_int_equal(slots[3].status.items, 5);
+    assert_true(slots[3].woken);
+    assert_int_equal(slots[1].status.items, 0);
+    assert_false(slots[1].woken);
+    assert_int_equal(slots[2].status.items, 8);
+    totals_answer = ERR_UNSUPPORTED; /* an older node */
+    queue_look_at_nodes(&q);
+    for (uint32_t p = 0; p < FAKE_PARTITIONS; p++)
+        assert_int_equal(slots[p].look, QUEUE_LOOK_ALONE);
+}
+
+static void a_node_is_asked_once(void **state)
+{
+    (void)state;
+    fake_run(whole_nodes);
+}
+
+/* What was not told together is asked for alone, in the same round. */
+static void scan_round(void)
+{
+    slots[2].status.items = 8;
+    unknown[2] = true;
+    q.fibers = 0;
+    assert_true(queue_spawn(&q, "scan", queue_scan_fiber, &q));
+    while (fake_count(METHOD_QUEUE_STATUS) == 0)
+        fiber_sleep_ms(1);
+    assert_int_equal(fake_seen(METHOD_QUEUE_STATUS, 0).partition, 2);
+    queue_drain(&q); /* its sleep ends with it */
+    while (q.fibers > 0)
+        fiber_sleep_ms(1);
+    assert_int_equal(slots[2].status.items, 0);
+    assert_int_equal(fake_count(METHOD_QUEUE_STATUS), 1);
+}
+
+static void the_rest_is_asked_alone(void **state)
+{
+    (void)state;
+    fake_run(scan_round);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, fake_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(only_a_gone_account_fails),
-        TEST(homes_are_not_blamed_for_the_source),
-        TEST(a_pass_survives_trouble),
-        TEST(a_silent_partition_hides_no_other),
+        TEST(only_a_gone_account_fails), TEST(homes_are_not_blamed_for_the_source),
+        TEST(a_pass_survives_trouble),   TEST(a_silent_partition_hides_no_other),
+        TEST(a_node_is_asked_once),      TEST(the_rest_is_asked_alone),
     };
     queue_figures_register();
     return cmocka_run_group_tests(tests, NULL, NULL);
