@@ -105,6 +105,7 @@ static void keep_heard(const struct map *old, struct map *map)
         is->disk_free = was->disk_free;
         is->map_version = was->map_version;
         is->whole = was->whole;
+        is->whole_mono_ms = was->whole_mono_ms;
         is->not_active = was->not_active;
         is->leaving = was->leaving;
         is->disk_low = was->disk_low;
@@ -129,9 +130,12 @@ static enum err reload(struct director *d, const struct rows_event *event)
         drive_fini(&d->drive);
         heard_fini(&d->heard);
     }
-    if (event->revision < old.revision || !same) {
+    bool back = event->revision < old.revision || !same;
+    if (back)
         changes_abandon(d);
-        d->started_mono_ms = clock_mono_ms(); /* nodes that it does not know must come first */
+    if (back || map_went_back(&old, &d->map)) { /* nodes that it does not know must come first */
+        d->started_mono_ms = clock_mono_ms();
+        hearing_begin(d, d->started_mono_ms);
     }
     map_fini(&old);
     return err;
@@ -343,6 +347,7 @@ enum err director_start(const struct director_options *options, struct director 
     struct director *d = NEW(struct director);
     d->options = *options;
     d->started_mono_ms = clock_mono_ms();
+    hearing_begin(d, d->started_mono_ms);
     d->coordination = options->coordination;
     d->waiting_tail = &d->waiting;
     events_init(&d->events);

@@ -35,6 +35,13 @@ struct drive {
     uint64_t *short_since; /* by partition: since when copies are missing, 0: none is */
 };
 
+/* See hearing.c. */
+struct hearing {
+    uint64_t since_ms; /* it began, on the monotonic clock */
+    uint64_t first_ms; /* the first hello since then; 0: none yet */
+    bool store_is_old; /* maps of a higher version than the store's were told of since then */
+};
+
 struct director {
     struct director_options options;
     struct coordination *coordination;
@@ -55,6 +62,7 @@ struct director {
     uint64_t seen_version; /* of a map, the highest that anybody told of */
     bool raising;          /* versions are being raised above it */
     uint64_t started_mono_ms;
+    struct hearing hearing;
     struct drive drive; /* of the copies to where they should be (drive.c) */
 
     struct figures figures;
@@ -153,6 +161,16 @@ bool status_is_settled(const struct director *d, uint64_t now_mono_ms);
  * PROBLEMS_MAX. Returns how many; they are the caller's to free (problems.c). */
 size_t problems_find(struct director *d, const struct summary *sum, uint64_t now_mono_ms,
                      char *out[static PROBLEMS_MAX]);
+
+/* ---- what nodes know must be heard first (hearing.c) */
+
+/* It knows nothing of what nodes have. */
+void hearing_begin(struct director *d, uint64_t now_mono_ms);
+/* A hello of `node`, whose heard_mono_ms is still that of the one before; `whole`: it tells of all copies. */
+void hearing_take(struct director *d, struct map_node *node, bool whole, uint64_t now_mono_ms);
+/* No configuration may be changed yet, by nobody's wish: a node may still tell that the store is older than
+ * the disks. Nodes are asked to tell of all their copies. */
+bool hearing_lasts(const struct director *d, uint64_t now_mono_ms);
 
 /* ---- what the director does by itself */
 

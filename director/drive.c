@@ -188,8 +188,8 @@ void drive_copies(struct director *d, uint64_t now_mono_ms)
 {
     struct drive *drive = &d->drive;
     bool changed = drive->made_version != d->map.version;
-    if (drive->changes > 0 || !map_is_placed(&d->map) || now_mono_ms < drive->next_ms ||
-        (!changed && now_mono_ms < drive->made_ms + DRIVE_INTERVAL_MS))
+    if (drive->changes > 0 || !map_is_placed(&d->map) || hearing_lasts(d, now_mono_ms) ||
+        now_mono_ms < drive->next_ms || (!changed && now_mono_ms < drive->made_ms + DRIVE_INTERVAL_MS))
         return;
     drive->made_ms = now_mono_ms;
     drive->made_version = d->map.version;

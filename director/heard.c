@@ -225,7 +225,7 @@ static void take_faults(struct heard *heard, uint32_t node, const Tern__NodeHell
     heard->fault_count = first + count + behind;
 }
 
-/* ---- spare copies: few, and none while all is well */
+/* ---- spare copies: few, and none while all is well and the director is not new */
 
 static int compare_spares(const void *a, const void *b)
 {
@@ -233,6 +233,18 @@ static int compare_spares(const void *a, const void *b)
     if (x->partition != y->partition)
         return x->partition < y->partition ? -1 : 1;
     return (x->node > y->node) - (x->node < y->node);
+}
+
+/* From the end, in place: every node tells all its copies when a director starts. */
+static void merge_spares(struct heard *heard, const struct heard_spare *told, size_t count)
+{
+    size_t kept = heard->spare_count, at = kept + count;
+    heard->spares = xrealloc(heard->spares, at * sizeof *heard->spares);
+    heard->spare_count = at;
+    while (count > 0) {
+        bool take = kept == 0 || compare_spares(&heard->spares[kept - 1], &told[count - 1]) < 0;
+        heard->spares[--at] = take ? told[--count] : heard->spares[--kept];
+    }
 }
 
 static void take_spares(struct heard *heard, uint32_t node, const Tern__NodeHelloRequest *hello)
@@ -245,17 +257,19 @@ static void take_spares(struct heard *heard, uint32_t node, const Tern__NodeHell
     heard->spare_count = kept;
     if (count == 0)
         return;
-    heard->spares = xrealloc(heard->spares, (kept + count) * sizeof *heard->spares);
+    struct heard_spare *told = NEW_ARRAY(struct heard_spare, count);
     for (size_t i = 0; i < count; i++)
-        heard->spares[heard->spare_count++] = (struct heard_spare){ .partition = hello->spares[i]->partition,
-                                                                    .node = node,
-                                                                    .epoch = hello->spares[i]->epoch,
-                                                                    .last = hello->spares[i]->last,
-                                                                    .known = hello->spares[i]->known,
-                                                                    .primary = hello->spares[i]->primary,
-                                                                    .active = hello->spares[i]->active,
-                                                                    .broken = hello->spares[i]->broken };
-    qsort(heard->spares, heard->spare_count, sizeof *heard->spares, compare_spares);
+        told[i] = (struct heard_spare){ .partition = hello->spares[i]->partition,
+                                        .node = node,
+                                        .epoch = hello->spares[i]->epoch,
+                                        .last = hello->spares[i]->last,
+                                        .known = hello->spares[i]->known,
+                                        .primary = hello->spares[i]->primary,
+                                        .active = hello->spares[i]->active,
+                                        .broken = hello->spares[i]->broken };
+    qsort(told, count, sizeof *told, compare_spares);
+    merge_spares(heard, told, count);
+    free(told);
 }
 
 const struct heard_spare *heard_spares(const struct heard *heard, uint32_t partition, size_t *count_out)

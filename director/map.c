@@ -329,6 +329,15 @@ uint32_t map_living_members(const struct map *map, const struct conf *conf, uint
     return living;
 }
 
+bool map_went_back(const struct map *old, const struct map *map)
+{
+    for (uint32_t p = 0; p < old->partition_count && p < map->partition_count; p++) {
+        if (map->conf_mods[p] < old->conf_mods[p] || map->confs[p].epoch < old->confs[p].epoch)
+            return true;
+    }
+    return false;
+}
+
 bool map_is_placed(const struct map *map)
 {
     return map->cluster_mod != 0 && map->placed_count == map->partition_count;

@@ -23,11 +23,12 @@ struct map_node {
     uint64_t heard_mono_ms; /* 0: not since this director started */
     uint64_t heard_real_ms;
     uint64_t disk_total, disk_free;
-    uint64_t map_version; /* the one it had at its last hello */
-    bool whole;           /* its last hello told of every copy that it has */
-    uint32_t not_active;  /* partitions that one makes it primary of and that it does not serve yet */
-    bool leaving;         /* it is being stopped */
-    bool disk_low;        /* its disk has less free than its disk_reserve */
+    uint64_t map_version;   /* the one it had at its last hello */
+    bool whole;             /* its last hello told of every copy that it has */
+    uint64_t whole_mono_ms; /* when one did so last; 0: none */
+    uint32_t not_active;    /* partitions that one makes it primary of and that it does not serve yet */
+    bool leaving;           /* it is being stopped */
+    bool disk_low;          /* its disk has less free than its disk_reserve */
 };
 
 struct map_domain {
@@ -87,6 +88,8 @@ bool map_node_is_alive(const struct map_node *node, uint64_t now_mono_ms);
 /* How many members of a partition are alive, and the first of these (0: none). */
 uint32_t map_living_members(const struct map *map, const struct conf *conf, uint64_t now_mono_ms,
                             uint32_t *first_out);
+/* The store was put back to before what `old` shows: some partition's configuration is an older one. */
+bool map_went_back(const struct map *old, const struct map *map);
 /* Every partition has a configuration. */
 bool map_is_placed(const struct map *map);
 

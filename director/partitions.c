@@ -69,9 +69,11 @@ static void ask_store(struct director *d, struct rpc_request *request, uint32_t 
     change->asked = *asked;
     /* a read finds nothing to change, like a request for what is so already */
     enum err judged = ERR_EXISTS;
-    if (asked->change != TERN__CONF_CHANGE__CONF_READ && heard_is_ahead(&d->heard, current))
-        judged = ERR_CONFLICT; /* it would use an epoch a second time (R27): see recover.c */
-    else if (asked->change != TERN__CONF_CHANGE__CONF_READ)
+    bool changes = asked->change != TERN__CONF_CHANGE__CONF_READ;
+    if (changes && (heard_is_ahead(&d->heard, current) || hearing_lasts(d, clock_mono_ms())))
+        judged =
+            ERR_CONFLICT; /* it would use an epoch a second time (R27), or might: see recover.c, hearing.c */
+    else if (changes)
         judged = conf_change(current, asked, map_find_node(&d->map, asked->subject) != NULL, &next);
     if (judged == OK && asked->change == TERN__CONF_CHANGE__CONF_ADD_LEARNER &&
         asked->asker == asked->subject)

@@ -112,6 +112,7 @@ static void on_looked(struct director *d, struct change *looked, enum err result
     cluster.min_members = d->map.min_members;
     cluster.version_base = d->map.base + (d->seen_version - d->map.version) + VERSION_STEP;
     d->seen_version = 0;
+    d->hearing.store_is_old = true;
     change_add_put(change, ROW_CLUSTER, 0, SLICE_NULL, d->map.cluster_mod, &cluster.base);
     change_submit(change);
 }

@@ -99,8 +99,8 @@ static void explain_orphans(const struct ties *ties, uint32_t node, struct buf *
 }
 
 /* Why the node cannot be removed now; OK if it can. */
-static enum err judge(const struct map_node *node, const struct ties *ties, bool lost, uint64_t now,
-                      struct buf *why)
+static enum err judge(const struct map_node *node, const struct ties *ties, bool lost, bool hearing,
+                      uint64_t now, struct buf *why)
 {
     uint32_t copies = ties->members + ties->learners;
     bool alive = map_node_is_alive(node, now);
@@ -125,6 +125,12 @@ static enum err judge(const struct map_node *node, const struct ties *ties, bool
     if (ties->members > 0) {
         buf_addf(why, "%u partitions are just being taken over by other nodes: ask again in some seconds",
                  ties->members);
+        return ERR_BUSY;
+    }
+    if (ties->learners > 0 && hearing) {
+        buf_add_str(why,
+                    "this director has just started and does not know yet who has what: ask again in some "
+                    "seconds");
         return ERR_BUSY;
     }
     if (ties->learners > RETIRE_LEARNERS_MAX) {
@@ -201,7 +207,7 @@ void on_node_remove(struct director *d, struct rpc_request *request)
         refuse(d, request, ERR_NOT_FOUND, "no such node");
     } else {
         struct ties ties = ties_of(&d->map, asked->node, now);
-        enum err err = judge(node, &ties, asked->lost, now, &why);
+        enum err err = judge(node, &ties, asked->lost, hearing_lasts(d, now), now, &why);
         if (err == OK)
             store_removal(d, request, node);
         else

@@ -109,10 +109,9 @@ static void hello_fiber(void *arg)
     while (!c->stopping) {
         if (loop_now_ms() >= next_hello || c->hello_now) {
             c->hello_now = false;
-            next_hello = loop_now_ms() + HELLO_INTERVAL_MS;
             if (c->workers != NULL)
                 hello_refresh(c->options.hello, c->workers, c->pushed_whole);
-            enum err err = control_say_hello(c);
+            enum err err = control_say_hello(c, &next_hello);
             if (err == OK && map_holder_version(c->options.map) == 0)
                 c->map_stale = true;
         }

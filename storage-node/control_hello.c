@@ -19,8 +19,8 @@ static void take_identity(struct control *c, uint32_t node_id)
 }
 
 /* To one director; the call must be rpc_call_fini'd in every case. `director`: its place in the list, or
- * SIZE_MAX for the one in use. */
-static enum err call_hello(struct control *c, size_t director, struct rpc_call *call)
+ * SIZE_MAX for the one in use. *whole_out: it told of every copy. */
+static enum err call_hello(struct control *c, size_t director, struct rpc_call *call, bool *whole_out)
 {
     size_t to = director == SIZE_MAX ? c->director : director;
     struct arena arena = { 0 };
@@ -52,6 +52,7 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
         request.disk_low = c->options.on_disk(c->options.arg, request.disk_free);
     }
     hello_fill(c->options.hello, to, loop_now_ms(), &arena, &request);
+    *whole_out = request.whole;
     *call = (struct rpc_call){ .method = METHOD_NODE_HELLO, .request = &request.base };
     enum err err = director == SIZE_MAX ? control_call(c, call) : control_call_at(c, director, call);
     hello_done(c->options.hello, to, err == OK && call->status == OK);
@@ -81,10 +82,20 @@ static void take_refusal(struct control *c, const struct rpc_call *call)
         control_refuse(c, call->detail);
 }
 
-enum err control_say_hello(struct control *c)
+/* A director that asks for the copies decides nothing before it has them all: when to say hello again. */
+static uint64_t next_hello_ms(struct control *c, const Tern__NodeHelloResponse *response, bool told_whole)
+{
+    if (response->tell_copies)
+        hello_ask_copies(c->options.hello, loop_now_ms());
+    return loop_now_ms() + (response->tell_copies && !told_whole ? HELLO_SOON_MS : HELLO_INTERVAL_MS);
+}
+
+enum err control_say_hello(struct control *c, uint64_t *next_ms_out)
 {
     struct rpc_call call;
-    enum err err = call_hello(c, SIZE_MAX, &call);
+    bool whole;
+    *next_ms_out = loop_now_ms() + HELLO_INTERVAL_MS;
+    enum err err = call_hello(c, SIZE_MAX, &call, &whole);
     if (err == OK && call.status != OK) {
         err = call.status;
         take_refusal(c, &call);
@@ -97,8 +108,7 @@ enum err control_say_hello(struct control *c)
             c->map_stale = c->map_stale || response->map_version > map_holder_version(c->options.map);
             atomic_store(&c->refused, false);
             take_wishes(c, response);
-            if (response->tell_copies)
-                hello_ask_copies(c->options.hello, loop_now_ms());
+            *next_ms_out = next_hello_ms(c, response, whole);
             c->options.on_full_nodes(c->options.arg, response->full, response->n_full);
         }
         if (response != NULL)
@@ -115,15 +125,15 @@ struct side_hello {
     size_t director;
 };
 
-static void take_side_answer(struct control *c, const struct rpc_call *call)
+static void take_side_answer(struct control *c, const struct rpc_call *call, bool told_whole,
+                             uint64_t *next_ms_out)
 {
     Tern__NodeHelloResponse *response =
         tern__node_hello_response__unpack(NULL, call->response.len, call->response.data);
     if (response == NULL)
         return;
     take_wishes(c, response);
-    if (response->tell_copies)
-        hello_ask_copies(c->options.hello, loop_now_ms());
+    *next_ms_out = next_hello_ms(c, response, told_whole);
     tern__node_hello_response__free_unpacked(response, NULL);
 }
 
@@ -132,15 +142,18 @@ static void side_hello_fiber(void *arg)
     struct side_hello *side = arg;
     struct control *c = side->control;
     while (!c->stopping) {
+        uint64_t next_ms = loop_now_ms() + HELLO_INTERVAL_MS;
         if (side->director != c->director && c->identity.node_id != 0) {
             struct rpc_call call;
-            enum err err = call_hello(c, side->director, &call);
+            bool whole;
+            enum err err = call_hello(c, side->director, &call, &whole);
+            next_ms = loop_now_ms() + HELLO_INTERVAL_MS;
             if (err == OK && call.status == OK) /* one that is not there hears of us when it is */
-                take_side_answer(c, &call);
+                take_side_answer(c, &call, whole, &next_ms);
             rpc_call_fini(&call);
         }
         if (!c->stopping) {
-            enum err err = cond_wait(&c->ended, loop_now_ms() + HELLO_INTERVAL_MS);
+            enum err err = cond_wait(&c->ended, next_ms);
             (void)err;
         }
     }

@@ -60,8 +60,9 @@ void control_push_confs(struct control *c);
 
 /* control_hello.c */
 
-/* Says hello to the director in use and does what the answer says. Yields. */
-MUST_CHECK enum err control_say_hello(struct control *c);
+/* Says hello to the director in use and does what the answer says; *next_ms_out: when to do it again. Yields.
+ */
+MUST_CHECK enum err control_say_hello(struct control *c, uint64_t *next_ms_out);
 /* A fiber for each director that says hello to it while another one is in use. */
 MUST_CHECK enum err control_spawn_side_hellos(struct control *c);
 

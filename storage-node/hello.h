@@ -13,6 +13,7 @@
 #include "storage-node/partition/worker.h"
 
 enum {
+    HELLO_SOON_MS = 100, /* a director waits for the copies, and was not told of all yet: the next hello */
     FIGURES_INTERVAL_MS = 10 * 1000,
     HELLO_FIGURES_MAX = 2048,   /* partitions of one hello; the rest goes with the next */
     HELLO_COPIES_MS = 5 * 1000, /* all copies are told so long after they were last asked for */

@@ -50,16 +50,23 @@ class Restored:
         """Nothing is wrong any more, as a person is told."""
         return self.settled() and not self.cluster.ctl_json("cluster", "status")["problems"]
 
-    def keep_copy(self):
+    def keep_copy(self, meanwhile=lambda: None):
         self.cluster.director.stop()
         shutil.copytree(self.cluster.path("director"), self.copy)
+        meanwhile()
         self.cluster.director.start()
 
-    def put_back(self):
+    def put_back(self, meanwhile=lambda: None):
         self.cluster.director.stop()
         shutil.rmtree(self.cluster.path("director"))
         shutil.copytree(self.copy, self.cluster.path("director"))
+        meanwhile()
+        self.log_from = len(self.cluster.director.log())
         self.cluster.director.start(wait_ready=False)
+
+    def made(self):
+        """Configurations that the director has made since the store was put back."""
+        return len(re.findall(r"partition \d+: epoch \d+, primary", self.cluster.director.log()[self.log_from:]))
 
     def fail_over(self, process, text):
         """A node is lost and comes back: every partition has new members twice, some a new primary."""
@@ -136,6 +143,26 @@ def test_nodes_that_run(restored):
     cluster.frontend.wait_ready()
     wait_for(restored.healthy, RECOVER_TIMEOUT, "all is well after a restart")
     restored.deliver("restarted")
+    restored.check()
+
+
+def test_a_node_that_is_behind_speaks_first(restored):
+    """It was lost in the moment of the copy, and comes back in the moment in which that is put back, before the others, which have gone on
+    without it, have reached the director again: it is not given the seats that it had."""
+    cluster, behind = restored.cluster, restored.cluster.storages[0]
+    restored.deliver("before")
+    first = next(n["id"] for n in cluster.ctl_json("node", "list") if n["name"] == "n1")
+    wait_for(lambda: any(p["primary"] == first for p in cluster.ctl_json("partition", "list")), 60, "a seat to lose")
+    restored.keep_copy(meanwhile=behind.kill)
+    behind.may_fail = True
+    wait_for(lambda: all(first not in p["members"] for p in cluster.ctl_json("partition", "list")), 30, "the others go on")
+    restored.deliver("since")
+    cluster.expect_error("the coordination store is older than this disk")
+    restored.put_back(meanwhile=lambda: behind.start(wait_ready=False))
+    wait_for(restored.told, 30, "the problem is told")
+    assert restored.made() == 0
+    restored.recover()
+    wait_for(restored.healthy, RECOVER_TIMEOUT, "all is well")
     restored.check()
 
 

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Changes of a partition's members: in turn, late, many at once, and refusals to recover. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
 #include "tests/unit/director/director_fixture.h"
+
+enum { HEARING_MS = 2500, RETRY_MS = 20 }; /* the one as in director/hearing.c */
 
 static enum err change(struct fixture *f, void *socket, Tern__ConfChange what, uint32_t partition,
                        uint64_t epoch, uint32_t asker, uint32_t subject, Tern__PartitionConf **conf_out)
@@ -59,6 +65,7 @@ static void test_conf_changes(void **state)
     /* enough copies, but none on a node that is here: another one is kept for the worst case */
     assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_ADD_LEARNER, 5, 4, 1, 1, &conf), ERR_CONFLICT);
     tern__partition_conf__free_unpacked(conf, NULL);
+    hello(f, node, 1, "tcp://127.0.0.1:1");
     hello(f, node, 2, "tcp://127.0.0.1:2");
     assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_ADD_LEARNER, 5, 4, 1, 1, &conf), ERR_LIMIT);
     tern__partition_conf__free_unpacked(conf, NULL);
@@ -141,6 +148,27 @@ static void test_recover_above_an_old_store(void **state)
     buf_fini(&out);
 }
 
+/* Of node 1, in the epoch that the partition was made with. */
+static enum err promote(struct fixture *f, void *socket, uint32_t partition)
+{
+    Tern__PartitionConf *conf;
+    enum err err = change(f, socket, TERN__CONF_CHANGE__CONF_PROMOTE, partition, 1, 1, 0, &conf);
+    assert_int_equal(conf->epoch, err == OK ? 2 : 1);
+    tern__partition_conf__free_unpacked(conf, NULL);
+    return err;
+}
+
+/* Once the director has heard for long enough; how long that took. */
+static uint64_t wait_promoted(struct fixture *f, void *socket, uint32_t partition)
+{
+    uint64_t begin = clock_mono_ms(), end = begin;
+    while (promote(f, socket, partition) != OK && end < begin + 10000) {
+        usleep(RETRY_MS * 1000);
+        end = clock_mono_ms();
+    }
+    return end - begin;
+}
+
 /* R27: nodes know more than the store. It makes nothing of what it has, and maps go on above those that
  * were given out. */
 static void test_older_store(void **state)
@@ -168,8 +196,7 @@ static void test_older_store(void **state)
     assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_PROMOTE, 5, 1, 1, 0, &conf), ERR_CONFLICT);
     assert_int_equal(conf->epoch, 1);
     tern__partition_conf__free_unpacked(conf, NULL);
-    assert_int_equal(change(f, node, TERN__CONF_CHANGE__CONF_PROMOTE, 6, 1, 1, 0, &conf), OK);
-    tern__partition_conf__free_unpacked(conf, NULL);
+    assert_in_range(wait_promoted(f, node, 6), 0, HEARING_MS + 500); /* others go on */
     assert_int_equal(ask(f, node, METHOD_PARTITION_RECOVER, &request.base, &out),
                      ERR_DENIED); /* it does not know yet who has what */
     for (int i = 0; i < 2; i++) {
@@ -184,6 +211,79 @@ static void test_older_store(void **state)
         node = restart(f); /* and it is kept */
     }
     buf_fini(&out);
+}
+
+/* A hello of node `store`, `whole` or not, with one copy of partition 5 that knows `known` (0: no copy); is
+ * it asked to tell of its copies? */
+static bool tell(struct fixture *f, void *socket, uint8_t store, bool whole, uint64_t known, uint64_t version)
+{
+    struct buf out = { 0 };
+    struct hello h;
+    Tern__SpareCopy copy = TERN__SPARE_COPY__INIT, *list[] = { &copy };
+    char endpoint[32];
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%u", store);
+    prepare_hello(&h, store, endpoint);
+    copy.partition = 5;
+    copy.known = known;
+    h.request.n_spares = known != 0;
+    h.request.spares = list;
+    h.request.whole = whole;
+    h.request.map_version = version;
+    assert_int_equal(ask(f, socket, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+    Tern__NodeHelloResponse *response = tern__node_hello_response__unpack(NULL, out.len, out.data);
+    bool asked = response->tell_copies;
+    tern__node_hello_response__free_unpacked(response, NULL);
+    buf_fini(&out);
+    return asked;
+}
+
+/* R27: node 1 is behind the store that was put back, and the first to speak to a director that has just
+ * started. */
+static void test_nothing_is_changed_before_nodes_are_heard(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    hello(f, node, 1, "tcp://127.0.0.1:1");
+    place(f, node);
+    hello(f, node, 2, "tcp://127.0.0.1:2");
+    node = restart(f);
+    assert_int_equal(promote(f, node, 5), ERR_CONFLICT);
+    assert_true(tell(f, node, 1, true, 0, 0));
+    assert_int_equal(promote(f, node, 5), ERR_CONFLICT);
+    assert_true(tell(f, node, 2, false, 0, 0)); /* it has not opened its copies yet */
+    assert_int_equal(promote(f, node, 5), ERR_CONFLICT);
+    tell(f, node, 2, true, 9, 0);
+    assert_int_equal(promote(f, node, 5), ERR_CONFLICT); /* for good */
+    assert_int_equal(promote(f, node, 6), OK);           /* at once */
+}
+
+/* A node that is lost holds a fail-over up for so long and no longer. */
+static void test_a_silent_node_is_waited_for_in_vain(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    hello(f, node, 1, "tcp://127.0.0.1:1");
+    place(f, node);
+    hello(f, node, 2, "tcp://127.0.0.1:2");
+    node = restart(f);
+    assert_true(tell(f, node, 1, true, 0, 0));
+    assert_in_range(wait_promoted(f, node, 5), HEARING_MS - 100, HEARING_MS + 500);
+    assert_false(tell(f, node, 1, true, 0, 0));
+}
+
+/* All nodes of the map are heard, but there may be others that it does not name. */
+static void test_nodes_that_an_older_store_does_not_name(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    hello(f, node, 1, "tcp://127.0.0.1:1");
+    place(f, node);
+    node = restart(f);
+    assert_true(tell(f, node, 1, true, 0, 1000000)); /* it has a newer map than the store ever gave out */
+    assert_int_equal(promote(f, node, 5), ERR_CONFLICT);
+    node = restart(f);
+    tell(f, node, 1, true, 0, 1);
+    assert_int_equal(promote(f, node, 5), OK);
 }
 
 /* A node that came after the copy of the store was made is the one that it was. */
@@ -217,9 +317,15 @@ static void test_node_unknown_to_an_older_store(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_conf_changes),     TEST(test_race),
-        TEST(test_recover_refusals), TEST(test_recover_above_an_old_store),
-        TEST(test_older_store),      TEST(test_node_unknown_to_an_older_store),
+        TEST(test_conf_changes),
+        TEST(test_race),
+        TEST(test_recover_refusals),
+        TEST(test_recover_above_an_old_store),
+        TEST(test_older_store),
+        TEST(test_node_unknown_to_an_older_store),
+        TEST(test_nothing_is_changed_before_nodes_are_heard),
+        TEST(test_a_silent_node_is_waited_for_in_vain),
+        TEST(test_nodes_that_an_older_store_does_not_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,6 +128,7 @@ void prepare_hello(struct hello *h, uint8_t store, const char *endpoint)
     h->node.name = (char *)"n";
     h->node.endpoint = (char *)endpoint;
     h->request.node = &h->node;
+    h->request.whole = true;
 }
 
 uint32_t hello(struct fixture *f, void *socket, uint8_t store, const char *endpoint)

@@ -50,7 +50,7 @@ struct hello {
     Tern__NodeInfo node;
     Tern__NodeHelloRequest request;
 };
-/* A hello of the node whose store id begins with `store`. */
+/* A hello of the node whose store id begins with `store`; it tells of every copy that it has: of none. */
 void prepare_hello(struct hello *h, uint8_t store, const char *endpoint);
 /* Send one; the node id it was given. */
 uint32_t hello(struct fixture *f, void *socket, uint8_t store, const char *endpoint);

@@ -177,11 +177,33 @@ static void test_keys(void **state)
     }
 }
 
+/* A store that was put back, whatever its revision is by now. */
+static void test_went_back(void **state)
+{
+    (void)state;
+    struct map old = { 0 }, same = { 0 }, back = { 0 }, other = { 0 };
+    struct map *maps[] = { &old, &same, &back, &other };
+    for (size_t i = 0; i < 4; i++)
+        put_cluster(maps[i], 4);
+    assert_int_equal(put_conf(&old, 1, 5, 20), OK);
+    assert_int_equal(put_conf(&same, 1, 5, 20), OK);
+    assert_false(map_went_back(&old, &same));
+    assert_int_equal(put_conf(&same, 1, 6, 30), OK);
+    assert_false(map_went_back(&old, &same));
+    assert_true(map_went_back(&same, &old));
+    assert_int_equal(put_conf(&back, 1, 4, 50), OK); /* changed again since */
+    assert_true(map_went_back(&old, &back));
+    assert_int_equal(put_conf(&other, 1, 7, 19), OK);
+    assert_true(map_went_back(&old, &other));
+    for (size_t i = 0; i < 4; i++)
+        map_fini(maps[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_picture), cmocka_unit_test(test_names), cmocka_unit_test(test_nonsense),
-        cmocka_unit_test(test_alive),   cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_alive),   cmocka_unit_test(test_keys),  cmocka_unit_test(test_went_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
