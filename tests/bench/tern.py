@@ -21,11 +21,12 @@ class Tern:
     domain = harness.DOMAIN
     password = "pass"
 
-    def __init__(self, build, folder, storages=1, partitions=PARTITIONS, director=None, storage=None):
-        """`director` and `storage` override configuration keys."""
+    def __init__(self, build, folder, storages=1, partitions=PARTITIONS, director=None, storage=None, hosts=None,
+                 home=None):
+        """`director` and `storage` override configuration keys; `hosts` and `home` are the cluster's."""
         os.environ["TMPDIR"] = folder  # where the cluster makes its own folder
         self.group = measure.make_group("tern-bench-tern-%d" % next(NUMBERS))
-        self.cluster = harness.Cluster(build, partitions=partitions, storages=storages, director=director, keys=KEYS,
+        self.cluster = harness.Cluster(build, partitions=partitions, storages=storages, director=director, keys=KEYS, hosts=hosts, home=home,
                                        frontend={"allow_plaintext_auth": True, "log_level": "warn"},
                                        storage=dict({"log_level": "warn"}, **(storage or {})))
         self.folder = self.cluster.folder

@@ -116,17 +116,18 @@ def openssl(*args):
 
 
 class Process:
-    """One daemon: its command, its log, its pid."""
+    """One daemon: its command, its log, its pid, and the host it runs on (None: this one; chaos/lan.py)."""
 
-    def __init__(self, name, command, folder, http):
-        self.name, self.command, self.http = name, command, http
+    def __init__(self, name, command, folder, http, host=None):
+        self.name, self.command, self.http, self.host = name, command, http, host
         self.log_path = os.path.join(folder, name + ".log")
         self.child = None
 
     def start(self, environment=None, wait_ready=True, prefix=()):
         assert self.child is None or self.child.poll() is not None, self.name + " runs already"
         with open(self.log_path, "ab") as log:
-            self.child = subprocess.Popen(list(prefix) + self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            on_host = self.host.prefix() if self.host else []
+            self.child = subprocess.Popen(on_host + list(prefix) + self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                           start_new_session=True, env=dict(sanitizer_environment(), **(environment or {})))
         if wait_ready:
             self.wait_ready()
@@ -141,7 +142,7 @@ class Process:
     def get(self, path):
         """(status, text) of its HTTP port."""
         try:
-            with urllib.request.urlopen("http://127.0.0.1:%d%s" % (self.http, path), timeout=5) as answer:
+            with urllib.request.urlopen("http://%s:%d%s" % (address_of(self.host), self.http, path), timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -194,6 +195,10 @@ class Process:
             return log.read()
 
 
+def address_of(host):
+    return host.address if host else "127.0.0.1"
+
+
 def sanitizer_environment():
     environment = dict(os.environ)
     environment.setdefault("ASAN_OPTIONS", "detect_stack_use_after_return=0:abort_on_error=0")
@@ -221,12 +226,14 @@ def conf_text(values):
 
 class Cluster:
     """One of each program, or several storage nodes, each with a copy of everything. `storage`, `frontend` and `director`
-    override or add configuration keys. With `keys` they know each other by CURVE keys in the folder "keys"."""
+    override or add configuration keys. With `keys` they know each other by CURVE keys in the folder "keys". `hosts`: one for each
+    storage node, and `home` is this one as they see it (chaos/lan.py); else all run here."""
 
     host = "127.0.0.1"  # of its front-end's services
 
     def __init__(self, build, partitions=8, storage=None, frontend=None, director=None, storage_folder=None, storages=1,
-                 keys=True):
+                 keys=True, hosts=None, home=None):
+        hosts = hosts or [None] * storages
         self.folder = tempfile.mkdtemp(prefix="tern-cluster-")
         os.chmod(self.folder, 0o700)
         self.build = os.path.abspath(build)
@@ -236,7 +243,7 @@ class Cluster:
         self.ports = {name: free_port() for name in SERVICES}
         self.expected_errors = []
         self.names = 0
-        endpoint = "tcp://127.0.0.1:%d" % free_port()
+        endpoint = "tcp://%s:%d" % (address_of(home), free_port())
         self.ternctl = [self.program("ternctl"), "--director", endpoint]
         common = {"user": "", "log_level": os.environ.get("TERN_LOG_LEVEL", "info")}
         self.keys = self.path("keys") if keys else ""
@@ -247,14 +254,14 @@ class Cluster:
         self.director = self._process("director", dict(common, **dict(dict(
             data=self.path("director"), listen=endpoint, partitions=partitions, copies=storages, initial_nodes=storages),
             **(director or {}))))
-        self.node_endpoints = ["tcp://127.0.0.1:%d" % free_port() for _ in range(storages)]
+        self.node_endpoints = ["tcp://%s:%d" % (address_of(host), free_port()) for host in hosts]
         self.storages = []
-        for n in range(1, storages + 1):
+        for n, host in enumerate(hosts, 1):
             folder = storage_folder or self.path("storage" if n == 1 else "storage-%d" % n)
             self.storages.append(self._process("storage-node", dict(common, **dict(dict(
-                data=folder, listen=self.node_endpoints[n - 1], peer_listen="tcp://127.0.0.1:%d" % free_port(),
-                beat_listen="tcp://127.0.0.1:%d" % free_port(), name="n%d" % n, directors=[endpoint], disk_reserve="16M"),
-                **(storage or {}))), "" if n == 1 else "-%d" % n))
+                data=folder, listen=self.node_endpoints[n - 1], peer_listen="tcp://%s:%d" % (address_of(host), free_port()),
+                beat_listen="tcp://%s:%d" % (address_of(host), free_port()), name="n%d" % n, directors=[endpoint], disk_reserve="16M"),
+                **(storage or {}))), "" if n == 1 else "-%d" % n, host))
         self.storage = self.storages[0]
         self.frontend_conf = dict(
             common, hostname=HOSTNAME, threads=2, directors=[endpoint], storage_nodes=self.node_endpoints,
@@ -269,13 +276,13 @@ class Cluster:
     def program(self, name):
         return os.path.join(self.build, "bin", name)
 
-    def _process(self, role, conf, suffix=""):
+    def _process(self, role, conf, suffix="", host=None):
         http = free_port()
-        conf = dict(conf, http_listen="127.0.0.1:%d" % http)
+        conf = dict(conf, http_listen="%s:%d" % (address_of(host), http))
         conf_path = self.path(role + suffix + ".conf")
         with open(conf_path, "w") as out:
             out.write(conf_text(conf))
-        return Process(role + suffix, [self.program("tern-" + role), "--config", conf_path], self.folder, http)
+        return Process(role + suffix, [self.program("tern-" + role), "--config", conf_path], self.folder, http, host)
 
     def start(self):
         self.director.start(wait_ready=False)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,9 +48,17 @@ static void *must(void *memory)
 
 /* ---- work */
 
+static volatile sig_atomic_t is_told_to_end; /* units under way are finished */
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    is_told_to_end = 1;
+}
+
 static bool work_left(void)
 {
-    return (options.units == 0 || run.started < options.units) &&
+    return !is_told_to_end && (options.units == 0 || run.started < options.units) &&
            (options.seconds == 0 || now_seconds() - run.begin < options.seconds);
 }
 
@@ -226,13 +235,14 @@ bool engine_run(void)
     struct epoll_event events[EVENTS_MAX];
     struct session *sessions = must(calloc(options.connections, sizeof *sessions));
     run.epoll = epoll_create1(EPOLL_CLOEXEC);
+    signal(SIGINT, on_interrupt);
     run.begin = now_seconds();
     for (unsigned i = 0; i < options.connections; i++)
         session_start(&sessions[i]);
     bool is_alive = true;
     while (run.open > 0 && is_alive) {
         int count = epoll_wait(run.epoll, events, EVENTS_MAX, STALL_SECONDS * 1000);
-        is_alive = count != 0;
+        is_alive = count != 0; /* an interrupt is a sign of life */
         for (int i = 0; i < count; i++) {
             struct session *session = events[i].data.ptr;
             if (events[i].events & EPOLLOUT)

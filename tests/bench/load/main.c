@@ -14,7 +14,8 @@
 static const char usage_text[] =
     "usage: bench_load smtp|imap|pop3 --port PORT --connections N (--units N | --seconds S)\n"
     "                  --users N --user-format FORMAT [--password TEXT] [--messages DIR] [--retrieve N]\n"
-    "FORMAT has one %u, from 1 to the number of users. DIR holds messages with CRLF line ends (smtp).\n";
+    "FORMAT has one %u, from 1 to the number of users. DIR holds messages with CRLF line ends (smtp).\n"
+    "SIGINT ends it in order, with a report.\n";
 
 static void refuse(const char *text)
 {

@@ -11,6 +11,7 @@ import time
 
 NETWORK = "10.77.0."
 RUNNER = NETWORK + "254"
+LINK_WAIT = "5ms"
 SLOW = os.path.join(os.path.dirname(os.path.abspath(__file__)), "slow.py")
 
 
@@ -19,6 +20,15 @@ def run(*command):
     if done.returncode != 0:
         raise RuntimeError("%s: %s" % (" ".join(command), done.stderr.strip()))
     return done.stdout
+
+
+class Home:
+    """The runner's own host."""
+    address = RUNNER
+
+    @staticmethod
+    def prefix():
+        return []
 
 
 class Host:
@@ -50,6 +60,12 @@ class Host:
 
     def resume_sending(self, other):
         self.inside("ip", "route", "del", "blackhole", other.address + "/32")
+
+    def limit(self, megabits):
+        """Its link carries at most so much, each way, and a switch of little memory lets nothing wait for longer than LINK_WAIT."""
+        shape = ("root", "tbf", "rate", "%dmbit" % megabits, "burst", "256kb", "latency", LINK_WAIT)
+        run("tc", "qdisc", "replace", "dev", "port" + str(self.number), *shape)
+        self.inside("tc", "qdisc", "replace", "dev", "eth0", *shape)
 
     def unplug(self):
         run("ip", "link", "set", "port" + str(self.number), "down")
