@@ -116,6 +116,8 @@ STORE_FIGURE(store_stalled, write_stalled)
     }
 PEER_FIGURE(peer_sent, p.sent)
 PEER_FIGURE(peer_received, p.received)
+PEER_FIGURE(bundles_sent, p.bundles_sent)
+PEER_FIGURE(bundles_received, p.bundles_received)
 PEER_FIGURE(peer_sent_bytes, p.sent_bytes)
 PEER_FIGURE(peer_received_bytes, p.received_bytes)
 PEER_FIGURE(beats_sent, p.beats_sent)
@@ -133,10 +135,13 @@ static void register_peers(struct node_figures *f)
 {
     const char *const *out = METRIC_LABELS("direction", "out"), *const *in = METRIC_LABELS("direction", "in");
     static const char messages[] = "messages between storage nodes, beats not counted";
-    static const char bytes[] = "bytes of these messages";
+    static const char bundles[] = "bundles of messages between storage nodes";
+    static const char bytes[] = "bytes of these bundles";
     static const char beats[] = "beats between storage nodes, and answers";
     metrics_counter_func("tern_peer_messages_total", messages, out, peer_sent, f);
     metrics_counter_func("tern_peer_messages_total", messages, in, peer_received, f);
+    metrics_counter_func("tern_peer_bundles_total", bundles, out, bundles_sent, f);
+    metrics_counter_func("tern_peer_bundles_total", bundles, in, bundles_received, f);
     metrics_counter_func("tern_peer_bytes_total", bytes, out, peer_sent_bytes, f);
     metrics_counter_func("tern_peer_bytes_total", bytes, in, peer_received_bytes, f);
     metrics_counter_func("tern_peer_beats_total", beats, out, beats_sent, f);

@@ -152,7 +152,7 @@ static struct worker_pool *on_identity(void *arg, uint32_t node_id)
         .fault_list = n->faults,
         .board = n->board,
     };
-    options.peers = peers_transport(n->peers, options.self);
+    options.peers = peers_transports(n->peers, options.self, options.workers);
     struct worker_pool *workers = worker_pool_start(&options);
     if (peers_start(n->peers, workers) != OK)
         log_fatal("node", "cannot start a thread");

@@ -104,12 +104,15 @@ struct beats {
     size_t count;
 };
 
-/* The seam to other members: sends a message of the core. An Append's entries are read with partition_entry;
- * a chunk's handle points to the struct slice of its rows, valid during the call. Messages may be lost. */
+/* The seam to other members: sends a message of the core. An Append's entries are read with partition_entry
+ * during the call; a chunk's handle points to the struct slice of its rows, valid during the call. Messages
+ * may be lost. One thread's: each worker has its own. */
 struct peer_transport {
     void *arg;
     void (*send)(void *arg, struct partition *p, const struct replica_msg *msg);
     void (*beats)(void *arg, const struct beats *beats); /* what a worker has to say; borrowed */
+    /* By the worker, at the end of its turn: what was sent and waited for more to come leaves now. */
+    void (*flush)(void *arg);
 };
 /* A node without peers: messages go nowhere (the core repeats them). */
 extern const struct peer_transport peer_transport_none;

@@ -10,7 +10,9 @@ static void no_send(void *arg, struct partition *p, const struct replica_msg *ms
 
 static void no_beats(void *arg, const struct beats *beats) {}
 
-const struct peer_transport peer_transport_none = { NULL, no_send, no_beats };
+static void no_flush(void *arg) {}
+
+const struct peer_transport peer_transport_none = { NULL, no_send, no_beats, no_flush };
 
 /* The keys of everything a partition has at or behind `index` in the log and body families. */
 static void delete_from(struct partition *p, struct log_job *job, uint64_t index)

@@ -293,8 +293,11 @@ static void tick_all(struct worker *w, struct partition_now now)
     }
 }
 
-static void submit_jobs(struct worker *w)
+/* First what others are to write to their disks, then what we are. */
+static void send_and_submit(struct worker *w)
 {
+    const struct peer_transport *peers = worker_peers(w);
+    peers->flush(peers->arg);
     if (w->jobs.first != NULL)
         w->pool->seam.submit(w->pool->seam.arg, &w->jobs);
 }
@@ -303,11 +306,11 @@ static void flush_touched(struct worker *w, struct partition_now now)
 {
     for (size_t i = 0; i < w->touched_count; i++)
         worker_must(w, partition_flush(w->touched[i], now), "replication");
-    submit_jobs(w);
+    send_and_submit(w);
     uint64_t start = clock_mono_ns();
     worker_must(w, partition_apply(w->round, w->touched, w->touched_count, now), "applying entries");
     atomic_fetch_add_explicit(&w->stats.apply_ns, clock_mono_ns() - start, memory_order_relaxed);
-    submit_jobs(w);
+    send_and_submit(w);
     size_t left = 0;
     for (size_t i = 0; i < w->touched_count; i++) {
         struct slot *slot = worker_slot(w, partition_id(w->touched[i]));
@@ -363,7 +366,7 @@ void worker_turn(struct worker *w, struct inbox_item *items, struct partition_no
     if (w->touched_count > 0)
         flush_touched(w, now);
     else
-        submit_jobs(w);
+        send_and_submit(w);
     atomic_fetch_add_explicit(&w->stats.turns, 1, memory_order_relaxed);
 }
 
@@ -387,7 +390,7 @@ void worker_init(struct worker_pool *pool, uint32_t i)
     w->slots = NEW_ARRAY(struct slot, slot_count(w));
     w->touched = NEW_ARRAY(struct partition *, slot_count(w));
     w->round = apply_round_new(pool->options.kv);
-    w->transport = (struct peer_transport){ w, worker_send, NULL };
+    w->transport = (struct peer_transport){ w, worker_send, NULL, NULL };
     w->host = (struct partition_host){ w, host_submit, host_notify, host_ask, &w->transport, host_work };
 }
 

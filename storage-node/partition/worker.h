@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The threads around the partitions: W workers (partition p belongs to worker p mod W) and the log writer. A
- * worker's turn: take what came in, tick who wants it, flush (proposals go to the log writer), apply what is
- * committed, answer. */
+ * worker's turn: take what came in, tick who wants it, flush (proposals go to other members and to the log
+ * writer), apply what is committed, answer. */
 #ifndef STORAGE_NODE_PARTITION_WORKER_H
 #define STORAGE_NODE_PARTITION_WORKER_H
 
@@ -30,7 +30,7 @@ struct worker_pool_options {
     void *notify_arg;
     void (*ask)(void *arg, const struct partition_ask *ask);
     void *ask_arg;
-    const struct peer_transport *peers;
+    const struct peer_transport *peers;      /* one a worker */
     uint32_t log_keep_count, log_keep_bytes; /* 0: the partition's defaults */
     uint32_t copy_chunk_bytes;               /* 0: likewise */
     uint32_t append_count_max;               /* 0: likewise */
@@ -72,8 +72,8 @@ void worker_pool_push(struct worker_pool *pool, struct partition_request *reques
 void worker_pool_conf(struct worker_pool *pool, uint32_t partition, const struct replica_conf *conf,
                       uint64_t ask_id, uint8_t min_members);
 
-/* Any thread. Takes the message. */
-void worker_pool_message(struct worker_pool *pool, struct worker_message *message);
+/* Any thread. Takes the messages; the chain is empty afterwards. Each worker is woken once. */
+void worker_pool_messages(struct worker_pool *pool, struct inbox_chain *messages);
 /* Frees a message that nobody will take. */
 void worker_message_free(struct worker_message *message);
 /* Any thread. A write was answered so long after it came: copies give way when such waits grow. */

@@ -18,7 +18,7 @@ static void list_add(struct beat_list *list, const struct beat_part *part)
 void worker_send(void *arg, struct partition *p, const struct replica_msg *msg)
 {
     struct worker *w = arg;
-    const struct peer_transport *peers = w->pool->options.peers;
+    const struct peer_transport *peers = worker_peers(w);
     if (msg->type == REPLICA_MSG_BEAT_ACK) { /* only inside worker_take_beats */
         struct beat_part part = { .partition = partition_id(p), .epoch = msg->epoch };
         list_add(&w->granted, &part);
@@ -62,7 +62,7 @@ static bool add_beats(struct worker *w, struct partition *p)
 
 static void send_lists(struct worker *w)
 {
-    const struct peer_transport *peers = w->pool->options.peers;
+    const struct peer_transport *peers = worker_peers(w);
     for (size_t i = 0; i < w->list_count; i++) {
         struct beats beats = { .peer = w->lists[i].node,
                                .parts = w->lists[i].parts,
@@ -104,7 +104,7 @@ void worker_beat_early(struct worker *w, struct slot *slot)
 
 void worker_take_beats(struct worker *w, struct beats_item *b, struct partition_now now)
 {
-    const struct peer_transport *peers = w->pool->options.peers;
+    const struct peer_transport *peers = worker_peers(w);
     w->granted.count = 0;
     for (size_t i = 0; i < b->beats.count && !w->stopping; i++) {
         const struct beat_part *part = &b->parts[i];

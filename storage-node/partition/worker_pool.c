@@ -17,7 +17,14 @@ static struct worker *worker_of(struct worker_pool *pool, uint32_t partition)
     return &pool->workers[partition % pool->options.workers];
 }
 
-/* On the log writer's thread: one push a worker and batch. */
+/* One for each worker: one push, and one wake-up at most. */
+static void push_chains(struct worker_pool *pool, struct inbox_chain chains[WORKERS_MAX])
+{
+    for (uint32_t i = 0; i < pool->options.workers; i++)
+        inbox_push_chain(&pool->workers[i].inbox, &chains[i]);
+}
+
+/* On the log writer's thread. */
 static void give_back(void *arg, struct inbox_item *jobs)
 {
     struct worker_pool *pool = arg;
@@ -29,8 +36,7 @@ static void give_back(void *arg, struct inbox_item *jobs)
                         jobs);
         jobs = next;
     }
-    for (uint32_t i = 0; i < pool->options.workers; i++)
-        inbox_push_chain(&pool->workers[i].inbox, &chains[i]);
+    push_chains(pool, chains);
 }
 
 static void submit(void *arg, struct inbox_chain *jobs)
@@ -113,10 +119,18 @@ void worker_message_free(struct worker_message *m)
     free(m);
 }
 
-void worker_pool_message(struct worker_pool *pool, struct worker_message *m)
+void worker_pool_messages(struct worker_pool *pool, struct inbox_chain *messages)
 {
-    atomic_fetch_add(&pool->message_bytes, m->size);
-    push_to(worker_of(pool, m->partition), &m->item, ITEM_MESSAGE);
+    struct inbox_chain chains[WORKERS_MAX] = { 0 };
+    for (struct inbox_item *next, *item = messages->first; item != NULL; item = next) {
+        struct worker_message *m = (struct worker_message *)item;
+        next = item->next;
+        item->kind = ITEM_MESSAGE;
+        atomic_fetch_add(&pool->message_bytes, m->size);
+        inbox_chain_add(&chains[m->partition % pool->options.workers], item);
+    }
+    *messages = (struct inbox_chain){ 0 };
+    push_chains(pool, chains);
 }
 
 size_t worker_pool_message_bytes(const struct worker_pool *pool)

@@ -127,6 +127,12 @@ struct slot *worker_slot(struct worker *w, uint32_t partition); /* NULL: no such
 void worker_must(struct worker *w, enum err err, const char *what);
 /* CLOCK_BOOTTIME: the next scan comes when the partition wants a tick. */
 void worker_want_tick(struct worker *w, const struct partition *p);
+/* How it reaches other nodes. */
+static inline const struct peer_transport *worker_peers(const struct worker *w)
+{
+    return &w->pool->options.peers[w->index];
+}
+
 /* worker_beats.c */
 void worker_beat(struct worker *w, struct partition_now now);
 void worker_beat_early(struct worker *w, struct slot *slot);

@@ -8,6 +8,8 @@
 #include "lib/base/log.h"
 #include "proto/replication.pb-c.h"
 
+enum { CHECKSUM_BYTES = 8 };
+
 /* ---- parts */
 
 static void set_node(Tern__PeerNode *out, struct replica_node node)
@@ -26,27 +28,25 @@ static bool get_ends(const Tern__PeerNode *from, const Tern__PeerNode *to, struc
     return true;
 }
 
+/* As cursor_varbytes reads it. */
 static void pack(const ProtobufCMessage *message, struct buf *out)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
+    buf_add_varint(out, size);
     out->len += protobuf_c_message_pack(message, buf_reserve(out, size));
-}
-
-static uint64_t checksum(struct slice second, struct slice third)
-{
-    uint64_t sums[2] = { hash_xxh3(second), hash_xxh3(third) };
-    return hash_xxh3(slice_of(sums, sizeof sums));
 }
 
 /* ---- messages, out */
 
 bool peer_gather(struct partition *p, const struct replica_msg *msg, struct peer_entries *out)
 {
-    struct buf entry = { 0 }, body = { 0 };
+    out->count = 0;
+    buf_clear(&out->data);
     while (out->count < msg->append.count && out->count < REPLICA_APPEND_COUNT_MAX) {
         uint32_t i = out->count;
-        enum err err = partition_entry(p, msg->append.prev_index + 1 + i, &out->epochs[i], &entry, &body);
-        size_t bytes = out->entries.len + out->bodies.len + entry.len + body.len;
+        enum err err =
+            partition_entry(p, msg->append.prev_index + 1 + i, &out->epochs[i], &out->entry, &out->body);
+        size_t bytes = out->data.len + out->entry.len + out->body.len;
         if (err != OK || (i > 0 && bytes > msg->append.bytes_max)) {
             if (err == ERR_CORRUPT)
                 partition_entry_damaged(p);
@@ -55,32 +55,42 @@ bool peer_gather(struct partition *p, const struct replica_msg *msg, struct peer
                           partition_id(p), (unsigned long long)(msg->append.prev_index + 1 + i));
             break;
         }
-        out->entry_sizes[i] = (uint32_t)entry.len;
-        out->body_sizes[i] = (uint32_t)body.len;
-        buf_add_slice(&out->entries, buf_slice(&entry));
-        buf_add_slice(&out->bodies, buf_slice(&body));
-        out->count++;
+        peer_entries_add(out, out->epochs[i], buf_slice(&out->entry), buf_slice(&out->body));
     }
-    buf_fini(&entry);
-    buf_fini(&body);
     return out->count > 0 || msg->append.count == 0;
 }
 
-static void put_chunk(Tern__PeerMessage *m, const struct replica_msg *msg, struct buf *rows_out)
+void peer_entries_add(struct peer_entries *e, uint64_t epoch, struct slice entry, struct slice body)
 {
-    const struct slice *rows = msg->chunk.handle;
+    e->epochs[e->count] = epoch;
+    e->entry_sizes[e->count] = (uint32_t)entry.len;
+    e->body_sizes[e->count] = (uint32_t)body.len;
+    e->count++;
+    buf_add_slice(&e->data, entry);
+    buf_add_slice(&e->data, body);
+}
+
+void peer_entries_fini(struct peer_entries *e)
+{
+    buf_fini(&e->data);
+    buf_fini(&e->entry);
+    buf_fini(&e->body);
+}
+
+static void put_chunk(Tern__PeerMessage *m, const struct replica_msg *msg)
+{
+    m->kind = TERN__PEER_KIND__PEER_CHUNK;
     m->term = msg->chunk.term;
     m->nonce = msg->chunk.nonce;
     m->seq = msg->chunk.seq;
     m->index = msg->chunk.index;
     m->index_epoch = msg->chunk.index_epoch;
     m->is_last = msg->chunk.last;
-    buf_add_slice(rows_out, *rows);
 }
 
-static void put_append(Tern__PeerMessage *m, const struct replica_msg *msg, struct peer_entries *entries,
-                       struct buf frames[LINK_FRAMES])
+static void put_append(Tern__PeerMessage *m, const struct replica_msg *msg, struct peer_entries *entries)
 {
+    m->kind = TERN__PEER_KIND__PEER_APPEND;
     m->prev_index = msg->append.prev_index;
     m->prev_epoch = msg->append.prev_epoch;
     m->commit = msg->append.commit;
@@ -89,19 +99,16 @@ static void put_append(Tern__PeerMessage *m, const struct replica_msg *msg, stru
     m->entry_epochs = entries->epochs;
     m->entry_sizes = entries->entry_sizes;
     m->body_sizes = entries->body_sizes;
-    frames[1] = entries->entries;
-    frames[2] = entries->bodies;
-    entries->entries = entries->bodies = (struct buf){ 0 };
 }
 
-static void put_fields(Tern__PeerMessage *m, const struct replica_msg *msg, struct peer_entries *entries,
-                       struct buf frames[LINK_FRAMES])
+/* The bytes that go with it. */
+static struct slice put_fields(Tern__PeerMessage *m, const struct replica_msg *msg,
+                               struct peer_entries *entries)
 {
     switch (msg->type) {
     case REPLICA_MSG_APPEND:
-        m->kind = TERN__PEER_KIND__PEER_APPEND;
-        put_append(m, msg, entries, frames);
-        break;
+        put_append(m, msg, entries);
+        return buf_slice(&entries->data);
     case REPLICA_MSG_ACK:
         m->kind = TERN__PEER_KIND__PEER_ACK;
         m->match = msg->ack.match;
@@ -114,9 +121,8 @@ static void put_fields(Tern__PeerMessage *m, const struct replica_msg *msg, stru
         m->nonce = msg->refuse.nonce;
         break;
     case REPLICA_MSG_CHUNK:
-        m->kind = TERN__PEER_KIND__PEER_CHUNK;
-        put_chunk(m, msg, &frames[1]);
-        break;
+        put_chunk(m, msg);
+        return *(const struct slice *)msg->chunk.handle;
     case REPLICA_MSG_CHUNK_ACK:
         m->kind = TERN__PEER_KIND__PEER_CHUNK_ACK;
         m->term = msg->chunk_ack.term;
@@ -135,33 +141,56 @@ static void put_fields(Tern__PeerMessage *m, const struct replica_msg *msg, stru
     case REPLICA_MSG_BEAT_ACK:
         break; /* peer_encode_beats */
     }
+    return SLICE_NULL;
 }
 
-void peer_encode(uint32_t partition, const struct peer_ends *ends, const struct replica_msg *msg,
-                 struct peer_entries *entries, struct buf frames[LINK_FRAMES])
+static void begin(struct peer_bundle *b)
+{
+    Tern__PeerBundle head = TERN__PEER_BUNDLE__INIT;
+    Tern__PeerNode from, to;
+    set_node(&from, b->ends.from);
+    set_node(&to, b->ends.to);
+    head.version = PEER_VERSION;
+    head.from = &from;
+    head.to = &to;
+    buf_add_be64(&b->frame, 0); /* peer_bundle_end */
+    pack(&head.base, &b->frame);
+}
+
+void peer_bundle_add(struct peer_bundle *b, uint32_t partition, const struct replica_msg *msg,
+                     struct peer_entries *entries)
 {
     Tern__PeerMessage m = TERN__PEER_MESSAGE__INIT;
-    Tern__PeerNode from, to;
-    for (int i = 0; i < LINK_FRAMES; i++)
-        frames[i] = (struct buf){ 0 };
-    set_node(&from, ends->from);
-    set_node(&to, ends->to);
-    m.version = PEER_VERSION;
-    m.from = &from;
-    m.to = &to;
+    if (b->count == 0)
+        begin(b);
     m.partition = partition;
     m.epoch = msg->epoch;
-    put_fields(&m, msg, entries, frames);
-    m.checksum = checksum(buf_slice(&frames[1]), buf_slice(&frames[2]));
-    pack(&m.base, &frames[0]);
+    struct slice data = put_fields(&m, msg, entries);
+    pack(&m.base, &b->frame);
+    buf_add_varbytes(&b->frame, data);
+    b->count++;
+}
+
+bool peer_bundle_has_room(const struct peer_bundle *b, size_t bytes)
+{
+    return b->count == 0 || (b->count < PEER_BUNDLE_COUNT_MAX && b->frame.len + bytes <= PEER_BUNDLE_BYTES);
+}
+
+struct buf peer_bundle_end(struct peer_bundle *b)
+{
+    struct buf frame = b->frame, sum = { .data = frame.data, .cap = CHECKSUM_BYTES };
+    buf_add_be64(&sum, hash_xxh3(slice_sub(buf_slice(&frame), CHECKSUM_BYTES, frame.len)));
+    b->frame = (struct buf){ 0 };
+    b->count = 0;
+    return frame;
 }
 
 /* ---- messages, in */
 
-static bool get_append(const Tern__PeerMessage *m, const struct slice frames[LINK_FRAMES],
-                       struct worker_message *out)
+static bool get_append(const Tern__PeerMessage *m, struct slice data, struct worker_message *out)
 {
-    size_t count = m->n_entry_epochs, entries_at = 0, bodies_at = 0;
+    struct cursor c = cursor_of(data);
+    size_t count = m->n_entry_epochs;
     if (count > REPLICA_APPEND_COUNT_MAX || m->n_entry_sizes != count || m->n_body_sizes != count)
         return false;
     out->msg.append.prev_index = m->prev_index;
@@ -170,98 +199,122 @@ static bool get_append(const Tern__PeerMessage *m, const struct slice frames[LIN
     out->msg.append.recovered = m->recovered;
     out->entries = NEW_ARRAY(struct replica_entry, count + 1);
     for (size_t i = 0; i < count; i++) {
-        if (m->entry_sizes[i] > frames[1].len - entries_at || m->body_sizes[i] > frames[2].len - bodies_at)
+        struct slice entry = cursor_bytes(&c, m->entry_sizes[i]), body = cursor_bytes(&c, m->body_sizes[i]);
+        if (c.bad)
             return false;
-        struct log_entry *e = log_entry_new(slice_sub(frames[1], entries_at, entries_at + m->entry_sizes[i]),
-                                            slice_sub(frames[2], bodies_at, bodies_at + m->body_sizes[i]));
-        entries_at += m->entry_sizes[i];
-        bodies_at += m->body_sizes[i];
+        struct log_entry *e = log_entry_new(entry, body);
         out->entries[i] = (struct replica_entry){ m->entry_epochs[i], log_entry_size(e), e };
         out->msg.append.count++;
     }
-    return entries_at == frames[1].len && bodies_at == frames[2].len;
+    return cursor_done(&c);
 }
 
-static bool get_fields(const Tern__PeerMessage *m, const struct slice frames[LINK_FRAMES],
-                       struct worker_message *out)
+static bool get_chunk(const Tern__PeerMessage *m, struct slice data, struct worker_message *out)
+{
+    out->msg.chunk.term = m->term;
+    out->msg.chunk.nonce = m->nonce;
+    out->msg.chunk.seq = m->seq;
+    out->msg.chunk.index = m->index;
+    out->msg.chunk.index_epoch = m->index_epoch;
+    out->msg.chunk.last = m->is_last;
+    buf_add_slice(&out->rows, data);
+    return true;
+}
+
+static bool get_fields(const Tern__PeerMessage *m, struct slice data, struct worker_message *out)
 {
     struct replica_msg *msg = &out->msg;
     switch (m->kind) {
     case TERN__PEER_KIND__PEER_APPEND:
         msg->type = REPLICA_MSG_APPEND;
-        return get_append(m, frames, out);
+        return get_append(m, data, out);
+    case TERN__PEER_KIND__PEER_CHUNK:
+        msg->type = REPLICA_MSG_CHUNK;
+        return get_chunk(m, data, out);
     case TERN__PEER_KIND__PEER_ACK:
         msg->type = REPLICA_MSG_ACK;
         msg->ack.match = m->match;
-        return true;
+        break;
     case TERN__PEER_KIND__PEER_REFUSE:
         msg->type = REPLICA_MSG_REFUSE;
         msg->refuse.commit = m->commit;
         msg->refuse.last = m->last;
         msg->refuse.prev = m->prev;
         msg->refuse.nonce = m->nonce;
-        return true;
-    case TERN__PEER_KIND__PEER_CHUNK:
-        msg->type = REPLICA_MSG_CHUNK;
-        msg->chunk.term = m->term;
-        msg->chunk.nonce = m->nonce;
-        msg->chunk.seq = m->seq;
-        msg->chunk.index = m->index;
-        msg->chunk.index_epoch = m->index_epoch;
-        msg->chunk.last = m->is_last;
-        buf_add_slice(&out->rows, frames[1]);
-        return true;
+        break;
     case TERN__PEER_KIND__PEER_CHUNK_ACK:
         msg->type = REPLICA_MSG_CHUNK_ACK;
         msg->chunk_ack.term = m->term;
         msg->chunk_ack.nonce = m->nonce;
         msg->chunk_ack.seq = m->seq;
-        return true;
+        break;
     case TERN__PEER_KIND__PEER_CHECK:
         msg->type = REPLICA_MSG_CHECK;
         msg->check = (struct replica_check){ m->index, m->chain, m->state, m->bodies, m->damaged };
-        return true;
+        break;
     default:
         return false;
     }
+    return data.len == 0;
 }
 
-enum err peer_decode(const struct slice frames[LINK_FRAMES], struct peer_ends *ends_out,
-                     struct worker_message **out)
+static bool get_message(struct cursor *c, struct replica_node from, struct inbox_chain *out)
 {
-    Tern__PeerMessage *m = tern__peer_message__unpack(NULL, frames[0].len, frames[0].data);
+    struct slice header = cursor_varbytes(c), data = cursor_varbytes(c);
+    Tern__PeerMessage *m = c->bad ? NULL : tern__peer_message__unpack(NULL, header.len, header.data);
     if (m == NULL)
-        return ERR_PROTOCOL;
+        return false;
     struct worker_message *message = NEW(struct worker_message);
-    bool good = m->version == PEER_VERSION && get_ends(m->from, m->to, ends_out) &&
-                m->partition < PARTITION_COUNT_MAX && m->checksum == checksum(frames[1], frames[2]);
-    if (good) {
-        message->partition = m->partition;
-        message->msg.peer = ends_out->from;
-        message->msg.epoch = m->epoch;
-        message->size = sizeof *message + frames[1].len + frames[2].len;
-        good = get_fields(m, frames, message);
-    }
+    message->partition = m->partition;
+    message->msg.peer = from;
+    message->msg.epoch = m->epoch;
+    message->size = sizeof *message + data.len;
+    bool good = m->partition < PARTITION_COUNT_MAX && get_fields(m, data, message);
     tern__peer_message__free_unpacked(m, NULL);
-    if (!good) {
-        worker_message_free(message);
-        return ERR_PROTOCOL;
+    inbox_chain_add(out, &message->item);
+    return good;
+}
+
+static bool get_head(struct slice packed, struct peer_ends *ends_out)
+{
+    Tern__PeerBundle *head = tern__peer_bundle__unpack(NULL, packed.len, packed.data);
+    bool good = head != NULL && head->version == PEER_VERSION && get_ends(head->from, head->to, ends_out);
+    tern__peer_bundle__free_unpacked(head, NULL);
+    return good;
+}
+
+void peer_free_messages(struct inbox_chain *messages)
+{
+    for (struct inbox_item *next, *item = messages->first; item != NULL; item = next) {
+        next = item->next;
+        worker_message_free((struct worker_message *)item);
     }
-    *out = message;
-    return OK;
+    *messages = (struct inbox_chain){ 0 };
+}
+
+enum err peer_decode(struct slice frame, struct peer_ends *ends_out, struct inbox_chain *out)
+{
+    struct cursor c = cursor_of(frame);
+    uint64_t sum = cursor_be64(&c);
+    bool good = !c.bad && sum == hash_xxh3(c.rest) && get_head(cursor_varbytes(&c), ends_out);
+    *out = (struct inbox_chain){ 0 };
+    for (uint32_t count = 0; good && !cursor_done(&c); count++)
+        good = count < PEER_BUNDLE_COUNT_MAX && get_message(&c, ends_out->from, out);
+    if (good && out->first != NULL)
+        return OK;
+    peer_free_messages(out);
+    return ERR_PROTOCOL;
 }
 
 /* ---- beats */
 
-void peer_encode_beats(const struct peer_ends *ends, const struct beats *beats,
-                       struct buf frames[LINK_FRAMES])
+struct buf peer_encode_beats(const struct peer_ends *ends, const struct beats *beats)
 {
     Tern__PeerBeat m = TERN__PEER_BEAT__INIT;
     Tern__PeerNode from, to;
     uint32_t *partitions = NEW_ARRAY(uint32_t, beats->count + 1);
     uint64_t *epochs = NEW_ARRAY(uint64_t, 2 * beats->count + 1), *commits = epochs + beats->count;
-    for (int i = 0; i < LINK_FRAMES; i++)
-        frames[i] = (struct buf){ 0 };
+    struct buf frame = { 0 };
     for (size_t i = 0; i < beats->count; i++) {
         partitions[i] = beats->parts[i].partition;
         epochs[i] = beats->parts[i].epoch;
@@ -280,15 +333,16 @@ void peer_encode_beats(const struct peer_ends *ends, const struct beats *beats,
     m.epochs = epochs;
     m.n_commits = beats->answer ? 0 : beats->count;
     m.commits = commits;
-    pack(&m.base, &frames[0]);
+    size_t size = tern__peer_beat__get_packed_size(&m);
+    frame.len = tern__peer_beat__pack(&m, buf_reserve(&frame, size));
     free(partitions);
     free(epochs);
+    return frame;
 }
 
-enum err peer_decode_beats(const struct slice frames[LINK_FRAMES], struct peer_ends *ends_out,
-                           struct beats *out)
+enum err peer_decode_beats(struct slice frame, struct peer_ends *ends_out, struct beats *out)
 {
-    Tern__PeerBeat *m = tern__peer_beat__unpack(NULL, frames[0].len, frames[0].data);
+    Tern__PeerBeat *m = tern__peer_beat__unpack(NULL, frame.len, frame.data);
     *out = (struct beats){ 0 };
     if (m == NULL)
         return ERR_PROTOCOL;

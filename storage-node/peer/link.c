@@ -16,7 +16,7 @@
 #include "lib/rpc/doors.h"
 
 enum {
-    RECEIVE_BATCH = 128, /* messages read before what is queued gets its turn */
+    RECEIVE_BATCH = 128, /* messages read before the other sockets get their turn */
     PAUSE_MS = 2,        /* before a receiver that fell behind is asked again */
     IDLE_MS = 1000,
     SETTLE_LINGER_MS = 1000, /* for what an old connection still has to write */
@@ -24,21 +24,18 @@ enum {
 
 struct link_node {
     uint32_t id;
-    char endpoint[RPC_ENDPOINT_MAX]; /* wanted; under the lock */
-    char connected[RPC_ENDPOINT_MAX];
-    void *socket; /* the thread's, as what follows */
+    char endpoint[RPC_ENDPOINT_MAX]; /* wanted; under the link's lock */
+    atomic_bool wanted;              /* somebody has something to say and no connection is good */
+    atomic_size_t bytes;             /* given to ZeroMQ and not written */
+    pthread_mutex_t lock;            /* whoever sends, and the thread when it exchanges what follows */
+    void *socket;
     struct rpc_watch *watch;
+    /* The thread's alone. */
+    char connected[RPC_ENDPOINT_MAX];
     void *fresh; /* with other keys; takes over once it stands */
     struct rpc_watch *fresh_watch;
     uint64_t retry_mono_ms; /* if the connection is refused */
     uint64_t keys;          /* of socket, or of fresh if there is one */
-    atomic_size_t bytes;
-};
-
-struct outgoing {
-    struct outgoing *next;
-    struct link_node *node;
-    struct buf frames[LINK_FRAMES];
 };
 
 struct link {
@@ -46,14 +43,14 @@ struct link {
     struct doors doors;
     uint64_t keys_generation;
     bool unsettled; /* a node has a fresh connection */
+    bool retrying;  /* a node refused us a moment ago */
     pthread_t thread;
     bool started;
     int wake_fd;
-    atomic_bool stopping, sleeping;
-    pthread_mutex_t lock; /* guards what follows */
+    atomic_bool stopping, sleeping, looked_for; /* looked_for: some node is wanted, or moved */
+    pthread_mutex_t lock;                       /* guards what follows */
     struct link_node *nodes[LINK_NODES_MAX];
-    size_t node_count;
-    struct outgoing *head, **tail;
+    size_t node_count; /* they never become fewer */
     struct link_stats stats;
 };
 
@@ -62,8 +59,9 @@ static void add(_Atomic uint64_t *figure, uint64_t n)
     atomic_fetch_add_explicit(figure, n, memory_order_relaxed);
 }
 
-static void wake(struct link *link)
+static void look_for(struct link *link)
 {
+    atomic_store(&link->looked_for, true);
     if (atomic_exchange(&link->sleeping, false)) {
         uint64_t one = 1;
         ssize_t n = write(link->wake_fd, &one, sizeof one);
@@ -91,11 +89,15 @@ void link_set_node(struct link *link, uint32_t id, const char *endpoint)
     if (node == NULL && link->node_count < LINK_NODES_MAX && endpoint[0] != '\0') {
         node = NEW(struct link_node);
         node->id = id;
+        pthread_mutex_init(&node->lock, NULL);
         link->nodes[link->node_count++] = node;
     }
-    if (node != NULL)
+    bool moved = node != NULL && strcmp(node->endpoint, endpoint) != 0;
+    if (moved)
         strcpy(node->endpoint, endpoint);
     pthread_mutex_unlock(&link->lock);
+    if (moved)
+        look_for(link);
 }
 
 static void close_socket(void **socket, struct rpc_watch **watch)
@@ -127,39 +129,69 @@ static void *open_socket(struct link *link, struct link_node *node, struct rpc_w
     return socket;
 }
 
+/* From now on messages take this connection; what it replaces is handed back. */
+static void exchange(struct link_node *node, void **socket, struct rpc_watch **watch)
+{
+    void *old_socket;
+    struct rpc_watch *old_watch;
+    pthread_mutex_lock(&node->lock);
+    old_socket = node->socket;
+    old_watch = node->watch;
+    node->socket = *socket;
+    node->watch = *watch;
+    pthread_mutex_unlock(&node->lock);
+    *socket = old_socket;
+    *watch = old_watch;
+}
+
 /* A connection with other keys takes over once it stands; the old one writes what it still has. */
 static void settle(struct link_node *node)
 {
     if (node->fresh == NULL || !rpc_watch_succeeded(node->fresh_watch))
         return;
     int linger = SETTLE_LINGER_MS;
-    if (node->socket != NULL)
-        zmq_setsockopt(node->socket, ZMQ_LINGER, &linger, sizeof linger);
-    close_socket(&node->socket, &node->watch);
-    node->socket = node->fresh;
-    node->watch = node->fresh_watch;
-    node->fresh = NULL;
-    node->fresh_watch = NULL;
+    exchange(node, &node->fresh, &node->fresh_watch);
+    if (node->fresh != NULL)
+        zmq_setsockopt(node->fresh, ZMQ_LINGER, &linger, sizeof linger);
+    close_socket(&node->fresh, &node->fresh_watch);
 }
 
-/* A node that moved gets a new socket; what waited in the old one is lost. */
-static void *socket_of(struct link *link, struct link_node *node)
+/* What waited in the socket that is replaced is lost. */
+static void reconnect(struct link *link, struct link_node *node, const char *endpoint)
+{
+    void *socket = NULL;
+    struct rpc_watch *watch = NULL;
+    node->retry_mono_ms = clock_mono_ms() + RPC_KEYS_RETRY_MS;
+    close_socket(&node->fresh, &node->fresh_watch);
+    strcpy(node->connected, endpoint);
+    if (endpoint[0] != '\0')
+        socket = open_socket(link, node, &watch);
+    exchange(node, &socket, &watch);
+    close_socket(&socket, &watch);
+}
+
+/* A node that moved, or that refused us, gets a new socket once there is something to say to it. True: it is
+ * too early for that. */
+static bool connect_node(struct link *link, struct link_node *node)
 {
     char endpoint[RPC_ENDPOINT_MAX];
     pthread_mutex_lock(&link->lock);
     strcpy(endpoint, node->endpoint);
     pthread_mutex_unlock(&link->lock);
-    uint64_t now = clock_mono_ms();
-    bool refused = rpc_watch_refused(node->watch) && now >= node->retry_mono_ms;
-    if (strcmp(endpoint, node->connected) == 0 && !refused)
-        return node->socket;
-    node->retry_mono_ms = now + RPC_KEYS_RETRY_MS;
-    close_socket(&node->socket, &node->watch);
-    close_socket(&node->fresh, &node->fresh_watch);
-    strcpy(node->connected, endpoint);
-    if (endpoint[0] != '\0')
-        node->socket = open_socket(link, node, &node->watch);
-    return node->socket;
+    bool wanted = atomic_load(&node->wanted), refused = rpc_watch_refused(node->watch);
+    if (strcmp(endpoint, node->connected) == 0) {
+        if (!wanted || node->socket == NULL) /* nothing is to be had there: wanted until it moves */
+            return false;
+        if (refused && clock_mono_ms() < node->retry_mono_ms)
+            return true;
+        atomic_store(&node->wanted, false);
+        if (refused)
+            reconnect(link, node, endpoint);
+    } else if (wanted || node->socket != NULL) {
+        atomic_store(&node->wanted, false);
+        reconnect(link, node, endpoint);
+    }
+    return false;
 }
 
 /* The node does not take our new key yet: ZeroMQ has given up, and it may know better by now. */
@@ -182,6 +214,24 @@ static void renew(struct link *link, struct link_node *node)
     node->fresh = open_socket(link, node, &node->fresh_watch);
 }
 
+static size_t count_nodes(struct link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    size_t count = link->node_count;
+    pthread_mutex_unlock(&link->lock);
+    return count;
+}
+
+static void connect_nodes(struct link *link)
+{
+    if (!atomic_exchange(&link->looked_for, false) && !link->retrying)
+        return;
+    size_t count = count_nodes(link);
+    link->retrying = false;
+    for (size_t i = 0; i < count; i++)
+        link->retrying |= connect_node(link, link->nodes[i]);
+}
+
 /* When keys have changed: the doors and, where it concerns them, the connections. */
 static void follow_keys(struct link *link)
 {
@@ -192,9 +242,7 @@ static void follow_keys(struct link *link)
     link->keys_generation = generation;
     link->unsettled = false;
     doors_refresh(&link->doors);
-    pthread_mutex_lock(&link->lock);
-    size_t count = link->node_count; /* they never become fewer */
-    pthread_mutex_unlock(&link->lock);
+    size_t count = count_nodes(link);
     for (size_t i = 0; i < count; i++) {
         if (changed)
             renew(link, link->nodes[i]);
@@ -222,11 +270,6 @@ static void free_frame(void *data, void *arg)
 
 static void frame_of(zmq_msg_t *msg, struct link_node *node, struct buf *buf)
 {
-    if (buf->len == 0) {
-        zmq_msg_init(msg);
-        buf_fini(buf);
-        return;
-    }
     struct frame_hint *hint = NEW(struct frame_hint);
     size_t len;
     hint->node = node;
@@ -237,108 +280,48 @@ static void frame_of(zmq_msg_t *msg, struct link_node *node, struct buf *buf)
         log_fatal("link", "out of memory");
 }
 
-static size_t bytes_of(const struct buf frames[LINK_FRAMES])
+/* Refused if ZeroMQ's queue is full or nobody is connected. */
+static bool give(struct link *link, struct link_node *node, struct buf *frame)
 {
-    size_t bytes = 0;
-    for (int i = 0; i < LINK_FRAMES; i++)
-        bytes += frames[i].len;
-    return bytes;
+    zmq_msg_t msg;
+    frame_of(&msg, node, frame);
+    pthread_mutex_lock(&node->lock);
+    bool sent = node->socket != NULL && zmq_msg_send(&msg, node->socket, ZMQ_DONTWAIT) >= 0;
+    bool good = node->socket != NULL && !rpc_watch_refused(node->watch);
+    pthread_mutex_unlock(&node->lock);
+    if (!sent)
+        zmq_msg_close(&msg);
+    if (!good && !atomic_exchange(&node->wanted, true))
+        look_for(link);
+    return sent;
 }
 
-static void free_frames(struct buf frames[LINK_FRAMES])
+bool link_send(struct link *link, uint32_t id, struct buf *frame)
 {
-    for (int i = 0; i < LINK_FRAMES; i++)
-        buf_fini(&frames[i]);
-}
-
-static void send_outgoing(struct link *link, struct outgoing *o)
-{
-    void *socket = socket_of(link, o->node);
-    size_t bytes = bytes_of(o->frames);
-    /* What stood in our queue was counted by link_send; from here the frames count for themselves. */
-    atomic_fetch_sub(&o->node->bytes, bytes);
-    bool sent = socket != NULL;
-    for (int i = 0; sent && i < LINK_FRAMES; i++) {
-        zmq_msg_t msg;
-        frame_of(&msg, o->node, &o->frames[i]);
-        /* The first frame is refused if the queue is full or nobody is connected; then all are. */
-        sent = zmq_msg_send(&msg, socket, ZMQ_DONTWAIT | (i + 1 < LINK_FRAMES ? ZMQ_SNDMORE : 0)) >= 0;
-        if (!sent)
-            zmq_msg_close(&msg);
-    }
-    free_frames(o->frames);
+    size_t bytes = frame->len;
+    pthread_mutex_lock(&link->lock);
+    struct link_node *node = find_locked(link, id);
+    pthread_mutex_unlock(&link->lock);
+    bool sent = node != NULL && !atomic_load(&link->stopping) &&
+                atomic_load(&node->bytes) < link->options.queue_bytes_max && give(link, node, frame);
+    buf_fini(frame);
     add(sent ? &link->stats.sent : &link->stats.dropped, 1);
     if (sent)
         add(&link->stats.sent_bytes, bytes);
-    free(o);
-}
-
-static struct outgoing *take_queue(struct link *link)
-{
-    pthread_mutex_lock(&link->lock);
-    struct outgoing *list = link->head;
-    link->head = NULL;
-    link->tail = &link->head;
-    pthread_mutex_unlock(&link->lock);
-    return list;
-}
-
-static bool send_queued(struct link *link)
-{
-    struct outgoing *o = take_queue(link);
-    bool any = o != NULL;
-    while (o != NULL) {
-        struct outgoing *next = o->next;
-        send_outgoing(link, o);
-        o = next;
-    }
-    return any;
-}
-
-bool link_send(struct link *link, uint32_t id, struct buf frames[LINK_FRAMES])
-{
-    size_t bytes = bytes_of(frames);
-    struct outgoing *o = NULL;
-    pthread_mutex_lock(&link->lock);
-    struct link_node *node = find_locked(link, id);
-    if (node != NULL && atomic_load(&node->bytes) < link->options.queue_bytes_max &&
-        !atomic_load(&link->stopping)) {
-        o = NEW(struct outgoing);
-        o->node = node;
-        memcpy(o->frames, frames, sizeof o->frames);
-        memset(frames, 0, sizeof o->frames);
-        atomic_fetch_add(&node->bytes, bytes);
-        *link->tail = o;
-        link->tail = &o->next;
-    }
-    pthread_mutex_unlock(&link->lock);
-    if (o != NULL)
-        wake(link);
-    else
-        add(&link->stats.dropped, 1);
-    free_frames(frames);
-    return o != NULL;
+    return sent;
 }
 
 /* ---- in */
 
-/* True if the message had as many frames as it should: the sender's routing id, then ours. */
-static bool receive_frames(void *socket, zmq_msg_t *id, zmq_msg_t msgs[LINK_FRAMES])
+/* The rest of a message with more frames than ours have. */
+static void discard_rest(void *socket, bool more)
 {
-    int count = 0;
-    bool more = zmq_msg_more(id), good = true;
     while (more) {
-        zmq_msg_t extra;
-        zmq_msg_t *msg = count < LINK_FRAMES ? &msgs[count] : &extra;
-        if (count >= LINK_FRAMES)
-            zmq_msg_init(&extra);
-        good &= zmq_msg_recv(msg, socket, 0) >= 0;
-        more = good && zmq_msg_more(msg);
-        if (count >= LINK_FRAMES)
-            zmq_msg_close(&extra);
-        count++;
+        zmq_msg_t msg;
+        zmq_msg_init(&msg);
+        more = zmq_msg_recv(&msg, socket, 0) >= 0 && zmq_msg_more(&msg);
+        zmq_msg_close(&msg);
     }
-    return good && count == LINK_FRAMES;
 }
 
 /* ZeroMQ lets in nobody else; but for its asking us that, keys would only hide what is said. */
@@ -347,27 +330,25 @@ static bool is_sender_known(const struct link *link, zmq_msg_t *msg)
     return !rpc_keys_present(link->options.keys) || rpc_keys_sender(msg) == RPC_ROLE_STORAGE_NODE;
 }
 
+/* The sender's routing id, then the frame. */
 static bool receive_one(struct link *link, void *socket)
 {
-    zmq_msg_t id, msgs[LINK_FRAMES];
-    struct slice frames[LINK_FRAMES];
+    zmq_msg_t id, msg;
     zmq_msg_init(&id);
     if (zmq_msg_recv(&id, socket, ZMQ_DONTWAIT) < 0) {
         zmq_msg_close(&id);
         return false;
     }
-    for (int i = 0; i < LINK_FRAMES; i++)
-        zmq_msg_init(&msgs[i]);
-    bool good = receive_frames(socket, &id, msgs) && is_sender_known(link, &msgs[0]);
-    for (int i = 0; i < LINK_FRAMES; i++) {
-        frames[i] = slice_of(zmq_msg_data(&msgs[i]), zmq_msg_size(&msgs[i]));
-        add(&link->stats.received_bytes, frames[i].len);
-    }
+    zmq_msg_init(&msg);
+    bool good = zmq_msg_more(&id) && zmq_msg_recv(&msg, socket, 0) >= 0, more = good && zmq_msg_more(&msg);
+    struct slice frame = slice_of(zmq_msg_data(&msg), zmq_msg_size(&msg));
+    good = good && !more && is_sender_known(link, &msg);
+    discard_rest(socket, more);
+    add(&link->stats.received_bytes, frame.len);
     add(good ? &link->stats.received : &link->stats.malformed, 1);
     if (good)
-        link->options.receive(link->options.arg, frames);
-    for (int i = 0; i < LINK_FRAMES; i++)
-        zmq_msg_close(&msgs[i]);
+        link->options.receive(link->options.arg, frame);
+    zmq_msg_close(&msg);
     zmq_msg_close(&id);
     return true;
 }
@@ -385,11 +366,9 @@ static void wait_for_work(struct link *link, bool reading)
     int count = 1;
     for (size_t i = 0; reading && i < link->doors.count; i++)
         items[count++] = (zmq_pollitem_t){ .socket = link->doors.list[i].socket, .events = ZMQ_POLLIN };
+    /* Whoever looks for us says so before it looks whether we sleep. */
     atomic_store(&link->sleeping, true);
-    pthread_mutex_lock(&link->lock);
-    bool empty = link->head == NULL;
-    pthread_mutex_unlock(&link->lock);
-    if (empty && !atomic_load(&link->stopping))
+    if (!atomic_load(&link->looked_for) && !atomic_load(&link->stopping))
         zmq_poll(items, count, reading ? IDLE_MS : PAUSE_MS);
     atomic_store(&link->sleeping, false);
     if (items[0].revents & ZMQ_POLLIN) {
@@ -400,7 +379,7 @@ static void wait_for_work(struct link *link, bool reading)
 }
 
 /* *reading_out: whether the receiver keeps up. */
-static bool receive_batch(struct link *link, bool *reading_out)
+static bool receive_some(struct link *link, bool *reading_out)
 {
     bool any = false;
     *reading_out = true;
@@ -421,8 +400,10 @@ static void *run(void *arg)
 {
     struct link *link = arg;
     while (!atomic_load(&link->stopping)) {
-        bool reading, worked = send_queued(link);
-        worked |= receive_batch(link, &reading);
+        bool reading, worked = receive_some(link, &reading);
+        if (worked && link->options.received != NULL)
+            link->options.received(link->options.arg);
+        connect_nodes(link);
         follow_keys(link);
         if (!worked)
             wait_for_work(link, reading);
@@ -436,7 +417,6 @@ enum err link_bind(const struct link_options *options, struct link **out)
 {
     struct link *link = NEW(struct link);
     link->options = *options;
-    link->tail = &link->head;
     link->keys_generation = rpc_keys_generation(options->keys);
     pthread_mutex_init(&link->lock, NULL);
     link->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -478,7 +458,10 @@ void link_stop(struct link *link)
         pthread_join(link->thread, NULL);
     for (size_t i = 0; i < link->node_count; i++) {
         struct link_node *node = link->nodes[i];
-        close_socket(&node->socket, &node->watch);
+        void *socket = NULL;
+        struct rpc_watch *watch = NULL;
+        exchange(node, &socket, &watch);
+        close_socket(&socket, &watch);
         close_socket(&node->fresh, &node->fresh_watch);
     }
     doors_close(&link->doors);
@@ -489,15 +472,10 @@ void link_free(struct link **out)
     struct link *link = *out;
     if (link == NULL)
         return;
-    struct outgoing *o = take_queue(link);
-    while (o != NULL) {
-        struct outgoing *next = o->next;
-        free_frames(o->frames);
-        free(o);
-        o = next;
-    }
-    for (size_t i = 0; i < link->node_count; i++)
+    for (size_t i = 0; i < link->node_count; i++) {
+        pthread_mutex_destroy(&link->nodes[i]->lock);
         free(link->nodes[i]);
+    }
     if (link->wake_fd >= 0)
         close(link->wake_fd);
     pthread_mutex_destroy(&link->lock);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One kind of traffic between storage nodes: a thread with a ROUTER socket that hears everybody and a DEALER
- * socket to each node it talks to. Messages are three frames. They may be lost (a node that is not connected,
- * a full queue): the replicas repeat what matters.
+/* One kind of traffic between storage nodes: a ROUTER socket that hears everybody and a DEALER socket to each
+ * node it talks to. A message is one frame. Messages may be lost (a node that is not connected, a full
+ * queue): the replicas repeat what matters.
+ *
+ * Whoever has something to say gives it to ZeroMQ on its own thread, under the lock of the node's socket (a
+ * socket may go from thread to thread behind a full fence), so that no other thread has to wake up for it.
+ * The link's thread opens and closes these sockets and reads from the ROUTER socket.
  *
  * Pressure: what waits for one node is bounded in bytes, counted until ZeroMQ has written it to the
  * connection; more is dropped. A receiver that falls behind stops reading, so that the sender's bytes pile up
@@ -16,7 +20,6 @@
 #include "lib/rpc/keys.h"
 
 enum {
-    LINK_FRAMES = 3,
     LINK_NODES_MAX = 1024,
     LINK_MESSAGES_MAX = 1000, /* waiting for one node */
 };
@@ -30,8 +33,10 @@ struct link_options {
     const char *endpoint; /* to bind */
     const char *name;     /* of the thread */
     size_t queue_bytes_max;
-    /* On the link's thread. The frames are valid during the call. */
-    void (*receive)(void *arg, const struct slice frames[LINK_FRAMES]);
+    /* On the link's thread. The frame is valid during the call. */
+    void (*receive)(void *arg, struct slice frame);
+    /* On the link's thread: nothing more waits, or the caller has had its share. NULL: nothing to do. */
+    void (*received)(void *arg);
     /* On the link's thread: may more be read now? Asked again after a moment. NULL: always. */
     bool (*may_receive)(void *arg);
     void *arg;
@@ -47,9 +52,11 @@ const char *link_endpoint(const struct link *link);
 MUST_CHECK enum err link_start(struct link *link);
 /* Any thread: where a node is found; "" or NULL: nowhere. Repeating the same is cheap. */
 void link_set_node(struct link *link, uint32_t node, const char *endpoint);
-/* Any thread. Takes the buffers' memory, in every case; false: dropped here. */
-bool link_send(struct link *link, uint32_t node, struct buf frames[LINK_FRAMES]);
-/* Ends the thread and closes the sockets; what was queued is dropped. link_send may still be called. */
+/* Any thread; never waits for the other node. Takes the buffer's memory, in every case; false: dropped here.
+ */
+bool link_send(struct link *link, uint32_t node, struct buf *frame);
+/* Ends the thread and closes the sockets; what was not written yet is dropped. link_send may still be called,
+ * and drops. */
 void link_stop(struct link *link);
 /* After zmq_ctx_term: ZeroMQ counts bytes down until then. */
 void link_free(struct link **link);

@@ -2,6 +2,7 @@
 #include "storage-node/peer/peers.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
@@ -16,11 +17,26 @@ struct sent_beat {
     struct replica_node to;
 };
 
+/* What one worker says in one turn; its thread's alone. */
+struct outbox {
+    struct peers *peers;
+    struct peer_bundle *bundles; /* one a node; the first `count` are in use */
+    size_t count, cap;
+    struct peer_entries entries; /* scratch */
+};
+
 struct peers {
     struct link *data, *beat;
     struct replica_node self;
     struct worker_pool *workers;
-    struct peer_transport transport;
+    uint32_t outbox_count;
+    struct outbox *outboxes;
+    struct peer_transport *transports; /* one an outbox */
+    struct inbox_chain in;             /* decoded and not handed on; the data link's thread */
+    size_t in_bytes;
+    struct {
+        _Atomic uint64_t sent, received, dropped;
+    } messages;
     uint64_t boot;
     pthread_mutex_t lock; /* guards what follows */
     uint64_t beats;       /* made so far */
@@ -29,21 +45,60 @@ struct peers {
 
 /* ---- out, on worker threads */
 
+static void add(_Atomic uint64_t *figure, uint64_t n)
+{
+    atomic_fetch_add_explicit(figure, n, memory_order_relaxed);
+}
+
+static struct peer_bundle *bundle_for(struct outbox *o, struct replica_node node)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        if (replica_node_eq(o->bundles[i].ends.to, node))
+            return &o->bundles[i];
+    }
+    if (o->count == o->cap) {
+        o->cap = o->cap == 0 ? 8 : o->cap * 2;
+        o->bundles = xrealloc(o->bundles, o->cap * sizeof *o->bundles);
+    }
+    struct peer_bundle *bundle = &o->bundles[o->count++];
+    *bundle = (struct peer_bundle){ .ends = { .from = o->peers->self, .to = node } };
+    return bundle;
+}
+
+static void send_bundle(struct peers *peers, struct peer_bundle *bundle)
+{
+    uint32_t count = bundle->count;
+    if (count == 0)
+        return;
+    struct buf frame = peer_bundle_end(bundle);
+    bool sent = link_send(peers->data, bundle->ends.to.id, &frame);
+    add(sent ? &peers->messages.sent : &peers->messages.dropped, count);
+}
+
+static size_t bytes_of(const struct replica_msg *msg, const struct peer_entries *entries)
+{
+    if (msg->type == REPLICA_MSG_CHUNK)
+        return ((const struct slice *)msg->chunk.handle)->len;
+    return msg->type == REPLICA_MSG_APPEND ? entries->data.len : 0;
+}
+
 static void send_message(void *arg, struct partition *p, const struct replica_msg *msg)
 {
-    struct peers *peers = arg;
-    struct peer_ends ends = { .from = peers->self, .to = msg->peer };
-    struct buf frames[LINK_FRAMES];
-    struct peer_entries *entries = msg->type == REPLICA_MSG_APPEND ? NEW(struct peer_entries) : NULL;
-    if (entries == NULL || peer_gather(p, msg, entries)) {
-        peer_encode(partition_id(p), &ends, msg, entries, frames);
-        link_send(peers->data, msg->peer.id, frames);
-    }
-    if (entries != NULL) {
-        buf_fini(&entries->entries);
-        buf_fini(&entries->bodies);
-        free(entries);
-    }
+    struct outbox *o = arg;
+    if (msg->type == REPLICA_MSG_APPEND && !peer_gather(p, msg, &o->entries))
+        return;
+    struct peer_bundle *bundle = bundle_for(o, msg->peer);
+    if (!peer_bundle_has_room(bundle, bytes_of(msg, &o->entries)))
+        send_bundle(o->peers, bundle);
+    peer_bundle_add(bundle, partition_id(p), msg, &o->entries);
+}
+
+static void flush(void *arg)
+{
+    struct outbox *o = arg;
+    for (size_t i = 0; i < o->count; i++)
+        send_bundle(o->peers, &o->bundles[i]);
+    o->count = 0;
 }
 
 static uint64_t remember_beat(struct peers *peers, struct replica_node to)
@@ -58,16 +113,15 @@ static uint64_t remember_beat(struct peers *peers, struct replica_node to)
 
 static void send_beats(void *arg, const struct beats *given)
 {
-    struct peers *peers = arg;
+    struct peers *peers = ((struct outbox *)arg)->peers;
     struct beats beats = *given;
     struct peer_ends ends = { .from = peers->self, .to = beats.peer };
-    struct buf frames[LINK_FRAMES];
     if (!beats.answer) {
         beats.boot = peers->boot;
         beats.number = remember_beat(peers, beats.peer);
     }
-    peer_encode_beats(&ends, &beats, frames);
-    link_send(peers->beat, beats.peer.id, frames);
+    struct buf frame = peer_encode_beats(&ends, &beats);
+    link_send(peers->beat, beats.peer.id, &frame);
 }
 
 /* ---- in, on the links' threads */
@@ -77,19 +131,38 @@ static bool is_for_us(const struct peers *peers, const struct peer_ends *ends)
     return replica_node_eq(ends->to, peers->self) && ends->from.id != peers->self.id;
 }
 
-static void on_message(void *arg, const struct slice frames[LINK_FRAMES])
+static void hand_on(void *arg)
+{
+    struct peers *peers = arg;
+    worker_pool_messages(peers->workers, &peers->in);
+    peers->in_bytes = 0;
+}
+
+static void take_in(struct peers *peers, struct inbox_chain *messages)
+{
+    uint64_t count = 0;
+    for (struct inbox_item *next, *item = messages->first; item != NULL; item = next) {
+        next = item->next;
+        peers->in_bytes += ((struct worker_message *)item)->size;
+        inbox_chain_add(&peers->in, item);
+        count++;
+    }
+    add(&peers->messages.received, count);
+    if (peers->in_bytes >= PEER_GATHER_BYTES)
+        hand_on(peers);
+}
+
+static void on_bundle(void *arg, struct slice frame)
 {
     struct peers *peers = arg;
     struct peer_ends ends;
-    struct worker_message *message;
-    if (peer_decode(frames, &ends, &message) != OK) {
+    struct inbox_chain messages;
+    if (peer_decode(frame, &ends, &messages) != OK)
         log_warn("peers", "a message of another node does not decode");
-        return;
-    }
-    if (is_for_us(peers, &ends))
-        worker_pool_message(peers->workers, message);
+    else if (is_for_us(peers, &ends))
+        take_in(peers, &messages);
     else
-        worker_message_free(message);
+        peer_free_messages(&messages);
 }
 
 static bool may_receive(void *arg)
@@ -110,12 +183,12 @@ static bool find_sent(struct peers *peers, struct beats *answer)
     return sent.number == answer->number && sent.number != 0 && replica_node_eq(sent.to, answer->peer);
 }
 
-static void on_beats(void *arg, const struct slice frames[LINK_FRAMES])
+static void on_beats(void *arg, struct slice frame)
 {
     struct peers *peers = arg;
     struct peer_ends ends;
     struct beats beats;
-    if (peer_decode_beats(frames, &ends, &beats) != OK)
+    if (peer_decode_beats(frame, &ends, &beats) != OK)
         log_warn("peers", "a beat of another node does not decode");
     else if (is_for_us(peers, &ends) && (!beats.answer || find_sent(peers, &beats)))
         worker_pool_beats(peers->workers, &beats);
@@ -134,7 +207,8 @@ enum err peers_bind(void *zmq, struct rpc_keys *keys, const char *endpoint, cons
                                  .endpoint = endpoint,
                                  .name = "peers",
                                  .queue_bytes_max = PEER_QUEUE_BYTES_MAX,
-                                 .receive = on_message,
+                                 .receive = on_bundle,
+                                 .received = hand_on,
                                  .may_receive = may_receive,
                                  .arg = peers };
     struct link_options beat = { .zmq = zmq,
@@ -163,11 +237,18 @@ const char *peers_beat_endpoint(const struct peers *peers)
     return link_endpoint(peers->beat);
 }
 
-const struct peer_transport *peers_transport(struct peers *peers, struct replica_node self)
+const struct peer_transport *peers_transports(struct peers *peers, struct replica_node self, uint32_t workers)
 {
     peers->self = self;
-    peers->transport = (struct peer_transport){ peers, send_message, send_beats };
-    return &peers->transport;
+    peers->outbox_count = workers;
+    peers->outboxes = NEW_ARRAY(struct outbox, workers);
+    peers->transports = NEW_ARRAY(struct peer_transport, workers);
+    for (uint32_t i = 0; i < workers; i++) {
+        peers->outboxes[i].peers = peers;
+        peers->transports[i] =
+            (struct peer_transport){ &peers->outboxes[i], send_message, send_beats, flush };
+    }
+    return peers->transports;
 }
 
 enum err peers_start(struct peers *peers, struct worker_pool *workers)
@@ -196,6 +277,14 @@ void peers_stop(struct peers *peers)
     link_stop(peers->beat);
 }
 
+static void free_outbox(struct outbox *o)
+{
+    for (size_t i = 0; i < o->count; i++)
+        buf_fini(&o->bundles[i].frame);
+    free(o->bundles);
+    peer_entries_fini(&o->entries);
+}
+
 void peers_free(struct peers **out)
 {
     struct peers *peers = *out;
@@ -204,6 +293,10 @@ void peers_free(struct peers **out)
     link_free(&peers->data);
     link_free(&peers->beat);
     pthread_mutex_destroy(&peers->lock);
+    for (uint32_t i = 0; i < peers->outbox_count; i++)
+        free_outbox(&peers->outboxes[i]);
+    free(peers->outboxes);
+    free(peers->transports);
     free(peers->sent);
     free(peers);
     *out = NULL;
@@ -212,9 +305,11 @@ void peers_free(struct peers **out)
 void peers_figures(const struct peers *peers, struct peers_figures *out)
 {
     const struct link_stats *data = link_get_stats(peers->data), *beat = link_get_stats(peers->beat);
-    *out = (struct peers_figures){ .sent = data->sent,
-                                   .received = data->received,
-                                   .dropped = data->dropped,
+    *out = (struct peers_figures){ .sent = peers->messages.sent,
+                                   .received = peers->messages.received,
+                                   .dropped = peers->messages.dropped,
+                                   .bundles_sent = data->sent,
+                                   .bundles_received = data->received,
                                    .malformed = data->malformed + beat->malformed,
                                    .sent_bytes = data->sent_bytes,
                                    .received_bytes = data->received_bytes,

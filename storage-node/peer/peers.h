@@ -16,6 +16,7 @@
 enum {
     PEER_QUEUE_BYTES_MAX = 64 * 1024 * 1024,   /* waiting for one node; beyond it messages are dropped */
     PEER_RECEIVE_BYTES_MAX = 64 * 1024 * 1024, /* received and not worked on: reading stops above it */
+    PEER_GATHER_BYTES = 256 * 1024,            /* of these, received together and handed on together */
     PEER_BEAT_BYTES_MAX = 4 * 1024 * 1024,
     PEER_BEATS_REMEMBERED = 16384, /* newest beats whose answers count */
 };
@@ -29,8 +30,9 @@ MUST_CHECK enum err peers_bind(void *zmq, struct rpc_keys *keys, const char *end
 const char *peers_endpoint(const struct peers *peers);
 const char *peers_beat_endpoint(const struct peers *peers);
 
-/* For the workers; valid until peers_free. Before peers_start nothing leaves. */
-const struct peer_transport *peers_transport(struct peers *peers, struct replica_node self);
+/* Once: one for each worker; valid until peers_free. Before peers_start nothing leaves. */
+const struct peer_transport *peers_transports(struct peers *peers, struct replica_node self,
+                                              uint32_t workers);
 MUST_CHECK enum err peers_start(struct peers *peers, struct worker_pool *workers);
 /* Any thread: where the nodes are. */
 void peers_take_map(struct peers *peers, const Tern__Map *map);
@@ -42,6 +44,7 @@ void peers_free(struct peers **peers);
 
 struct peers_figures {
     uint64_t sent, received, dropped, malformed, sent_bytes, received_bytes;
+    uint64_t bundles_sent, bundles_received; /* in which these messages went */
     uint64_t beats_sent, beats_received, beats_dropped;
 };
 void peers_figures(const struct peers *peers, struct peers_figures *out);

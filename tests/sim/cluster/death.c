@@ -63,6 +63,7 @@ void node_kill(struct node *n, uint64_t down_ns)
     if (!n->up || n->reading)
         return;
     n->dying = true;
+    links_drop(n);
     kv_mem_fail_after(n->kv, 0, OK);
     write_half_batch(n);
     drop_jobs(n->writing);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages between storage nodes: encoded, lost, delayed, repeated, decoded (as storage-node/peer does it
- * over sockets). */
+/* Messages between storage nodes: bundled, encoded, lost, delayed, repeated, decoded (as storage-node/peer
+ * does it over sockets). In every other run each message goes alone: then more can happen to each. */
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
@@ -12,14 +12,13 @@ struct packet {
     struct event event;        /* first */
     int from, to;              /* slots */
     bool beats, begins, again; /* begins: the first chunk of a copy; again: much later */
-    struct buf frames[LINK_FRAMES];
+    struct buf frame;
 };
 
 static void packet_drop(struct event *e)
 {
     struct packet *packet = (struct packet *)e;
-    for (int i = 0; i < LINK_FRAMES; i++)
-        buf_fini(&packet->frames[i]);
+    buf_fini(&packet->frame);
     free(packet);
 }
 
@@ -37,27 +36,35 @@ static bool find_sent(struct node *n, struct beats *answer)
            replica_node_eq(sent->to, answer->peer);
 }
 
-static void take_message(struct node *n, const struct slice frames[LINK_FRAMES])
+static void look_at_chunks(struct node *n, const struct inbox_chain *messages)
 {
-    struct peer_ends ends;
-    struct worker_message *m;
-    if (peer_decode(frames, &ends, &m) != OK)
-        cluster_fail(n->c, "a message does not decode");
-    else if (is_for(n, &ends)) {
+    for (struct inbox_item *item = messages->first; item != NULL; item = item->next) {
+        const struct worker_message *m = (const struct worker_message *)item;
         if (m->msg.type == REPLICA_MSG_CHUNK && !m->msg.chunk.last) {
             n->chunk_at = n->c->now;
             weather_copy_begins(n->c);
         }
-        worker_pool_message(n->pool, m);
-    } else
-        worker_message_free(m);
+    }
 }
 
-static void take_beats(struct node *n, const struct slice frames[LINK_FRAMES])
+static void take_bundle(struct node *n, struct slice frame)
+{
+    struct peer_ends ends;
+    struct inbox_chain messages;
+    if (peer_decode(frame, &ends, &messages) != OK)
+        cluster_fail(n->c, "a message does not decode");
+    else if (is_for(n, &ends)) {
+        look_at_chunks(n, &messages);
+        worker_pool_messages(n->pool, &messages);
+    } else
+        peer_free_messages(&messages);
+}
+
+static void take_beats(struct node *n, struct slice frame)
 {
     struct peer_ends ends;
     struct beats beats;
-    if (peer_decode_beats(frames, &ends, &beats) != OK)
+    if (peer_decode_beats(frame, &ends, &beats) != OK)
         cluster_fail(n->c, "a beat does not decode");
     else if (is_for(n, &ends) && (!beats.answer || find_sent(n, &beats)))
         worker_pool_beats(n->pool, &beats);
@@ -68,18 +75,15 @@ static void deliver(struct cluster *c, struct event *e)
 {
     struct packet *packet = (struct packet *)e;
     struct node *n = c->nodes[packet->to];
-    struct slice frames[LINK_FRAMES];
     if (n->up && c->now < n->paused_until) { /* it waits in the kernel */
         cluster_post(c, e, n->paused_until);
         return;
     }
-    for (int i = 0; i < LINK_FRAMES; i++)
-        frames[i] = buf_slice(&packet->frames[i]);
     if (n->up && !n->dying) {
         if (packet->beats)
-            take_beats(n, frames);
+            take_beats(n, buf_slice(&packet->frame));
         else
-            take_message(n, frames);
+            take_bundle(n, buf_slice(&packet->frame));
         node_poke(n);
     }
     if (packet->again)
@@ -108,33 +112,64 @@ static void post(struct node *n, uint32_t to, struct packet *packet)
     cluster_post(n->c, &packet->event, at);
 }
 
+static void send_bundle(struct outbox *o, size_t i)
+{
+    struct node *n = o->node;
+    struct packet *packet = NEW(struct packet);
+    packet->begins = o->begins[i];
+    packet->frame = peer_bundle_end(&o->bundles[i]);
+    o->begins[i] = false;
+    if (n->dying || n->c->failed)
+        packet_drop(&packet->event);
+    else
+        post(n, o->bundles[i].ends.to.id, packet);
+}
+
+static void on_flush(void *arg)
+{
+    struct outbox *o = arg;
+    for (size_t i = 0; i < o->count; i++) {
+        if (o->bundles[i].count > 0)
+            send_bundle(o, i);
+    }
+    o->count = 0;
+}
+
+static size_t bundle_for(struct outbox *o, struct replica_node to)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        if (replica_node_eq(o->bundles[i].ends.to, to))
+            return i;
+    }
+    if (o->count == BUNDLES_MAX)
+        on_flush(o);
+    o->bundles[o->count] = (struct peer_bundle){ .ends = { .from = o->node->self, .to = to } };
+    return o->count++;
+}
+
 static void on_send(void *arg, struct partition *p, const struct replica_msg *msg)
 {
-    struct node *n = arg;
+    struct outbox *o = arg;
+    struct node *n = o->node;
+    bool begins = msg->type == REPLICA_MSG_CHUNK && msg->chunk.seq == 0;
     if (n->dying || n->c->failed)
         return;
-    struct packet *packet = NEW(struct packet);
-    struct peer_ends ends = { .from = n->self, .to = msg->peer };
-    struct peer_entries *entries = msg->type == REPLICA_MSG_APPEND ? NEW(struct peer_entries) : NULL;
-    if (msg->type == REPLICA_MSG_CHUNK && msg->chunk.seq == 0)
+    if (begins)
         checks_copied(n, (int)partition_id(p), msg->chunk.index);
-    if (entries == NULL || peer_gather(p, msg, entries)) {
-        packet->begins = msg->type == REPLICA_MSG_CHUNK && msg->chunk.seq == 0;
-        peer_encode(partition_id(p), &ends, msg, entries, packet->frames);
-        post(n, msg->peer.id, packet);
-    } else {
-        free(packet);
-    }
-    if (entries != NULL) {
-        buf_fini(&entries->entries);
-        buf_fini(&entries->bodies);
-    }
-    free(entries);
+    if (msg->type == REPLICA_MSG_APPEND && !peer_gather(p, msg, &o->entries))
+        return;
+    size_t i = bundle_for(o, msg->peer);
+    if (!peer_bundle_has_room(&o->bundles[i], msg->type == REPLICA_MSG_APPEND ? o->entries.data.len : 0))
+        send_bundle(o, i);
+    peer_bundle_add(&o->bundles[i], partition_id(p), msg, &o->entries);
+    o->begins[i] |= begins;
+    if (n->c->seed % 2 == 0)
+        send_bundle(o, i);
 }
 
 static void on_beats(void *arg, const struct beats *given)
 {
-    struct node *n = arg;
+    struct node *n = ((struct outbox *)arg)->node;
     struct beats beats = *given;
     struct peer_ends ends = { .from = n->self, .to = beats.peer };
     if (n->dying || n->c->failed)
@@ -147,11 +182,26 @@ static void on_beats(void *arg, const struct beats *given)
             (struct sent_beat){ beats.number, node_now(n).boot_ns, beats.peer };
     }
     packet->beats = true;
-    peer_encode_beats(&ends, &beats, packet->frames);
+    packet->frame = peer_encode_beats(&ends, &beats);
     post(n, beats.peer.id, packet);
 }
 
 void links_init(struct node *n)
 {
-    n->transport = (struct peer_transport){ n, on_send, on_beats };
+    for (size_t i = 0; i < WORKERS_SIM_MAX; i++) {
+        n->outboxes[i].node = n;
+        n->transports[i] = (struct peer_transport){ &n->outboxes[i], on_send, on_beats, on_flush };
+    }
+}
+
+void links_drop(struct node *n)
+{
+    for (size_t i = 0; i < WORKERS_SIM_MAX; i++)
+        on_flush(&n->outboxes[i]);
+}
+
+void links_fini(struct node *n)
+{
+    for (size_t i = 0; i < WORKERS_SIM_MAX; i++)
+        peer_entries_fini(&n->outboxes[i].entries);
 }

@@ -6,7 +6,7 @@
 
 #include "lib/base/alloc.h"
 
-enum { WORKERS_SIM_MAX = 2, SLOW_SYNC_MS = 700, WORK_MS_MAX = 30 };
+enum { SLOW_SYNC_MS = 700, WORK_MS_MAX = 30 };
 
 /* ---- clocks */
 
@@ -132,7 +132,7 @@ static void boot(struct node *n)
                                                      .notify_arg = n,
                                                      .ask = on_ask,
                                                      .ask_arg = n,
-                                                     .peers = &n->transport,
+                                                     .peers = n->transports,
                                                      .log_keep_count = c->log_keep,
                                                      .copy_chunk_bytes = c->copy_chunk,
                                                      .append_count_max = c->append_count,
@@ -167,6 +167,7 @@ void node_free(struct node **out)
 {
     struct node *n = *out;
     node_kill(n, 0);
+    links_fini(n);
     kv_batch_free(&n->batch);
     kv_close(&n->kv);
     free(n);

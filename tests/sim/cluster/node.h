@@ -8,11 +8,20 @@
 #include "storage-node/peer/codec.h"
 #include "tests/sim/cluster/cluster.h"
 
-enum { BEATS_REMEMBERED = 256 };
+enum { BEATS_REMEMBERED = 256, WORKERS_SIM_MAX = 2, BUNDLES_MAX = 8 };
 
 struct sent_beat {
     uint64_t number, at_ns;
     struct replica_node to;
+};
+
+/* Of one worker (links.c). */
+struct outbox {
+    struct node *node;
+    struct peer_bundle bundles[BUNDLES_MAX];
+    bool begins[BUNDLES_MAX]; /* with the first chunk of a copy */
+    size_t count;
+    struct peer_entries entries;
 };
 
 struct node {
@@ -38,7 +47,8 @@ struct node {
     struct inbox_chain works; /* at the bulk thread */
     uint64_t work_at;
     /* links.c */
-    struct peer_transport transport;
+    struct outbox outboxes[WORKERS_SIM_MAX];
+    struct peer_transport transports[WORKERS_SIM_MAX];
     uint64_t beat_number;
     struct sent_beat sent[BEATS_REMEMBERED];
     uint64_t told[PARTITIONS_MAX + 1];    /* epoch that a map brought last */
@@ -77,5 +87,8 @@ struct partition_work *node_pop_work(struct node *n);
 
 /* links.c */
 void links_init(struct node *n);
+/* The process is dying: what it had not sent yet is gone. */
+void links_drop(struct node *n);
+void links_fini(struct node *n);
 
 #endif

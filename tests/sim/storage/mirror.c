@@ -159,6 +159,8 @@ static void on_send(void *arg, struct partition *p, const struct replica_msg *ms
 
 static void on_beats(void *arg, const struct beats *beats) {}
 
+static void on_flush(void *arg) {}
+
 static void boot(struct mirror *m)
 {
     struct partition_options options = { .id = m->partition,
@@ -224,7 +226,7 @@ struct mirror *mirror_new(struct world *w, uint32_t partition)
     m->partition = partition;
     m->kv = kv_open_mem();
     m->batch = kv_batch_new(m->kv);
-    m->peers = (struct peer_transport){ m, on_send, on_beats };
+    m->peers = (struct peer_transport){ m, on_send, on_beats, on_flush };
     m->host = (struct partition_host){ m, on_submit, NULL, on_ask, &m->peers, NULL };
     return m;
 }

@@ -29,7 +29,9 @@ static void on_send(void *arg, struct partition *p, const struct replica_msg *ms
 
 static void on_beats(void *arg, const struct beats *beats) {}
 
-static struct peer_transport peers = { NULL, on_send, on_beats };
+static void on_flush(void *arg) {}
+
+static struct peer_transport peers = { NULL, on_send, on_beats, on_flush };
 
 void open_partition(struct fixture *f)
 {

@@ -21,7 +21,7 @@ struct fixture {
     struct kv *kv;
     struct worker_pool *pool;
     struct peer_transport peers;
-    unsigned acks, grants;
+    unsigned acks, grants, waiting; /* waiting: sent since the last flush */
     uint64_t now_ns;
 };
 
@@ -29,6 +29,13 @@ static void on_send(void *arg, struct partition *p, const struct replica_msg *ms
 {
     struct fixture *f = arg;
     f->acks += msg->type == REPLICA_MSG_ACK;
+    f->waiting++;
+}
+
+static void on_flush(void *arg)
+{
+    struct fixture *f = arg;
+    f->waiting = 0;
 }
 
 static void on_beats(void *arg, const struct beats *beats)
@@ -63,6 +70,7 @@ static void turns(struct fixture *f)
     for (struct inbox_item *items; (items = inbox_take(&w->inbox)) != NULL;) {
         f->now_ns += REPLICA_MS;
         worker_turn(w, items, (struct partition_now){ .boot_ns = f->now_ns });
+        assert_int_equal(f->waiting, 0);
     }
 }
 
@@ -85,7 +93,7 @@ static int set_up(void **state)
 {
     struct fixture *f = NEW(struct fixture);
     f->kv = kv_open_mem();
-    f->peers = (struct peer_transport){ f, on_send, on_beats };
+    f->peers = (struct peer_transport){ f, on_send, on_beats, on_flush };
     f->pool = xcalloc(1, sizeof *f->pool + sizeof f->pool->workers[0]);
     f->pool->options = (struct worker_pool_options){ .kv = f->kv,
                                                      .directory = directory_new(),
@@ -118,10 +126,13 @@ static void old_primary_calls(struct fixture *f)
     struct beat_part part = { .partition = PARTITION, .epoch = OLD };
     struct beats beats = { .peer = old_primary, .boot = 1, .number = 1, .parts = &part, .count = 1 };
     struct worker_message *m = NEW(struct worker_message);
+    struct inbox_chain messages = { 0 };
     m->partition = PARTITION;
     m->msg = (struct replica_msg){ .type = REPLICA_MSG_APPEND, .peer = old_primary, .epoch = OLD };
     f->acks = f->grants = 0;
-    worker_pool_message(f->pool, m);
+    inbox_chain_add(&messages, &m->item);
+    worker_pool_messages(f->pool, &messages);
+    assert_null(messages.first);
     worker_pool_beats(f->pool, &beats);
     turns(f);
 }

@@ -6,50 +6,41 @@
 
 #include <cmocka.h>
 
+#include "lib/base/hash.h"
 #include "storage-node/peer/codec.h"
 
 static const struct peer_ends ends = { .from = { .store = 0x1122334455667788, .id = 3 },
                                        .to = { .store = 9, .id = 4 } };
 
-static void to_slices(struct buf bufs[LINK_FRAMES], struct slice out[LINK_FRAMES])
+static struct buf bundle_of(const struct replica_msg *msg, struct peer_entries *entries)
 {
-    for (int i = 0; i < LINK_FRAMES; i++)
-        out[i] = buf_slice(&bufs[i]);
-}
-
-static void free_bufs(struct buf bufs[LINK_FRAMES])
-{
-    for (int i = 0; i < LINK_FRAMES; i++)
-        buf_fini(&bufs[i]);
+    struct peer_bundle bundle = { .ends = ends };
+    peer_bundle_add(&bundle, 77, msg, entries);
+    return peer_bundle_end(&bundle);
 }
 
 static struct worker_message *round_trip(const struct replica_msg *msg, struct peer_entries *entries)
 {
-    struct buf frames[LINK_FRAMES];
-    struct slice slices[LINK_FRAMES];
+    struct buf frame = bundle_of(msg, entries);
     struct peer_ends got;
-    struct worker_message *out = NULL;
-    peer_encode(77, &ends, msg, entries, frames);
-    to_slices(frames, slices);
-    assert_int_equal(peer_decode(slices, &got, &out), OK);
+    struct inbox_chain messages;
+    assert_int_equal(peer_decode(buf_slice(&frame), &got, &messages), OK);
     assert_true(replica_node_eq(got.from, ends.from) && replica_node_eq(got.to, ends.to));
+    assert_ptr_equal(messages.first, messages.last);
+    struct worker_message *out = (struct worker_message *)messages.first;
     assert_int_equal(out->partition, 77);
     assert_int_equal(out->msg.type, msg->type);
     assert_int_equal(out->msg.epoch, msg->epoch);
     assert_true(replica_node_eq(out->msg.peer, ends.from));
-    free_bufs(frames);
+    buf_fini(&frame);
     return out;
 }
 
 static void make_entries(struct peer_entries *e)
 {
     for (uint32_t i = 0; i < 3; i++) {
-        e->epochs[i] = 5 + i;
-        e->entry_sizes[i] = 4 + i;
-        e->body_sizes[i] = i == 1 ? 0 : 10;
-        buf_add(&e->entries, "abcdefgh", 4 + i);
-        buf_add(&e->bodies, "0123456789", e->body_sizes[i]);
-        e->count++;
+        struct slice entry = slice_of("abcdefgh", 4 + i), body = slice_of("0123456789", i == 1 ? 0 : 10);
+        peer_entries_add(e, 5 + i, entry, body);
     }
 }
 
@@ -73,6 +64,7 @@ static void test_append(void **state)
         assert_int_equal(m->entries[i].epoch, 5 + i);
     assert_true(m->entries[2].size > m->entries[1].size);
     worker_message_free(m);
+    peer_entries_fini(e);
     free(e);
 }
 
@@ -117,53 +109,113 @@ static void test_small_ones(void **state)
     worker_message_free(m);
 }
 
-static enum err try_decode(const struct slice frames[LINK_FRAMES])
+/* Several messages of several kinds in one frame come out in their order. */
+static struct buf bundle_of_all(void)
+{
+    struct peer_bundle bundle = { .ends = ends };
+    struct peer_entries *e = calloc(1, sizeof *e);
+    make_entries(e);
+    for (uint32_t i = 0; i < sizeof small / sizeof small[0]; i++) {
+        peer_bundle_add(&bundle, i, &small[i], NULL);
+        peer_bundle_add(&bundle, 100 + i, &append, e);
+    }
+    peer_entries_fini(e);
+    free(e);
+    assert_int_equal(bundle.count, 2 * sizeof small / sizeof small[0]);
+    struct buf frame = peer_bundle_end(&bundle);
+    assert_int_equal(bundle.count, 0);
+    return frame;
+}
+
+static void test_bundle(void **state)
+{
+    struct buf frame = bundle_of_all();
+    struct peer_ends got;
+    struct inbox_chain messages;
+    assert_int_equal(peer_decode(buf_slice(&frame), &got, &messages), OK);
+    const struct inbox_item *item = messages.first;
+    for (uint32_t i = 0; i < sizeof small / sizeof small[0]; i++) {
+        const struct worker_message *m = (const struct worker_message *)item, *n;
+        assert_int_equal(m->partition, i);
+        assert_int_equal(m->msg.type, small[i].type);
+        n = (const struct worker_message *)item->next;
+        assert_int_equal(n->partition, 100 + i);
+        assert_int_equal(n->msg.append.count, 3);
+        item = item->next->next;
+    }
+    assert_null(item);
+    peer_free_messages(&messages);
+    assert_null(messages.first);
+    buf_fini(&frame);
+}
+
+/* An empty one takes anything; then both bounds hold, and one message too many is refused. */
+static void test_bounds_of_a_bundle(void **state)
+{
+    struct peer_bundle bundle = { .ends = ends };
+    struct peer_ends got;
+    struct inbox_chain messages;
+    assert_true(peer_bundle_has_room(&bundle, PEER_BUNDLE_BYTES + 1));
+    for (uint32_t i = 0; i < PEER_BUNDLE_COUNT_MAX; i++) {
+        assert_true(peer_bundle_has_room(&bundle, 0));
+        peer_bundle_add(&bundle, 1, &small[ACK], NULL);
+    }
+    assert_false(peer_bundle_has_room(&bundle, 0));
+    struct buf frame = peer_bundle_end(&bundle);
+    assert_int_equal(peer_decode(buf_slice(&frame), &got, &messages), OK);
+    peer_free_messages(&messages);
+    buf_fini(&frame);
+    for (uint32_t i = 0; i <= PEER_BUNDLE_COUNT_MAX; i++) {
+        assert_false(i > 0 && peer_bundle_has_room(&bundle, PEER_BUNDLE_BYTES));
+        peer_bundle_add(&bundle, 1, &small[ACK], NULL);
+    }
+    frame = peer_bundle_end(&bundle);
+    assert_int_equal(peer_decode(buf_slice(&frame), &got, &messages), ERR_PROTOCOL);
+    assert_null(messages.first);
+    buf_fini(&frame);
+}
+
+static enum err try_decode(struct slice frame)
 {
     struct peer_ends got;
-    struct worker_message *m;
-    enum err err = peer_decode(frames, &got, &m);
-    if (err == OK)
-        worker_message_free(m);
+    struct inbox_chain messages;
+    enum err err = peer_decode(frame, &got, &messages);
+    peer_free_messages(&messages);
     return err;
 }
 
-static void damage(struct buf frames[LINK_FRAMES])
+static void set_right_sum(struct slice frame)
 {
-    struct slice slices[LINK_FRAMES];
-    for (int f = 0; f < LINK_FRAMES; f++) {
-        for (size_t i = 0; i < frames[f].len; i++) {
-            to_slices(frames, slices);
-            frames[f].data[i] ^= 0x15;
-            enum err err = try_decode(slices);
-            assert_true(err == ERR_PROTOCOL || f == 0);
-            frames[f].data[i] ^= 0x15;
-            uint8_t *exact = malloc(i + 1);
-            memcpy(exact, frames[f].data, i);
-            slices[f] = slice_of(exact, i);
-            err = try_decode(slices);
-            assert_true(err == ERR_PROTOCOL || f == 0);
-            free(exact);
-        }
-    }
-    to_slices(frames, slices);
-    assert_int_equal(try_decode(slices), OK);
-    free_bufs(frames);
+    struct buf sum = { .data = (uint8_t *)frame.data, .cap = 8 };
+    if (frame.len >= 8)
+        buf_add_be64(&sum, hash_xxh3(slice_sub(frame, 8, frame.len)));
 }
 
-/* Every byte of every frame changed, and every frame cut short: refused or understood, never read beyond;
- * what stands in the second and third frame is never taken for something else. */
+/* Every byte of a frame changed, and the frame cut short everywhere: refused for its sum; and with the right
+ * sum refused or understood, never read beyond. */
 static void test_damage(void **state)
 {
-    struct peer_entries *e = calloc(1, sizeof *e);
-    struct buf frames[LINK_FRAMES];
-    make_entries(e);
-    peer_encode(77, &ends, &append, e, frames);
-    damage(frames);
-    free(e);
-    for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) {
-        peer_encode(77, &ends, &small[i], NULL, frames);
-        damage(frames);
+    struct buf frame = bundle_of_all();
+    for (size_t i = 0; i < frame.len; i++) {
+        for (int sum = 0; sum < 2; sum++) {
+            uint8_t *changed = malloc(frame.len), *cut = malloc(i + 1);
+            memcpy(changed, frame.data, frame.len);
+            memcpy(cut, frame.data, i);
+            changed[i] ^= 0x15;
+            if (sum == 1) {
+                set_right_sum(slice_of(changed, frame.len));
+                set_right_sum(slice_of(cut, i));
+            }
+            enum err err = try_decode(slice_of(changed, frame.len));
+            assert_true(err == ERR_PROTOCOL || sum == 1);
+            err = try_decode(slice_of(cut, i));
+            assert_true(err == ERR_PROTOCOL || sum == 1);
+            free(changed);
+            free(cut);
+        }
     }
+    assert_int_equal(try_decode(buf_slice(&frame)), OK);
+    buf_fini(&frame);
 }
 
 static void test_beats(void **state)
@@ -171,34 +223,32 @@ static void test_beats(void **state)
     struct beat_part parts[] = { { 1, 2, 3 }, { 16383, UINT64_MAX, 0 } };
     for (int answer = 0; answer < 2; answer++) {
         struct beats beats = { .answer = answer, .boot = 5, .number = 6, .parts = parts, .count = 2 }, out;
-        struct buf frames[LINK_FRAMES];
-        struct slice slices[LINK_FRAMES];
+        struct buf frame = peer_encode_beats(&ends, &beats);
         struct peer_ends got;
-        peer_encode_beats(&ends, &beats, frames);
-        to_slices(frames, slices);
-        assert_int_equal(peer_decode_beats(slices, &got, &out), OK);
+        assert_int_equal(peer_decode_beats(buf_slice(&frame), &got, &out), OK);
         assert_true(replica_node_eq(out.peer, ends.from) && replica_node_eq(got.to, ends.to));
         assert_true(out.answer == (answer != 0) && out.boot == 5 && out.number == 6 && out.count == 2);
         assert_int_equal(out.parts[1].partition, 16383);
         assert_true(out.parts[1].epoch == UINT64_MAX);
         assert_int_equal(out.parts[0].commit, answer ? 0 : 3);
         free((void *)out.parts);
-        for (size_t i = 0; i < frames[0].len; i++) {
-            slices[0] = slice_of(frames[0].data, i);
-            if (peer_decode_beats(slices, &got, &out) == OK)
+        for (size_t i = 0; i < frame.len; i++) {
+            uint8_t *cut = malloc(i + 1);
+            memcpy(cut, frame.data, i);
+            if (peer_decode_beats(slice_of(cut, i), &got, &out) == OK)
                 free((void *)out.parts);
+            free(cut);
         }
-        free_bufs(frames);
+        buf_fini(&frame);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_append),
-        cmocka_unit_test(test_small_ones),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_beats),
+        cmocka_unit_test(test_append), cmocka_unit_test(test_small_ones),
+        cmocka_unit_test(test_bundle), cmocka_unit_test(test_bounds_of_a_bundle),
+        cmocka_unit_test(test_damage), cmocka_unit_test(test_beats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
