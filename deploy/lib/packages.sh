@@ -3,7 +3,7 @@
 
 PACKAGES_BUILD="build-essential cmake ninja-build pkg-config protobuf-compiler protobuf-c-compiler
     libuv1-dev libzmq3-dev libprotobuf-c-dev librocksdb-dev libssl-dev libconfig-dev libgmime-3.0-dev libgsasl-dev
-    libcrypt-dev libargon2-dev libmicrohttpd-dev libboost-context-dev libxxhash-dev libidn2-dev libunistring-dev uthash-dev
+    libcrypt-dev libargon2-dev libmicrohttpd-dev libboost-context-dev libxxhash-dev libisal-dev libidn2-dev libunistring-dev uthash-dev
     libcurl4-openssl-dev libjansson-dev"
 # What deploy/local.sh itself uses: certificates, the demonstration mail, processes by pid.
 PACKAGES_RUN="openssl curl procps python3"

@@ -11,8 +11,8 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
+#include "storage-node/kv/rocks_crc.h"
 #include "storage-node/kv/rocks_priv.h"
-#include "storage-node/kv/rocks_seal.h"
 
 enum { BACKGROUND_NICE = 5 };
 
@@ -45,9 +45,6 @@ static struct kv_view *view_new(struct kv *kv)
     view->snapshot = rocksdb_create_snapshot(rocks_of(kv)->db);
     view->read = rocksdb_readoptions_create();
     rocksdb_readoptions_set_snapshot(view->read, view->snapshot);
-    view->read_body = rocksdb_readoptions_create();
-    rocksdb_readoptions_set_snapshot(view->read_body, view->snapshot);
-    rocksdb_readoptions_set_verify_checksums(view->read_body, 0); /* the seal is checked instead */
     return &view->base;
 }
 
@@ -55,7 +52,6 @@ static void view_free(struct kv_view *base)
 {
     struct rocks_view *view = (struct rocks_view *)base;
     rocksdb_readoptions_destroy(view->read);
-    rocksdb_readoptions_destroy(view->read_body);
     rocksdb_release_snapshot(rocks_of(base->kv)->db, view->snapshot);
     free(view);
 }
@@ -65,20 +61,11 @@ static void unpin(void *pin)
     rocksdb_pinnableslice_destroy(pin);
 }
 
-static rocksdb_readoptions_t *options_of(const struct rocks *r, const struct kv_view *base,
-                                         enum kv_family family)
-{
-    const struct rocks_view *view = (const struct rocks_view *)base;
-    if (family == KV_BODY)
-        return view == NULL ? r->read_body : view->read_body;
-    return view == NULL ? r->read : view->read;
-}
-
 static enum err get(struct kv *kv, const struct kv_view *view, enum kv_family family, struct slice key,
                     struct kv_value *out)
 {
     struct rocks *r = rocks_of(kv);
-    rocksdb_readoptions_t *read = options_of(r, view, family);
+    const rocksdb_readoptions_t *read = view == NULL ? r->read : ((const struct rocks_view *)view)->read;
     char *message = NULL;
     rocksdb_pinnableslice_t *pin =
         rocksdb_get_pinned_cf(r->db, read, r->families[family], (const char *)key.data, key.len, &message);
@@ -89,10 +76,7 @@ static enum err get(struct kv *kv, const struct kv_view *view, enum kv_family fa
     out->pin = pin;
     out->unpin = unpin;
     out->bytes.data = (const uint8_t *)rocksdb_pinnableslice_value(pin, &out->bytes.len);
-    enum err err = family == KV_BODY ? seal_open(key, out->bytes, &out->bytes) : OK;
-    if (err != OK)
-        kv_value_release(out);
-    return err;
+    return OK;
 }
 
 /* ---- writing */
@@ -119,23 +103,9 @@ static void batch_clear(struct kv_batch *base)
     b->bodies_deleted = 0;
 }
 
-static void put_body(struct rocks_batch *b, struct slice key, struct slice value)
-{
-    uint8_t seal[SEAL_SIZE];
-    const char *keys[] = { (const char *)key.data };
-    const char *values[] = { (const char *)value.data, (const char *)seal };
-    size_t sizes[] = { value.len, SEAL_SIZE };
-    seal_make(key, value, seal);
-    rocksdb_writebatch_putv_cf(b->batch, b->rocks->families[KV_BODY], 1, keys, &key.len, 2, values, sizes);
-}
-
 static void batch_put(struct kv_batch *base, enum kv_family family, struct slice key, struct slice value)
 {
     struct rocks_batch *b = (struct rocks_batch *)base;
-    if (family == KV_BODY) {
-        put_body(b, key, value);
-        return;
-    }
     rocksdb_writebatch_put_cf(b->batch, b->rocks->families[family], (const char *)key.data, key.len,
                               (const char *)value.data, value.len);
 }
@@ -316,6 +286,8 @@ enum err kv_open_rocksdb(const struct kv_options *options, struct kv **out)
         kv_close(&failed);
         return rocks_err("open", message);
     }
+    if (!rocks_crc_is_used())
+        log_info("kv", "RocksDB computes its checksums itself: slower, if the processor could help");
     r->blobs = rocks_blobs_start(r);
     *out = &r->base;
     return OK;

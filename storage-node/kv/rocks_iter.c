@@ -3,12 +3,9 @@
 
 #include "lib/base/alloc.h"
 #include "storage-node/kv/rocks_priv.h"
-#include "storage-node/kv/rocks_seal.h"
 
 struct rocks_iter {
     struct kv_iter base;
-    bool of_bodies;
-    enum err err; /* a body's seal did not fit */
     rocksdb_iterator_t *it;
     rocksdb_readoptions_t *read;
     uint8_t bounds[]; /* lower, then upper: RocksDB keeps pointers to them */
@@ -68,27 +65,18 @@ static struct slice key_of(const struct kv_iter *base)
     return s;
 }
 
-/* A body without its seal; an empty one if that does not fit, and kv_iter_err says so. */
 static struct slice value_of(const struct kv_iter *base)
 {
-    struct rocks_iter *it = (struct rocks_iter *)base;
     struct slice s;
-    s.data = (const uint8_t *)rocksdb_iter_value(it->it, &s.len);
-    if (!it->of_bodies)
-        return s;
-    enum err err = seal_open(key_of(base), s, &s);
-    if (err == OK)
-        return s;
-    it->err = err;
-    return SLICE_NULL;
+    s.data = (const uint8_t *)rocksdb_iter_value(rocksdb_of(base), &s.len);
+    return s;
 }
 
 static enum err err_of(const struct kv_iter *base)
 {
     char *message = NULL;
     rocksdb_iter_get_error(rocksdb_of(base), &message);
-    enum err err = rocks_err("iterate", message);
-    return err == OK ? ((const struct rocks_iter *)base)->err : err;
+    return rocks_err("iterate", message);
 }
 
 static const struct kv_iter_ops rocks_iter_ops = {
@@ -109,7 +97,6 @@ struct kv_iter *rocks_iter_new(struct kv *kv, const struct kv_view *view, enum k
     struct rocks *r = rocks_of(kv);
     struct rocks_iter *it = xcalloc(1, sizeof *it + lower.len + upper.len);
     it->base.ops = &rocks_iter_ops;
-    it->of_bodies = family == KV_BODY;
     it->read = rocksdb_readoptions_create();
     if (view != NULL)
         rocksdb_readoptions_set_snapshot(it->read, ((const struct rocks_view *)view)->snapshot);

@@ -103,8 +103,6 @@ void rocks_options_init(struct rocks *r, const struct kv_options *options)
     }
 
     r->read = rocksdb_readoptions_create();
-    r->read_body = rocksdb_readoptions_create();
-    rocksdb_readoptions_set_verify_checksums(r->read_body, 0); /* bodies carry their own: rocks_seal.h */
     r->write = rocksdb_writeoptions_create(); /* write-ahead log on, no sync: kv_sync does that */
     r->write_unlogged = rocksdb_writeoptions_create();
     rocksdb_writeoptions_disable_WAL(r->write_unlogged, 1);
@@ -114,7 +112,6 @@ void rocks_options_init(struct rocks *r, const struct kv_options *options)
 void rocks_options_fini(struct rocks *r)
 {
     rocksdb_readoptions_destroy(r->read);
-    rocksdb_readoptions_destroy(r->read_body);
     rocksdb_writeoptions_destroy(r->write);
     rocksdb_writeoptions_destroy(r->write_unlogged);
     rocksdb_flushoptions_destroy(r->flush);

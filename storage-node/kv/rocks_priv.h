@@ -16,7 +16,6 @@ struct rocks {
     rocksdb_options_t *family_options[KV_FAMILY_COUNT];
     rocksdb_cache_t *block_cache;
     rocksdb_readoptions_t *read; /* the newest state */
-    rocksdb_readoptions_t *read_body;
     rocksdb_writeoptions_t *write, *write_unlogged;
     rocksdb_flushoptions_t *flush;
     struct rocks_blobs *blobs;
@@ -33,7 +32,7 @@ struct rocks_batch {
 struct rocks_view {
     struct kv_view base;
     const rocksdb_snapshot_t *snapshot;
-    rocksdb_readoptions_t *read, *read_body;
+    rocksdb_readoptions_t *read;
 };
 
 static inline struct rocks *rocks_of(struct kv *kv)
