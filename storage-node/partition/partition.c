@@ -2,6 +2,7 @@
 #include "storage-node/partition/partition.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
@@ -17,10 +18,9 @@ static const uint64_t ns_per_ms = 1000000;
  * the log on disk: a crash in between would leave an applied index beyond the log's end. */
 static void follow_disk(struct partition *p)
 {
-    struct replica_info info;
-    replica_info(p->replica, &info);
-    bool gated = p->apply_wanted > info.durable && !STORAGE_FAULT(p->faults, ungated_apply);
-    p->apply_to = gated ? info.durable : p->apply_wanted;
+    uint64_t durable = replica_durable(p->replica);
+    bool gated = p->apply_wanted > durable && !STORAGE_FAULT(p->faults, ungated_apply);
+    p->apply_to = gated ? durable : p->apply_wanted;
 }
 
 enum err partition_step(struct partition *p, const struct replica_event *event, struct partition_now now)
@@ -311,6 +311,20 @@ enum err partition_message(struct partition *p, struct partition_now now, const 
     for (uint32_t i = 0; append && i < msg->append.count; i++)
         log_entry_unref(msg->append.entries[i].handle);
     return err;
+}
+
+void partition_warm(const struct partition *p)
+{
+    enum { LINE = 64 };
+    const char *bytes = (const char *)p;
+    for (size_t at = 0; at <= offsetof(struct partition, check); at += LINE)
+        __builtin_prefetch(bytes + at);
+}
+
+void partition_warm_replica(const struct partition *p)
+{
+    __builtin_prefetch(p->actions.list);
+    replica_warm(p->replica);
 }
 
 bool partition_beat(const struct partition *p, struct replica_node to, struct beat_part *out)

@@ -175,6 +175,10 @@ MUST_CHECK enum err partition_conf(struct partition *p, struct partition_now now
  * chunk's points to the struct buf of its rows, which may be taken. */
 MUST_CHECK enum err partition_message(struct partition *p, struct partition_now now,
                                       const struct replica_msg *msg);
+/* Have the processor fetch what a beat will look at, in two steps that each want a little time: what the
+ * driver has, then what its replica has. For who goes through many partitions; changes nothing. */
+void partition_warm(const struct partition *p);
+void partition_warm_replica(const struct partition *p);
 /* Does the next beat to `to` list this partition, and how? */
 bool partition_beat(const struct partition *p, struct replica_node to, struct beat_part *out);
 /* The configuration last known; epoch 0 if none. Borrowed until the next call. */

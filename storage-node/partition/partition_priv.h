@@ -38,29 +38,34 @@ struct partition {
     struct faults *fault_list;
     uint64_t reported_epoch; /* of the newest FAULT_REPLICA; 0: none */
 
+    /* What each beat looks at stands together, up to `check` (partition_warm). */
     struct replica *replica;
     struct replica_actions actions;
     uint64_t next_tick;
-
-    struct partition_record record;   /* as in the newest job that stored it */
-    bool recorded;                    /* such a job was submitted, or the record was on disk at start */
-    struct partition_applied applied; /* in the state that readers see */
-    uint64_t applied_durable;         /* known to be on disk */
     uint64_t apply_wanted;            /* REPLICA_ACT_APPLY */
     uint64_t apply_to;                /* as much of it as is on this node's disk */
-    uint64_t entry_time;              /* newest entry's, applied or not: the next one's is not below it */
-    uint64_t applied_time;            /* newest applied entry's: what callers are told */
+    struct partition_applied applied; /* in the state that readers see */
     bool stopped;                     /* a damaged row (P9) */
+    bool dropped;                     /* the job that deletes this copy was submitted */
     enum damage damage;
-    uint64_t heal_at_ns;    /* with damage: when to look what can be done */
-    uint64_t next_leave_ns; /* not again before */
-    uint64_t wipe_token;    /* of the job that deletes the copy, which ends the damage; 0: none */
+    uint64_t heal_at_ns;                                /* with damage: when to look what can be done */
+    uint64_t next_sweep_ns;                             /* CLOCK_BOOTTIME */
+    uint64_t next_check_ns;                             /* likewise */
+    struct partition_work *worked_first, **worked_tail; /* back, not looked at */
+    struct check *check;                                /* of this copy, under way; NULL: none */
+
+    struct partition_record record; /* as in the newest job that stored it */
+    bool recorded;                  /* such a job was submitted, or the record was on disk at start */
+    uint64_t applied_durable;       /* known to be on disk */
+    uint64_t entry_time;            /* newest entry's, applied or not: the next one's is not below it */
+    uint64_t applied_time;          /* newest applied entry's: what callers are told */
+    uint64_t next_leave_ns;         /* not again before */
+    uint64_t wipe_token;            /* of the job that deletes the copy, which ends the damage; 0: none */
     uint8_t min_members;
 
-    struct check *check;       /* of this copy, under way; NULL: none */
     struct check_table checks; /* what the primary heard */
     struct pace *check_pace;
-    uint64_t check_interval_ms, next_check_ns;
+    uint64_t check_interval_ms;
     uint64_t check_asked;                    /* index of the newest ENTRY_CHECK proposed here */
     uint64_t complete_from;                  /* above it no body can be missing that other copies have */
     bool applying_check;                     /* the transaction under way ends with one */
@@ -72,13 +77,11 @@ struct partition {
     struct replica_entry *proposal; /* PROPOSE_COUNT_MAX */
     enum err proposal_refused;      /* by the step under way */
 
-    uint64_t written_token;                             /* newest token given back and not stepped yet */
-    uint32_t jobs_out;                                  /* submitted and not back */
-    uint32_t unlogged_out;                              /* of these, unlogged ones */
-    uint32_t behind_out;                                /* of these, on their way behind unlogged ones */
-    uint32_t works_out;                                 /* likewise, of work */
-    struct partition_work *worked_first, **worked_tail; /* back, not looked at */
-    bool dropped;                                       /* the job that deletes this copy was submitted */
+    uint64_t written_token; /* newest token given back and not stepped yet */
+    uint32_t jobs_out;      /* submitted and not back */
+    uint32_t unlogged_out;  /* of these, unlogged ones */
+    uint32_t behind_out;    /* of these, on their way behind unlogged ones */
+    uint32_t works_out;     /* likewise, of work */
 
     struct snap_source *sources;      /* copies being sent, one a learner (snapshot.c) */
     struct partition_applied install; /* of the copy being received */
@@ -91,8 +94,7 @@ struct partition {
     uint32_t keep_count, keep_bytes;
     uint32_t copy_chunk_bytes;
 
-    uint64_t next_sweep_ns; /* CLOCK_BOOTTIME */
-    uint64_t sweep_index;   /* of a sweep not yet applied; 0: none */
+    uint64_t sweep_index; /* of a sweep not yet applied; 0: none */
 
     /* What the transaction under way makes of `applied` (apply.c). */
     struct partition_applied applying;

@@ -67,6 +67,20 @@ struct slot *worker_slot(struct worker *w, uint32_t partition)
     return partition < PARTITION_COUNT_MAX ? &w->slots[partition / w->pool->options.workers] : NULL;
 }
 
+void worker_warm(const struct slot *far, const struct slot *near)
+{
+    if (far != NULL && far->p != NULL)
+        partition_warm(far->p);
+    if (near != NULL && near->p != NULL)
+        partition_warm_replica(near->p);
+}
+
+void worker_warm_around(const struct worker *w, size_t i)
+{
+    size_t far = i + WORKER_WARM_FAR, near = i + WORKER_WARM_NEAR;
+    worker_warm(far < slot_count(w) ? &w->slots[far] : NULL, near < slot_count(w) ? &w->slots[near] : NULL);
+}
+
 void worker_touch(struct worker *w, struct slot *slot)
 {
     if (slot->touched)
@@ -209,6 +223,7 @@ static void tell(struct worker *w)
         if (p == NULL)
             continue;
         open--;
+        worker_warm_around(w, i);
         if (partition_figures(p, &figures))
             board_put(board, partition_id(p), &figures);
         else

@@ -81,6 +81,7 @@ void worker_beat(struct worker *w, struct partition_now now)
         if (w->slots[i].p == NULL)
             continue;
         open--;
+        worker_warm_around(w, i);
         shared |= add_beats(w, w->slots[i].p);
     }
     send_lists(w);
@@ -102,12 +103,18 @@ void worker_beat_early(struct worker *w, struct slot *slot)
     send_lists(w);
 }
 
+static const struct slot *slot_ahead(struct worker *w, const struct beats_item *b, size_t i)
+{
+    return i < b->beats.count ? worker_slot(w, b->parts[i].partition) : NULL;
+}
+
 void worker_take_beats(struct worker *w, struct beats_item *b, struct partition_now now)
 {
     const struct peer_transport *peers = worker_peers(w);
     w->granted.count = 0;
     for (size_t i = 0; i < b->beats.count && !w->stopping; i++) {
         const struct beat_part *part = &b->parts[i];
+        worker_warm(slot_ahead(w, b, i + WORKER_WARM_FAR), slot_ahead(w, b, i + WORKER_WARM_NEAR));
         struct slot *slot = worker_slot(w, part->partition);
         struct replica_msg msg = { .type = REPLICA_MSG_BEAT, .peer = b->beats.peer, .epoch = part->epoch };
         if (slot == NULL || slot->p == NULL)

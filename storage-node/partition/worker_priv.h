@@ -61,6 +61,8 @@ struct slot {
     uint8_t handed;      /* times that the seat was offered to another while this node leaves */
 };
 
+enum { WORKER_WARM_FAR = 6, WORKER_WARM_NEAR = 3 };
+
 struct worker {
     struct worker_pool *pool;
     uint32_t index;
@@ -123,6 +125,11 @@ uint64_t worker_next_ns(const struct worker *w);
 /* For the files of the worker: the partition's flush comes in this turn. */
 void worker_touch(struct worker *w, struct slot *slot);
 struct slot *worker_slot(struct worker *w, uint32_t partition); /* NULL: no such number */
+/* A walk over slots comes to these soon (WORKER_WARM_FAR and WORKER_WARM_NEAR slots ahead; NULL: it ends):
+ * have what it looks at fetched. */
+void worker_warm(const struct slot *far, const struct slot *near);
+/* The same for a walk over all slots that is at `i`. */
+void worker_warm_around(const struct worker *w, size_t i);
 /* An error after which the process must end. */
 void worker_must(struct worker *w, enum err err, const char *what);
 /* CLOCK_BOOTTIME: the next scan comes when the partition wants a tick. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Dispatch: one event changes what is known, then settle() draws every conclusion in one fixed order. */
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
@@ -178,6 +179,14 @@ static void dispatch(struct replica *r, const struct replica_event *event)
     }
 }
 
+void replica_warm(const struct replica *r)
+{
+    enum { LINE = 64, CONF_HEAD = offsetof(struct replica_conf, members) + 3 * sizeof(struct replica_node) };
+    const char *bytes = (const char *)r;
+    for (size_t at = 0; at < offsetof(struct replica, conf) + CONF_HEAD; at += LINE)
+        __builtin_prefetch(bytes + at);
+}
+
 void replica_step(struct replica *r, const struct replica_event *event, struct replica_actions *out)
 {
     out->count = 0;
@@ -253,6 +262,11 @@ bool replica_heir(const struct replica *r, uint32_t seed, struct replica_node *o
 void replica_set_min_members(struct replica *r, uint8_t min_members)
 {
     r->cfg.min_members = min_members;
+}
+
+uint64_t replica_durable(const struct replica *r)
+{
+    return r->durable;
 }
 
 const struct replica_conf *replica_conf(const struct replica *r)

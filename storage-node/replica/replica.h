@@ -414,6 +414,10 @@ struct replica;
 struct replica *replica_new(const struct replica_cfg *cfg);
 void replica_free(struct replica **r);
 
+/* Have the processor fetch what the next step will look at; changes nothing. For who is about to step many:
+ * call it some steps ahead. */
+void replica_warm(const struct replica *r);
+
 /* One step. Clears `out` and fills it; what it points to stays valid until the event's memory goes or the
  * next step. Total over all events: anything a peer may send is accepted, refused or ignored. */
 void replica_step(struct replica *r, const struct replica_event *event, struct replica_actions *out);
@@ -462,6 +466,8 @@ void replica_peer(const struct replica *r, uint32_t i, struct replica_peer_info 
 
 /* conf(ep), or the last one known; epoch 0 if none. Borrowed until the next step. */
 const struct replica_conf *replica_conf(const struct replica *r);
+/* Log index up to which all is on this node's disk. */
+uint64_t replica_durable(const struct replica *r);
 
 /* The epoch of the entry at `index` (base..last), 0 if it is not in the log. The driver fills a chunk's
  * index_epoch from it. */

@@ -77,22 +77,20 @@ enum rep_handing { REP_HAND_NO, REP_HAND_DRAIN, REP_HAND_ASKED };
 struct replica {
     struct replica_cfg cfg;
 
+    /* What each beat looks at stands together, up to `conf`: hundreds of partitions at rest are looked at
+     * five times a second, and none is in the processor's cache then (replica_warm). */
+
     /* durable (what this node has asked the disk to hold; `durable` and `dep_durable` say what it holds) */
     bool record, record_durable;
     uint64_t dep, dep_durable;
-    struct rep_log log;
     uint64_t durable; /* log index up to which all is on disk */
     uint64_t commit;  /* R8, R13 */
     uint64_t applied; /* reported by the driver */
     uint64_t apply_sent;
-
-    struct rep_write *writes; /* ring */
-    uint32_t write_head, write_count, write_cap;
-    uint64_t token;
+    struct rep_log log;
 
     /* volatile, everybody */
-    uint64_t ep, floor; /* R1, R4 */
-    struct replica_conf conf;
+    uint64_t ep, floor;  /* R1, R4 */
     uint64_t adopted_at; /* when ep was learned */
     uint64_t seen;       /* highest epoch heard of without being learned: a reason to ask (R1) */
     uint64_t granted_at; /* the newest promise to anybody; R12 wants the newest of all (R16) */
@@ -106,12 +104,38 @@ struct replica {
     uint32_t reported;  /* bit per replica_reason */
 
     /* volatile, member and learner */
-    struct replica_node leader; /* who sends in ep */
-    uint64_t match;             /* R7 */
+    uint64_t heard_at; /* last beat or Append of the primary (R19) */
+    uint64_t match;    /* R7 */
     uint64_t ack_sent;
     bool ack_due;
-    uint64_t heard_at; /* last beat or Append of the primary (R19) */
-    uint64_t nonce;    /* R24 */
+
+    /* volatile, primary */
+    bool started, active;
+    enum rep_handing handing;
+    uint64_t term;    /* the epoch in which this unbroken term began */
+    uint64_t barrier; /* index of the barrier entry (R10) */
+    struct rep_peer *peers;
+    uint32_t peer_count;
+    uint64_t lease_until; /* as published */
+
+    enum replica_role told_role;
+    bool told_active, told_accepting;
+
+    /* of the step */
+    uint64_t now;
+    uint64_t tick;
+    struct replica_actions *out;
+
+    struct replica_conf conf;
+
+    /* durable */
+    struct rep_write *writes; /* ring */
+    uint32_t write_head, write_count, write_cap;
+    uint64_t token;
+
+    /* volatile, member and learner */
+    struct replica_node leader; /* who sends in ep */
+    uint64_t nonce;             /* R24 */
     bool nonce_told;
     struct {
         bool active, last;
@@ -121,15 +145,8 @@ struct replica {
     uint64_t done_term, done_nonce; /* the snapshot received last */
 
     /* volatile, primary */
-    bool started, active;
-    uint64_t term;    /* the epoch in which this unbroken term began */
-    uint64_t barrier; /* index of the barrier entry (R10) */
-    enum rep_handing handing;
     struct replica_node heir;
     uint64_t handing_at;
-    struct rep_peer *peers;
-    uint32_t peer_count;
-    uint64_t lease_until; /* as published */
 
     struct {
         enum replica_ask_type type;
@@ -137,14 +154,6 @@ struct replica {
         uint64_t epoch, id, at, dep;
         bool made, answered;
     } ask; /* the newest request to the director */
-
-    enum replica_role told_role;
-    bool told_active, told_accepting;
-
-    /* of the step */
-    uint64_t now;
-    uint64_t tick;
-    struct replica_actions *out;
 };
 
 static inline bool rep_is_self(const struct replica *r, struct replica_node node)
