@@ -336,14 +336,12 @@ static void make_primary(struct placement_slot *slot, uint32_t id)
 }
 
 /* Breadth first from `from`: via[n] is the slot whose primary could go to node n from the node before it.
- * Returns the node with the fewest primaries that can be reached, if it has at least two fewer than `from`;
- * else NONE. */
+ * Nodes that have one before them already are passed by. Returns the node with the fewest primaries that can
+ * be reached, if it has at least two fewer than `from`; else NONE. */
 static int find_path(const struct solver *s, int from, int *via, int *before, int *queue)
 {
     size_t head = 0, tail = 0;
     int best = from;
-    for (size_t n = 0; n < s->node_count; n++)
-        before[n] = NONE;
     before[from] = from;
     queue[tail++] = from;
     while (head < tail) {
@@ -367,22 +365,38 @@ static int find_path(const struct solver *s, int from, int *via, int *before, in
     return s->primaries[best] + 2 <= s->primaries[from] ? best : NONE;
 }
 
+static void pass_along(struct solver *s, int from, int to, const int *via, const int *before)
+{
+    s->primaries[from]--;
+    s->primaries[to]++;
+    for (int at = to; at != from; at = before[at])
+        make_primary(&s->slots[via[at]], s->nodes[at].id);
+}
+
+/* From the node with the most primaries, or, if none that it leads to has two fewer, from the next. What a
+ * search from a fuller node has seen in vain is no help to one that has no more: no node there has two
+ * fewer than it. */
 static bool even_primaries_once(struct solver *s, int *work)
 {
     int *via = work, *before = work + s->node_count, *queue = work + 2 * s->node_count;
-    int from = 0;
-    for (size_t n = 1; n < s->node_count; n++) {
-        if (s->primaries[n] > s->primaries[from])
-            from = (int)n;
+    size_t low = SIZE_MAX, high = 0;
+    for (size_t n = 0; n < s->node_count; n++) {
+        before[n] = NONE;
+        low = s->primaries[n] < low ? s->primaries[n] : low;
+        high = s->primaries[n] > high ? s->primaries[n] : high;
     }
-    int at = find_path(s, from, via, before, queue);
-    if (at == NONE)
-        return false;
-    s->primaries[from]--;
-    s->primaries[at]++;
-    for (; at != from; at = before[at])
-        make_primary(&s->slots[via[at]], s->nodes[at].id);
-    return true;
+    for (size_t many = high; many >= low + 2; many--) {
+        for (size_t from = 0; from < s->node_count; from++) {
+            if (s->primaries[from] != many || before[from] != NONE)
+                continue;
+            int to = find_path(s, (int)from, via, before, queue);
+            if (to != NONE) {
+                pass_along(s, (int)from, to, via, before);
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 void placement_solve(const struct placement_node *nodes, size_t node_count, unsigned copies,

@@ -196,6 +196,21 @@ static void test_fewer_copies(void **state)
         assert_true(w.slots[p].nodes[0] != 0);
 }
 
+/* The fullest node, being first, cannot pass a seat to an emptier one; another that is as full can. */
+static void test_primaries_past_the_fullest(void **state)
+{
+    static const uint32_t slots[][2] = { { 1, 2 }, { 1, 2 }, { 2, 1 }, { 2, 1 }, { 3, 4 },
+                                         { 4, 5 }, { 5, 3 }, { 3, 6 }, { 4, 6 }, { 5, 6 } };
+    struct world w = world_of(6, 1, 2);
+    w.slot_count = sizeof slots / sizeof slots[0];
+    for (size_t p = 0; p < w.slot_count; p++)
+        w.slots[p] = (struct placement_slot){ .nodes = { slots[p][0], slots[p][1] }, .count = 2 };
+    struct world before = w;
+    solve(&w);
+    assert_int_equal(count_moves(&before, &w), 0);
+    assert_int_equal(measure(&w).primaries_min, 1);
+}
+
 static void test_random_histories(void **state)
 {
     srand(7);
@@ -224,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_join),
         cmocka_unit_test(test_leave),
         cmocka_unit_test(test_fewer_copies),
+        cmocka_unit_test(test_primaries_past_the_fullest),
         cmocka_unit_test(test_random_histories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
