@@ -9,12 +9,12 @@ enum err coordination_load(struct coordination *c, const struct coordination_wat
 
 bool coordination_leads(struct coordination *c)
 {
-    return c->ops->leads == NULL || c->ops->leads(c);
+    return c != NULL && (c->ops->leads == NULL || c->ops->leads(c));
 }
 
 void coordination_leader(struct coordination *c, struct buf *out)
 {
-    if (c->ops->leader != NULL)
+    if (c != NULL && c->ops->leader != NULL)
         c->ops->leader(c, out);
 }
 
@@ -26,6 +26,8 @@ static bool change_is_bounded(const struct coordination_change *change)
 
 enum err coordination_submit(struct coordination *c, struct coordination_txn *txn)
 {
+    if (c == NULL)
+        return ERR_UNAVAILABLE;
     if (txn->count > COORDINATION_CHANGES_MAX)
         return ERR_INVALID;
     for (size_t i = 0; i < txn->count; i++) {

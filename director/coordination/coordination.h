@@ -87,6 +87,8 @@ struct coordination {
  * the store cannot be reached (logged now and then). ERR_IO, ERR_CORRUPT, ERR_UNAVAILABLE (logged). */
 MUST_CHECK enum err coordination_load(struct coordination *c, const struct coordination_watcher *watcher,
                                       uint64_t *newest_out);
+/* In the three that follow NULL is a store that was closed: nobody leads, and nothing is taken
+ * (ERR_UNAVAILABLE). A director that ends still finishes what waited for the store. */
 /* True while this director is the one that decides what nobody asked for (placement, repair). Another may
  * already lead when the answer is used: what follows must be harmless then, too (one compare each). Any
  * thread. */

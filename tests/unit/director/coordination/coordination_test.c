@@ -277,6 +277,20 @@ static void test_leads(void **state)
     assert_true(coordination_leads(p->store));
 }
 
+/* A director that ends still finishes what waited: nothing of that may lead or be taken any more. */
+static void test_closed(void **state)
+{
+    struct probe *p = probe_of(state);
+    struct coordination_txn txn = { .done = NULL };
+    struct buf leader = { 0 };
+    coordination_close(&p->store);
+    assert_null(p->store);
+    assert_false(coordination_leads(p->store));
+    assert_int_equal(coordination_submit(p->store, &txn), ERR_UNAVAILABLE);
+    coordination_leader(p->store, &leader);
+    assert_int_equal(leader.len, 0);
+}
+
 #define BOTH(test)                                                   \
     cmocka_unit_test_setup_teardown(test, setup_embedded, teardown), \
         cmocka_unit_test_setup_teardown(test, setup_etcd, teardown)
@@ -289,6 +303,7 @@ int main(void)
         BOTH(test_bytes_and_bounds), BOTH(test_many_in_flight),
         BOTH(test_close_answers),    BOTH(test_reopen),
         BOTH(test_many_rows),        BOTH(test_leads),
+        BOTH(test_closed),
     };
     if (etcds_are_installed())
         etcds_start(&etcds, 1);
