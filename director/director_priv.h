@@ -68,6 +68,23 @@ struct director {
     struct figures figures;
 };
 
+/* ---- one director without threads (turn.c) */
+
+/* Nothing is loaded. Takes options->coordination. */
+struct director *director_new(const struct director_options *options);
+/* The picture, from the store. Blocks as coordination_load does. */
+MUST_CHECK enum err director_load(struct director *d);
+/* Any thread: takes a request; it is answered in a turn. */
+void director_request(struct director *d, struct rpc_request *request);
+/* Only what has happened; the events' owner from now on. */
+void director_run_events(struct director *d, struct event *list);
+/* What has happened, and what there is to do by itself now. */
+void director_turn(struct director *d, struct event *list);
+/* No turn comes any more: closes the store, finishes what it still decides, and answers everything. */
+void director_end(struct director *d);
+/* After director_end; its server must be gone. */
+void director_free(struct director **d);
+
 /* ---- a transaction on the way, with what follows (change.c) */
 
 struct change;
