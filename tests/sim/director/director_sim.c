@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Directors by seed; see dsim.h.
+ *
+ *   director_sim --seed N [--trace]         one run
+ *   director_sim --seeds A:B                runs A .. B-1
+ *   director_sim --break NAME --seeds A:B   with something broken, until a run notices; --seed N: that run
+ *   director_sim --breaks                   what can be broken
+ *   director_sim --smoke                    what the tests run
+ *
+ * Exit status 0: all was well, or the break was noticed by a run that is well without it; 1: not so; 2:
+ * usage. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "tests/sim/director/dsim.h"
+
+enum {
+    SMOKE_SEEDS = 20,
+    FAULTS_MS_MIN = 30000,
+    CALM_MS = 600000, /* by then everything must be well again, if one copy moves at a time */
+    LOOK_MS = 500,
+    STEADY_MS = 5000, /* and stay so */
+};
+
+static bool settles(void)
+{
+    uint64_t end = sim->now + CALM_MS, well_since = 0;
+    while (!sim->failed && sim->now < end && (well_since == 0 || sim->now < well_since + STEADY_MS)) {
+        sim_run(sim->now + LOOK_MS);
+        if (!check_settled(NULL))
+            well_since = 0;
+        else if (well_since == 0)
+            well_since = sim->now;
+    }
+    return well_since != 0;
+}
+
+static void play(void)
+{
+    sim_run(FAULTS_MS_MIN + sim_below(3 * FAULTS_MS_MIN));
+    if (sim->failed)
+        return;
+    weather_calm();
+    uint64_t acked = sim->totals.acked;
+    if (!settles()) {
+        struct buf why = { 0 };
+        check_settled(&why);
+        sim_fail("not all is well %d s after the last fault: %s", CALM_MS / 1000, buf_cstr(&why));
+        buf_fini(&why);
+    } else if (sim->totals.acked == acked) {
+        sim_fail("nothing is written after the last fault");
+    }
+}
+
+static bool run(uint64_t seed, const struct dbreaks *breaks, bool trace, bool quiet)
+{
+    static struct sim s;
+    sim_init(&s, seed, breaks, trace);
+    play();
+    const struct totals *t = &s.totals;
+    if (!quiet)
+        printf(
+            "seed %llu: %s; %u partitions, %u copies, %llu s: %llu writes, %llu epochs (%llu promotions), "
+            "%llu copies begun, %llu at once, %llu wishes; %llu crashes, %llu of directors, %llu leaders, "
+            "%llu drains, %llu removals, %llu deaths; %llu conflicts, %llu in doubt, %llu reloads\n",
+            (unsigned long long)seed, s.failed ? s.failure : "ok", s.partitions, s.copies,
+            (unsigned long long)(s.now / 1000), (unsigned long long)t->acked, (unsigned long long)t->epochs,
+            (unsigned long long)t->promotions, (unsigned long long)t->learners,
+            (unsigned long long)t->moves_most, (unsigned long long)t->wishes, (unsigned long long)t->crashes,
+            (unsigned long long)t->director_crashes, (unsigned long long)t->leaders,
+            (unsigned long long)t->drains, (unsigned long long)t->removals, (unsigned long long)t->deaths,
+            (unsigned long long)t->conflicts, (unsigned long long)t->doubts, (unsigned long long)t->reloads);
+    else if (s.failed)
+        printf("seed %llu: %s\n", (unsigned long long)seed, s.failure);
+    fflush(stdout);
+    bool good = !s.failed;
+    sim_fini(&s);
+    return good;
+}
+
+static int run_seeds(uint64_t from, uint64_t to, bool trace, bool quiet)
+{
+    struct dbreaks none = { 0 };
+    uint64_t failed = 0;
+    for (uint64_t seed = from; seed < to; seed++)
+        failed += !run(seed, &none, trace, quiet);
+    printf("%llu passed, %llu failed\n", (unsigned long long)(to - from - failed),
+           (unsigned long long)failed);
+    return failed == 0 ? 0 : 1;
+}
+
+/* 0 if some run notices the break, and only because of it. */
+static int run_broken(const char *name, const struct dbreaks *breaks, uint64_t from, uint64_t to, bool trace)
+{
+    struct dbreaks none = { 0 };
+    for (uint64_t seed = from; seed < to; seed++) {
+        if (run(seed, breaks, trace, true))
+            continue;
+        bool well = run(seed, &none, false, true);
+        printf("%s broken: noticed by seed %llu%s\n", name, (unsigned long long)seed,
+               well ? "" : ", which fails without it too");
+        return well ? 0 : 1;
+    }
+    printf("%s broken: not noticed by seeds %llu:%llu\n", name, (unsigned long long)from,
+           (unsigned long long)to);
+    return 1;
+}
+
+static int usage(void)
+{
+    fprintf(stderr,
+            "usage: director_sim --smoke | --breaks | [--break NAME] --seed N [--trace] | [--break NAME] "
+            "--seeds A:B [--quiet]\n");
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned long long from = 0, to = 0;
+    struct dbreaks breaks = { 0 };
+    const char *broken = NULL;
+    bool trace = false, quiet = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--smoke") == 0) {
+            from = 1;
+            to = 1 + SMOKE_SEEDS;
+            quiet = true;
+        } else if (strcmp(argv[i], "--breaks") == 0) {
+            dbreaks_list();
+            return 0;
+        } else if (strcmp(argv[i], "--trace") == 0) {
+            trace = true;
+        } else if (strcmp(argv[i], "--quiet") == 0) {
+            quiet = true;
+        } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
+            from = strtoull(argv[++i], NULL, 10);
+            to = from + 1;
+        } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc &&
+                   sscanf(argv[i + 1], "%llu:%llu", &from, &to) == 2) {
+            i++;
+        } else if (strcmp(argv[i], "--break") == 0 && i + 1 < argc) {
+            broken = argv[++i];
+            if (!dbreaks_find(broken, &breaks))
+                return usage();
+        } else {
+            return usage();
+        }
+    }
+    if (to <= from)
+        return usage();
+    log_set_level(LOG_LEVEL_ERROR + 1); /* what breaks is what this is about */
+    return broken != NULL ? run_broken(broken, &breaks, from, to, trace) : run_seeds(from, to, trace, quiet);
+}
