@@ -173,9 +173,8 @@ static void read_ahead(struct partition *p, struct snap_source *s)
     partition_give_work(p, &s->work);
 }
 
-static void send_chunk(struct partition *p, struct snap_source *s)
+static void send_rows(struct partition *p, struct snap_source *s, struct slice rows)
 {
-    struct slice rows = buf_slice(&s->rows);
     struct replica_msg msg = { .type = REPLICA_MSG_CHUNK,
                                .peer = s->to,
                                .epoch = s->want.epoch,
@@ -187,6 +186,18 @@ static void send_chunk(struct partition *p, struct snap_source *s)
                                           .last = s->last,
                                           .handle = &rows } };
     p->host->peers->send(p->host->peers->arg, p, &msg);
+}
+
+static void send_chunk(struct partition *p, struct snap_source *s)
+{
+    send_rows(p, s, buf_slice(&s->rows));
+}
+
+/* The learner gives up a copy of which nothing comes. It has the chunk before: the repeat of one needs no
+ * rows, but for the first, which is no chunk without them. */
+static void send_sign_of_life(struct partition *p, struct snap_source *s)
+{
+    send_rows(p, s, s->next_seq == 1 ? buf_slice(&s->rows) : SLICE_NULL);
 }
 
 /* The chunk that was read becomes the one that is sent. */
@@ -266,6 +277,8 @@ void partition_snap_send(struct partition *p, const struct replica_action *a)
     if (a->snap_send.seq + 1 == s->next_seq) {
         send_chunk(p, s); /* again */
     } else if (a->snap_send.seq == s->next_seq && !s->last) {
+        if (s->wanted && s->next_seq > 0)
+            send_sign_of_life(p, s);
         s->wanted = true;
         if (!s->reading)
             advance(p, s);

@@ -120,13 +120,18 @@ static uint32_t batch_count(const struct replica *r, uint64_t next)
     return count;
 }
 
+static void grow_retry(const struct replica *r, struct rep_peer *peer)
+{
+    peer->retry_ns *= 2;
+    if (peer->retry_ns > r->cfg.retry_ns * RETRY_GROWTH_MAX)
+        peer->retry_ns = r->cfg.retry_ns * RETRY_GROWTH_MAX;
+}
+
 static void pump_probe(struct replica *r, struct rep_peer *peer)
 {
     if (peer->waiting && r->now >= peer->retry_at) {
         peer->waiting = false;
-        peer->retry_ns *= 2;
-        if (peer->retry_ns > r->cfg.retry_ns * RETRY_GROWTH_MAX)
-            peer->retry_ns = r->cfg.retry_ns * RETRY_GROWTH_MAX;
+        grow_retry(r, peer);
     }
     if (!peer->waiting) {
         if (peer->next <= r->log.base)
@@ -177,8 +182,10 @@ void rep_peer_pump(struct replica *r)
         } else if (peer->mode == REP_PEER_STREAM) {
             pump_stream(r, peer);
         } else {
-            if (r->now >= peer->retry_at)
+            if (r->now >= peer->retry_at) {
+                grow_retry(r, peer);
                 rep_snap_send_again(r, peer);
+            }
             rep_tick_at(r, peer->retry_at);
         }
     }

@@ -5,7 +5,8 @@
  * with a nonce of its own newest Refuse. An aborted copy is wiped before anything else is taken. */
 #include "storage-node/replica/replica_priv.h"
 
-#define STALL_RETRIES 15 /* of cfg.retry_ns without a chunk: the copy is given up by the receiver */
+#define STALL_RETRIES \
+    15 /* of cfg.retry_ns without a chunk, new or repeated: the copy is given up by the receiver */
 
 /* ---- the primary's side ------------------------------------------------------------------------------- */
 
@@ -162,9 +163,14 @@ static void on_chunk_installing(struct replica *r, const struct replica_msg *msg
     if (msg->chunk.term != r->inst.term || msg->chunk.nonce != r->inst.nonce ||
         msg->chunk.index != r->inst.index || msg->chunk.index_epoch != r->inst.index_epoch || r->inst.last)
         return;
-    if (msg->chunk.seq == r->inst.next_seq)
+    if (msg->chunk.seq == r->inst.next_seq) {
         take_chunk(r, msg);
-    else if (msg->chunk.seq + 1 == r->inst.next_seq && r->write_count == 0)
+        return;
+    }
+    if (msg->chunk.seq + 1 != r->inst.next_seq)
+        return;
+    r->inst.at = r->now; /* whoever repeats it is there, and may have to read the next one slowly */
+    if (r->write_count == 0)
         ack_chunk(r); /* the answer was lost */
 }
 

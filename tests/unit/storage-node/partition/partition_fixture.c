@@ -25,6 +25,8 @@ static void on_send(void *arg, struct partition *p, const struct replica_msg *ms
 {
     struct fixture *f = arg;
     f->sends++;
+    f->last_sent = *msg;
+    f->last_rows = msg->type == REPLICA_MSG_CHUNK ? ((const struct slice *)msg->chunk.handle)->len : 0;
 }
 
 static void on_beats(void *arg, const struct beats *beats) {}
@@ -44,6 +46,7 @@ void open_partition(struct fixture *f)
         .pub = &f->pub,
         .stats = &f->stats,
         .log_keep_count = f->log_keep,
+        .copy_chunk_bytes = f->copy_chunk,
         .fault_list = f->faults,
     };
     assert_int_equal(partition_open(&options, f->now, &f->p), OK);

@@ -38,8 +38,10 @@ struct fixture {
     struct partition_host host;
     struct partition_now now;
     struct inbox_chain jobs;
-    uint32_t log_keep;
+    uint32_t log_keep, copy_chunk;
     unsigned asks, sends;
+    struct replica_msg last_sent; /* its pointers are not valid any more; of a chunk: last_rows bytes */
+    size_t last_rows;
     struct partition_ask last_ask;
     enum err answers[ANSWERS_MAX];
     size_t answer_count;

@@ -186,6 +186,37 @@ static void a_silent_sender_is_given_up(void **state)
     trace_fini(&vc);
 }
 
+/* At a low rate, with many copies under way, the next chunk is long in coming: meanwhile the last one is
+ * repeated. */
+static void a_slow_sender_is_not_given_up(void **state)
+{
+    (void)state;
+    struct vc vc;
+    init_copy(&vc, 10, 5);
+    deliver(&vc, A, C, REPLICA_MSG_APPEND);
+    deliver(&vc, C, A, REPLICA_MSG_REFUSE);
+    repeat(&vc, A, C, REPLICA_MSG_CHUNK);
+    struct vmsg *first = vc.pool[--vc.pool_count]; /* taken aside: settle() delivers all it finds */
+    sync_disk(&vc, C);
+    cut_link(&vc, A, C);
+    lose_all(&vc);
+    for (int i = 0; i < 5; i++) {
+        settle(&vc, 2000);
+        vc.pool[vc.pool_count++] = first;
+        repeat(&vc, A, C, REPLICA_MSG_CHUNK);
+        vc.pool_count--;
+    }
+    assert_true(vc.nodes[C].disk.mem.installing);
+    vc.pool[vc.pool_count++] = first;
+    lose_all(&vc);
+    settle(&vc, 3300);
+    assert_false(vc.nodes[C].disk.mem.installing);
+    heal_link(&vc, A, C);
+    settle(&vc, 3000);
+    assert_int_equal(vc_conf(&vc)->member_count, 2);
+    trace_fini(&vc);
+}
+
 /* The epoch may grow while a snapshot comes in: the Ack that ends it must still come. */
 static void a_copy_survives_a_small_change(void **state) /* R3, R9 */
 {
@@ -306,6 +337,7 @@ int main(void)
         cmocka_unit_test(a_late_chunk_wipes_nobody),
         cmocka_unit_test(a_crash_in_the_middle_begins_again),
         cmocka_unit_test(a_silent_sender_is_given_up),
+        cmocka_unit_test(a_slow_sender_is_not_given_up),
         cmocka_unit_test(a_copy_survives_a_small_change),
         cmocka_unit_test(a_late_refuse_does_not_hang_the_copy),
         cmocka_unit_test(the_front_is_cut_up_to_what_is_applied),
