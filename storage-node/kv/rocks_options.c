@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How RocksDB is set up: what each family is for decides its buffers, filters and files. */
+#include "lib/base/log.h"
 #include "storage-node/kv/rocks_priv.h"
 
 enum {
@@ -14,7 +15,7 @@ enum {
     BLOB_FILE_SIZE = 128 << 20,
     MEMORY_LIMIT_MIN = 16 << 20,
     WRITE_BUFFER_MIN = 1 << 20,
-    SYNC_BYTES = 1 << 20, /* files in the background go to disk in pieces of this, not in one burst */
+    SYNC_BYTES = 1 << 20, /* files in the background go to disk in pieces of this, not in one burst, ... */
 };
 
 static rocksdb_options_t *common_options(const struct rocks *r)
@@ -43,6 +44,19 @@ static rocksdb_options_t *common_options(const struct rocks *r)
     rocksdb_options_set_block_based_table_factory(o, table);
     rocksdb_block_based_options_destroy(table);
     return o;
+}
+
+/* ... and the next piece waits for the one before: else a write buffer that is written out fills the disk's
+ * queue, and the log's next sync waits behind all of it. Only this way does the C interface have it. */
+static rocksdb_options_t *sync_piece_by_piece(rocksdb_options_t *o)
+{
+    rocksdb_options_t *strict = rocksdb_options_create();
+    char *message = NULL;
+    rocksdb_get_options_from_string(o, "strict_bytes_per_sync=true", strict, &message);
+    if (message != NULL)
+        log_fatal("kv", "RocksDB takes no strict_bytes_per_sync: %s", message);
+    rocksdb_options_destroy(o);
+    return strict;
 }
 
 static void set_write_buffer(rocksdb_options_t *o, size_t bytes)
@@ -87,7 +101,7 @@ void rocks_options_init(struct rocks *r, const struct kv_options *options)
     rocksdb_options_set_keep_log_file_num(o, INFO_LOG_FILES);
     rocksdb_options_set_stats_dump_period_sec(o, 0);
     rocksdb_options_set_stats_persist_period_sec(o, 0);
-    r->db_options = o;
+    r->db_options = sync_piece_by_piece(o);
 
     for (int family = 0; family < KV_FAMILY_COUNT; family++) {
         o = common_options(r);
