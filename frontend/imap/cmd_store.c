@@ -6,7 +6,7 @@
  * after that, and told with all its flags, or the client would never hear what they did.
  *
  * Mostly nobody else touches anything: the store says so, and if what the change made is known too (.SILENT,
- * FLAGS), it is told without asking for it. */
+ * or the store says that it made the same of all), it is told without asking for it. */
 #include "frontend/codec/imap_write.h"
 #include "frontend/imap/changes.h"
 #include "frontend/imap/progress.h"
@@ -18,8 +18,10 @@ struct storing {
     struct uidset changed, modified;
     uint64_t modseq; /* of the last change */
     unsigned calls;  /* of the store */
-    bool is_whole;   /* the last call: nobody else came between its parts */
-    bool is_next;    /* the one call: nobody else had changed anything, and all has one modseq */
+    bool one_flags;  /* what the last call changed carries the flags that follow */
+    struct mail_flags flags;
+    bool is_whole; /* the last call: nobody else came between its parts */
+    bool is_next;  /* the one call: nobody else had changed anything, and all has one modseq */
 };
 
 static enum store_mode mode_of(enum imap_store_mode mode)
@@ -59,6 +61,8 @@ static enum err change(struct storing *st, const struct uidset *uids, const uint
     uidset_add_set(&st->changed, &result.changed);
     uidset_copy(&result.modified, &st->modified);
     st->modseq = result.modseq;
+    st->one_flags = result.one_flags;
+    st->flags = (struct mail_flags){ result.flags, result.keyword_mask };
     st->is_whole = result.parts <= 1 || result.before_modseq != 0;
     st->is_next = st->calls++ == 0 && err == OK && (result.one_modseq || result.modseq == 0) &&
                   imap_view_is_next(&s->view, result.before_modseq, result.keyword_count);
@@ -159,36 +163,19 @@ static enum err store_uids(struct storing *st, const struct uidset *uids)
     return tell_unchanged(st, uids);
 }
 
-/* What FLAGS made of every message; false if it names a keyword that the view does not. */
-static bool find_flags(const struct storing *st, struct mail_flags *out)
-{
-    const struct imap_flag_list *flags = &st->store->flags;
-
-    *out = (struct mail_flags){ .system = flags->system };
-    for (unsigned i = 0; i < flags->keyword_count; i++) {
-        int index = keyword_table_find(&st->s->view.keywords, flags->keywords[i]);
-
-        if (index < 0)
-            return false;
-        out->keywords |= UINT64_C(1) << index;
-    }
-    return true;
-}
-
 /* If all that happened is known, tell it now and spare the question behind the command. */
 static void tell_known(struct storing *st)
 {
     struct imap_session *s = st->s;
-    struct mail_flags flags;
 
     if (!st->is_next)
         return;
     if (st->store->silent) {
         imap_changes_tell_own(s, &st->changed, NULL, st->modseq, st->cmd->uid);
     } else if (!uidset_is_empty(&st->changed)) {
-        if (st->store->mode != IMAP_STORE_REPLACE || !find_flags(st, &flags))
+        if (!st->one_flags)
             return;
-        imap_changes_tell_own(s, &st->changed, &flags, st->modseq, st->cmd->uid);
+        imap_changes_tell_own(s, &st->changed, &st->flags, st->modseq, st->cmd->uid);
     }
     imap_view_advance(&s->view, st->modseq);
     st->cmd->is_fresh = true;

@@ -166,10 +166,13 @@ struct store_flags_request {
     const struct store_progress *progress; /* NULL: nobody asks */
 };
 struct store_flags_result {
-    uint64_t modseq;                 /* of the last change; 0: none */
-    uint64_t before_modseq;          /* the mailbox's before, and nothing but this changed it; 0: not known */
-    uint32_t parts;                  /* requests that were answered */
-    bool one_modseq;                 /* all that changed have the modseq above */
+    uint64_t modseq;        /* of the last change; 0: none */
+    uint64_t before_modseq; /* the mailbox's before, and nothing but this changed it; 0: not known */
+    uint32_t parts;         /* requests that were answered */
+    bool one_modseq;        /* all that changed have the modseq above */
+    bool one_flags;         /* all that changed carry these now: */
+    uint32_t flags;
+    uint64_t keyword_mask;           /* over the table below */
     struct uidset changed, modified; /* owned: fini; `modified` failed unchanged_since */
     struct slice *keywords;          /* the table afterwards, in the arena */
     uint32_t keyword_count;

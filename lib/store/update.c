@@ -20,6 +20,18 @@ static void note_modseqs(const Tern__StoreFlagsResponse *response, struct store_
     }
 }
 
+/* What those carry that a part changed. */
+static void note_flags(const Tern__StoreFlagsResponse *response, const struct uidset *changed,
+                       struct store_flags_result *out)
+{
+    if (uidset_is_empty(changed))
+        return;
+    bool same = out->flags == response->flags && out->keyword_mask == response->keyword_mask;
+    out->one_flags = response->one_flags && (uidset_is_empty(&out->changed) || (out->one_flags && same));
+    out->flags = response->flags;
+    out->keyword_mask = response->keyword_mask;
+}
+
 static enum err store_part(struct store *store, const struct store_flags_request *r,
                            const struct uidset *uids, struct arena *scratch, struct arena *arena,
                            struct store_flags_result *out)
@@ -46,6 +58,7 @@ static enum err store_part(struct store *store, const struct store_flags_request
     }
     enum err err = uids_read(response->changed_uids, &set);
     if (err == OK) {
+        note_flags(response, &set, out);
         uidset_add_set(&out->changed, &set);
         err = uids_read(response->modified_uids, &set);
     }

@@ -21,6 +21,10 @@ struct store {
     uint64_t keywords; /* mask of the request's */
     uint64_t before;   /* the mailbox's modseq */
     struct uidset changed, modified;
+    /* What the changed ones carry now: the last one; whether others carry something else. */
+    uint32_t flags_now;
+    uint64_t keywords_now;
+    bool differ;
 };
 
 static enum err store_one(struct store *s, uint32_t uid)
@@ -43,6 +47,9 @@ static enum err store_one(struct store *s, uint32_t uid)
     }
     if (flags == row.flags && keywords == row.keywords)
         return OK;
+    s->differ |= !uidset_is_empty(&s->changed) && (flags != s->flags_now || keywords != s->keywords_now);
+    s->flags_now = flags;
+    s->keywords_now = keywords;
     uidset_add(&s->changed, uid);
     return message_change_flags(s->a, &s->m, uid, &row, flags, keywords);
 }
@@ -79,6 +86,11 @@ static enum err answer(struct store *s)
     response.before_modseq = s->before;
     response.changed_uids = uids_for_response(&s->changed, arena);
     response.modified_uids = uids_for_response(&s->modified, arena);
+    response.one_flags = !uidset_is_empty(&s->changed) && !s->differ;
+    if (response.one_flags) {
+        response.flags = s->flags_now;
+        response.keyword_mask = s->keywords_now;
+    }
     response.n_keywords = s->m.keywords.count;
     response.keywords = ARENA_ARRAY(arena, char *, response.n_keywords);
     for (size_t i = 0; i < response.n_keywords; i++)

@@ -135,6 +135,10 @@ enum err store_flags(struct store *store, const struct store_flags_request *r, s
         if (m->flags == flags && m->keywords == keywords)
             continue;
         m->modseq = fake_world.modseq + 1;
+        out->one_flags = uidset_is_empty(&out->changed) ||
+                         (out->one_flags && out->flags == m->flags && out->keyword_mask == m->keywords);
+        out->flags = m->flags;
+        out->keyword_mask = m->keywords;
         uidset_add(&out->changed, m->uid);
     }
     if (uidset_is_empty(&out->changed))

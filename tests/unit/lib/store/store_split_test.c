@@ -37,6 +37,26 @@ static const struct {
 };
 static size_t telling; /* 0: the default; else the row and one */
 
+/* What two parts say of the flags of what they changed, and what that comes to. */
+static const struct {
+    struct {
+        bool nothing, one_flags;
+        uint32_t flags;
+        uint64_t keyword_mask;
+    } part[2];
+    bool one_out;
+} carried[] = {
+    { { { false, true, 4, 2 }, { false, true, 4, 2 } }, true },
+    { { { true, false, 0, 0 }, { false, true, 4, 2 } }, true },
+    { { { false, true, 4, 2 }, { true, false, 0, 0 } }, true },
+    { { { false, true, 4, 2 }, { false, true, 5, 2 } }, false },
+    { { { false, true, 4, 2 }, { false, true, 4, 3 } }, false },
+    { { { false, false, 0, 0 }, { false, true, 4, 2 } }, false },
+    { { { false, true, 4, 2 }, { false, false, 0, 0 } }, false }, /* or not said */
+    { { { true, false, 0, 0 }, { true, false, 0, 0 } }, false },
+};
+static size_t carrying; /* likewise */
+
 static void on_store(struct rpc_request *request, unsigned nth)
 {
     Tern__StoreFlagsRequest *r =
@@ -52,7 +72,14 @@ static void on_store(struct rpc_request *request, unsigned nth)
         response.before_modseq = told[telling - 1].before[nth % 2];
         response.modseq = told[telling - 1].modseq[nth % 2];
     }
-    fake_reply(request, nth == 2 && telling == 0 ? ERR_CORRUPT : OK, &response.base, SLICE_NULL);
+    if (carrying > 0) {
+        if (carried[carrying - 1].part[nth % 2].nothing)
+            response.changed_uids.len = 0;
+        response.one_flags = carried[carrying - 1].part[nth % 2].one_flags;
+        response.flags = carried[carrying - 1].part[nth % 2].flags;
+        response.keyword_mask = carried[carrying - 1].part[nth % 2].keyword_mask;
+    }
+    fake_reply(request, nth == 2 && telling + carrying == 0 ? ERR_CORRUPT : OK, &response.base, SLICE_NULL);
     tern__store_flags_request__free_unpacked(r, NULL);
 }
 
@@ -137,6 +164,27 @@ static void modseqs_of_parts(void)
     uidset_fini(&uids);
 }
 
+static void flags_of_parts(void)
+{
+    struct uidset uids = { 0 };
+    struct arena arena = { 0 };
+    uidset_add_range(&uids, 1, 2 * STORE_UIDS_MAX);
+    struct store_flags_request request = {
+        .account = { 7, 1 }, .mailbox = { 5, 9 }, .uids = &uids, .flags = 1
+    };
+    for (carrying = 1; carrying <= sizeof carried / sizeof carried[0]; carrying++) {
+        struct store_flags_result result;
+        assert_int_equal(store_flags(store, &request, &arena, &result), OK);
+        assert_int_equal(result.one_flags, carried[carrying - 1].one_out);
+        if (result.one_flags)
+            assert_true(result.flags == 4 && result.keyword_mask == 2);
+        store_flags_result_fini(&result);
+    }
+    carrying = 0;
+    arena_fini(&arena);
+    uidset_fini(&uids);
+}
+
 static void split_expunge(void)
 {
     struct uidset uids = { 0 }, vanished = { 0 };
@@ -161,6 +209,12 @@ static void parts_tell_whether_somebody_came_between(void **state)
     fake_run(modseqs_of_parts);
 }
 
+static void parts_tell_whether_all_carry_the_same(void **state)
+{
+    (void)state;
+    fake_run(flags_of_parts);
+}
+
 static void large_sets_are_split(void **state)
 {
     (void)state;
@@ -174,6 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(large_sets_are_split),
         TEST(parts_tell_whether_somebody_came_between),
+        TEST(parts_tell_whether_all_carry_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

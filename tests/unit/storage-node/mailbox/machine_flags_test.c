@@ -15,11 +15,14 @@ static void test_store(void **state)
     assert_string_equal(fixture_uids_text(f, r->changed_uids), "2:3");
     uint64_t modseq = r->modseq;
     assert_int_equal(r->before_modseq, before);
+    assert_true(r->one_flags && r->flags == (MAIL_SEEN | MAIL_FLAGGED) && r->keyword_mask == 0);
     assert_int_equal(open_mailbox(f, id, "INBOX")->modseq, modseq);
     assert_int_equal(open_mailbox(f, id, "INBOX")->unseen, 2);
     r = store_flags(f, id, box, "1:3", TERN__STORE_MODE__STORE_ADD, MAIL_SEEN); /* 2 and 3 have it */
     assert_string_equal(fixture_uids_text(f, r->changed_uids), "1");
+    assert_true(r->one_flags && r->flags == MAIL_SEEN);
     r = store_flags(f, id, box, "3", TERN__STORE_MODE__STORE_REMOVE, MAIL_SEEN | MAIL_DRAFT);
+    assert_true(r->one_flags && r->flags == MAIL_FLAGGED);
     assert_string_equal(fixture_uids_text(f, r->changed_uids), "3");
     store_flags(f, id, box, "4", TERN__STORE_MODE__STORE_REPLACE, MAIL_DRAFT);
     assert_string_equal(fetch_flags(f, id, box, "1:9", 0), "1:1 2:5 3:4 4:16 ");
@@ -27,7 +30,7 @@ static void test_store(void **state)
     before = open_mailbox(f, id, "INBOX")->modseq;
     r = store_flags(f, id, box, "1:9", TERN__STORE_MODE__STORE_REMOVE, MAIL_DELETED);
     assert_string_equal(fixture_uids_text(f, r->changed_uids), "");
-    assert_true(r->modseq == 0 && r->before_modseq == before);
+    assert_true(r->modseq == 0 && r->before_modseq == before && !r->one_flags);
     assert_int_equal(f->result.change_count, 0);
     assert_int_equal(open_mailbox(f, id, "INBOX")->unseen, 2);
     assert_int_equal(try_open_mailbox(f, id, "INBOX"), OK);
@@ -62,6 +65,7 @@ static void test_store_keywords_and_unchangedsince(void **state)
     assert_string_equal(fixture_uids_text(f, r->modified_uids), "1");
     assert_string_equal(fixture_uids_text(f, r->changed_uids), "2");
     assert_int_equal(r->n_keywords, 2);
+    assert_true(r->one_flags && r->flags == 0 && r->keyword_mask == 3);
     Tern__ChangesResponse *c = changes(f, id, box, before, NULL);
     assert_int_equal(c->n_keywords, 2);
     assert_string_equal(row_uids(f), "1 2 ");
@@ -76,6 +80,10 @@ static void test_store_keywords_and_unchangedsince(void **state)
     assert_int_equal(c->n_keywords, 0);
     assert_int_equal(c->keyword_count, 2);
     assert_string_equal(row_uids(f), "2 ");
+
+    r = store_flags(f, id, box, "1:2", TERN__STORE_MODE__STORE_ADD, MAIL_DRAFT); /* one has more already */
+    assert_string_equal(fixture_uids_text(f, r->changed_uids), "1:2");
+    assert_false(r->one_flags);
 
     char names[KEYWORDS_MAX + 1][8];
     char *many[KEYWORDS_MAX];
