@@ -156,12 +156,15 @@ enum ctl_exit node_remove(struct ctl *ctl)
 {
     struct buf detail = { 0 };
     uint32_t id, missing = 0;
+    bool listed = false;
     if (!find_node(ctl, "remove a node", &id))
         return CTL_FAILED;
-    enum err err = store_node_remove(ctl->store, id, ctl->given & CTL_LOST, &missing, &detail);
+    enum err err = store_node_remove(ctl->store, id, ctl->given & CTL_LOST, &missing, &listed, &detail);
     enum ctl_exit exit = CTL_OK;
     if (err != OK)
         exit = ctl_fail_detail(ctl, err, arena_printf(&ctl->arena, "remove node %u", id), &detail);
+    else if (listed)
+        printf("Node %u is given up. When all other nodes are here: ternctl partition recover --all\n", id);
     else if (missing > 0)
         printf("%u copies are missing and are made anew. See: ternctl cluster status --watch\n", missing);
     buf_fini(&detail);

@@ -189,6 +189,15 @@ void hearing_take(struct director *d, struct map_node *node, bool whole, uint64_
  * the disks. Nodes are asked to tell of all their copies. */
 bool hearing_lasts(const struct director *d, uint64_t now_mono_ms);
 
+/* ---- nodes that an older store names and that will not come (give_up.c) */
+
+/* While some partition is ahead of the store: may the node, which is silent, be given up? ERR_DENIED,
+ * ERR_BUSY, with the reason in `why`. */
+MUST_CHECK enum err give_up_judge(const struct director *d, uint32_t node, uint64_t now_mono_ms,
+                                  struct buf *why);
+/* Remove one that no configuration names any more. The leading director's. */
+void give_up_finish(struct director *d);
+
 /* ---- what the director does by itself */
 
 /* The cluster's row, if there is none; ERR_INVALID if it does not fit the options (create.c). */

@@ -42,6 +42,8 @@ void drive_fini(struct drive *drive)
 static bool is_gone(const struct view *v, const struct map_node *node)
 {
     uint64_t heard = node->heard_mono_ms;
+    if (map_is_given_up(&v->d->map, node))
+        return true;
     if (heard < v->d->started_mono_ms)
         heard = v->d->started_mono_ms;
     return v->now >= heard + v->d->options.repair_after_ms && !map_node_is_alive(node, v->now);
@@ -199,6 +201,8 @@ void drive_copies(struct director *d, uint64_t now_mono_ms)
         if (is_ours(&drive->plan.steps[i]))
             submit(d, &drive->plan.steps[i]);
     }
+    if (coordination_leads(d->coordination))
+        give_up_finish(d);
 }
 
 /* ---- what it wishes of others */

@@ -53,7 +53,8 @@ bool hearing_lasts(const struct director *d, uint64_t now_mono_ms)
     if (hearing->store_is_old || d->raising)
         return true;
     for (size_t i = 0; i < d->map.node_count; i++) {
-        if (d->map.nodes[i].whole_mono_ms < hearing->since_ms)
+        const struct map_node *node = &d->map.nodes[i];
+        if (node->whole_mono_ms < hearing->since_ms && !map_is_given_up(&d->map, node))
             return true;
     }
     return false;

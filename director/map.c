@@ -95,6 +95,12 @@ const Tern__NodeInfo *map_find_removed(const struct map *map, struct slice store
     return NULL;
 }
 
+bool map_is_given_up(const struct map *map, const struct map_node *node)
+{
+    const ProtobufCBinaryData *id = &node->info->store_id;
+    return map->removed_count > 0 && map_find_removed(map, slice_of(id->data, id->len)) != NULL;
+}
+
 struct map_domain *map_find_domain(const struct map *map, struct slice name)
 {
     return find(map->domains, map->domain_count, sizeof *map->domains, &name, cmp_domain);

@@ -79,6 +79,8 @@ struct map_node *map_find_node(const struct map *map, uint32_t id);
 struct map_node *map_find_store(const struct map *map, struct slice store_id);
 /* A removed node's; borrowed. */
 const Tern__NodeInfo *map_find_removed(const struct map *map, struct slice store_id);
+/* It is refused like a removed one, and listed for as long as a configuration names it (give_up.c). */
+bool map_is_given_up(const struct map *map, const struct map_node *node);
 struct map_domain *map_find_domain(const struct map *map, struct slice name);
 struct map_setting *map_find_setting(const struct map *map, struct slice name);
 

@@ -178,6 +178,13 @@ static void find_silent(struct problems *p, const struct map_node *node)
         return;
     add_node(p, node->info->id);
     p->text.data[0] = 'N';
+    if (map_is_given_up(&p->d->map, node)) {
+        buf_add_str(&p->text,
+                    " is given up, and is listed until no partition names it any more: ternctl partition "
+                    "recover --all.");
+        end(p);
+        return;
+    }
     buf_add_str(&p->text, " has been silent for ");
     add_time(p, silent);
     buf_addf(&p->text, ". Start it again; if it is lost for good: ternctl node remove %u --lost.",

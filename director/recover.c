@@ -50,25 +50,32 @@ static void add_node(struct buf *why, const struct map_node *node)
         buf_addf(why, " (%s)", node->info->name);
 }
 
-/* Every node of the map is here and has told of all that it has, and can be counted on. */
+/* Every node of the map is here and has told of all that it has, and can be counted on, or is given up. */
 static enum err judge_heard(const struct director *d, const struct conf *conf, uint64_t now, struct buf *why)
 {
     size_t count;
     const struct heard_spare *copies = heard_spares(&d->heard, conf->partition, &count);
     for (size_t i = 0; i < d->map.node_count; i++) {
         const struct map_node *node = &d->map.nodes[i];
-        if (map_node_is_alive(node, now) && node->whole)
+        bool alive = map_node_is_alive(node, now);
+        if ((alive && node->whole) || map_is_given_up(&d->map, node))
             continue;
         add_node(why, node);
-        buf_add_str(why, map_node_is_alive(node, now)
-                             ? " has not told yet of all the copies that it has: ask again in a few seconds"
-                             : " is not here, and may have the newest copy: start it. If it is lost for "
-                               "good: --accept-loss");
+        if (alive)
+            buf_add_str(why, " has not told yet of all the copies that it has: ask again in a few seconds");
+        else
+            buf_addf(why,
+                     " is not here, and may have the newest copy: start it. If it was removed after the copy "
+                     "of the "
+                     "store was made, or is lost for good: ternctl node remove %u --lost, which is refused "
+                     "if mail "
+                     "could be on it alone",
+                     node->info->id);
         return ERR_DENIED;
     }
     for (size_t i = 0; i < count; i++) {
         const struct map_node *node = map_find_node(&d->map, copies[i].node);
-        if (node == NULL || !copies[i].broken)
+        if (node == NULL || !copies[i].broken || map_is_given_up(&d->map, node))
             continue;
         buf_add_str(why, "what ");
         add_node(why, node);
@@ -78,7 +85,7 @@ static enum err judge_heard(const struct director *d, const struct conf *conf, u
     return OK;
 }
 
-/* Those who have a copy or whom the store's configuration names, and who are here. */
+/* Those who have a copy or whom the store's configuration names, and who were not given up: all are here. */
 static size_t list_learners(const struct director *d, const struct conf *conf, uint32_t primary,
                             uint32_t *out)
 {
@@ -89,7 +96,7 @@ static size_t list_learners(const struct director *d, const struct conf *conf, u
         bool has = conf_is_member(conf, id) || conf_is_learner(conf, id);
         for (size_t k = 0; k < copies_count; k++)
             has = has || copies[k].node == id;
-        if (has && id != primary)
+        if (has && id != primary && !map_is_given_up(&d->map, &d->map.nodes[i]))
             out[count++] = id;
     }
     return count;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nodes that are to be emptied, and nodes that go for ever. A removed node leaves a row of its own: its store
- * id is refused from then on. */
+ * id is refused from then on. While the store is older than the disks (R27) nodes go by other rules:
+ * give_up.c. */
 #include "director/director_priv.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -69,8 +70,9 @@ struct ties {
     uint32_t named[RETIRE_NAMED_MAX]; /* the first of these */
 };
 
-static struct ties ties_of(const struct map *map, uint32_t node, uint64_t now)
+static struct ties ties_of(const struct director *d, uint32_t node, uint64_t now)
 {
+    const struct map *map = &d->map;
     struct ties ties = { 0 };
     for (uint32_t p = 0; p < map->partition_count; p++) {
         const struct conf *conf = &map->confs[p];
@@ -78,7 +80,7 @@ static struct ties ties_of(const struct map *map, uint32_t node, uint64_t now)
         bool member = conf_is_member(conf, node);
         ties.members += member;
         ties.learners += conf_is_learner(conf, node);
-        if (!member || map_living_members(map, conf, now, &first) > 0)
+        if (!member || heard_is_ahead(&d->heard, conf) || map_living_members(map, conf, now, &first) > 0)
             continue;
         if (ties.orphans < RETIRE_NAMED_MAX)
             ties.named[ties.orphans] = p;
@@ -96,6 +98,35 @@ static void explain_orphans(const struct ties *ties, uint32_t node, struct buf *
         buf_addf(out, " and %u others", ties->orphans - RETIRE_NAMED_MAX);
     buf_addf(out, ": start a node that has it, or give up what only node %u had: ternctl partition recover",
              node);
+}
+
+/* The store was put back, and what it says of the node's copies is no more so. */
+static enum err judge_above_old_store(const struct director *d, const struct map_node *node,
+                                      const struct ties *ties, bool lost, uint64_t now, struct buf *why)
+{
+    if (map_node_is_alive(node, now)) {
+        buf_add_str(why,
+                    "the coordination store was put back from an older copy, and the node is alive: first "
+                    "ternctl partition recover --all");
+        return ERR_IN_USE;
+    }
+    if (!lost) {
+        buf_add_str(why,
+                    "the coordination store was put back from an older copy. If the node was removed since "
+                    "then, or is dead for good: --lost");
+        return ERR_DENIED;
+    }
+    if (!status_is_settled(d, now)) {
+        buf_add_str(why,
+                    "this director has just started and does not know yet who has what: ask again in some "
+                    "seconds");
+        return ERR_BUSY;
+    }
+    if (ties->orphans > 0) {
+        explain_orphans(ties, node->info->id, why);
+        return ERR_DENIED;
+    }
+    return give_up_judge(d, node->info->id, now, why);
 }
 
 /* Why the node cannot be removed now; OK if it can. */
@@ -154,8 +185,9 @@ static void on_removed(struct director *d, struct change *change, enum err resul
     struct rpc_request *request = change->request;
     change->request = NULL;
     if (result == OK) {
-        log_info("nodes", "node %u is removed", change->number);
-        response.copies = count_missing(&d->map);
+        response.listed = map_find_node(&d->map, change->number) != NULL;
+        log_info("nodes", "node %u is %s", change->number, response.listed ? "given up" : "removed");
+        response.copies = response.listed ? 0 : count_missing(&d->map);
     }
     answer(d, request, result == ERR_CONFLICT ? ERR_BUSY : result,
            result == ERR_CONFLICT ? "something has changed at the same moment, ask again" : NULL,
@@ -176,7 +208,9 @@ static void drop_learner(struct director *d, struct change *change, uint32_t par
     change_add_put(change, ROW_PARTITION, partition, SLICE_NULL, d->map.conf_mods[partition], &proto.base);
 }
 
-static void store_removal(struct director *d, struct rpc_request *request, const struct map_node *node)
+/* `listed`: only its store id is refused. */
+static void store_removal(struct director *d, struct rpc_request *request, const struct map_node *node,
+                          bool listed)
 {
     struct change *change = change_new(d, request, COORDINATION_CHANGES_MAX, on_removed);
     Tern__NodeInfo stone = TERN__NODE_INFO__INIT;
@@ -185,9 +219,11 @@ static void store_removal(struct director *d, struct rpc_request *request, const
     stone.store_id = node->info->store_id;
     stone.name = node->info->name;
     change->number = id;
-    change_add_delete(change, ROW_NODE, id, SLICE_NULL, node->mod);
-    change_add_put(change, ROW_REMOVED, id, SLICE_NULL, 0, &stone.base);
-    for (uint32_t p = 0; p < d->map.partition_count; p++) {
+    if (!map_is_given_up(&d->map, node))
+        change_add_put(change, ROW_REMOVED, id, SLICE_NULL, 0, &stone.base);
+    if (!listed)
+        change_add_delete(change, ROW_NODE, id, SLICE_NULL, node->mod);
+    for (uint32_t p = 0; p < d->map.partition_count && !listed; p++) {
         if (conf_is_learner(&d->map.confs[p], id))
             drop_learner(d, change, p, id);
     }
@@ -206,10 +242,12 @@ void on_node_remove(struct director *d, struct rpc_request *request)
     if (node == NULL) {
         refuse(d, request, ERR_NOT_FOUND, "no such node");
     } else {
-        struct ties ties = ties_of(&d->map, asked->node, now);
-        enum err err = judge(node, &ties, asked->lost, hearing_lasts(d, now), now, &why);
+        struct ties ties = ties_of(d, asked->node, now);
+        bool old_store = d->heard.ahead > 0;
+        enum err err = old_store ? judge_above_old_store(d, node, &ties, asked->lost, now, &why)
+                                 : judge(node, &ties, asked->lost, hearing_lasts(d, now), now, &why);
         if (err == OK)
-            store_removal(d, request, node);
+            store_removal(d, request, node, old_store && ties.members + ties.learners > 0);
         else
             refuse(d, request, err, buf_cstr(&why));
     }

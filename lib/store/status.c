@@ -164,7 +164,7 @@ enum err store_node_drain(struct store *store, uint32_t node, bool drain, struct
 }
 
 enum err store_node_remove(struct store *store, uint32_t node, bool lost, uint32_t *copies_out,
-                           struct buf *detail)
+                           bool *listed_out, struct buf *detail)
 {
     Tern__NodeRemoveRequest request = TERN__NODE_REMOVE_REQUEST__INIT;
     ProtobufCMessage *response = NULL;
@@ -173,6 +173,7 @@ enum err store_node_remove(struct store *store, uint32_t node, bool lost, uint32
     TRY(director_ask(store, METHOD_NODE_REMOVE, true, &request.base, &tern__node_remove_response__descriptor,
                      &response, detail));
     *copies_out = ((Tern__NodeRemoveResponse *)response)->copies;
+    *listed_out = ((Tern__NodeRemoveResponse *)response)->listed;
     protobuf_c_message_free_unpacked(response, NULL);
     return OK;
 }

@@ -96,9 +96,10 @@ MUST_CHECK enum err store_status_read(struct store *store, bool partitions, stru
 /* Empty a node, or let it hold copies again. ERR_NOT_FOUND. */
 MUST_CHECK enum err store_node_drain(struct store *store, uint32_t node, bool drain, struct buf *detail);
 /* Forget a node that holds nothing, or, with `lost`, one that is dead for good; *copies_out are missing then.
- * ERR_NOT_FOUND, ERR_DENIED, ERR_IN_USE. */
+ * *listed_out: it is given up, and is listed until partitions are recovered above the directors' store, that
+ * was put back from an older copy. ERR_NOT_FOUND, ERR_DENIED, ERR_IN_USE. */
 MUST_CHECK enum err store_node_remove(struct store *store, uint32_t node, bool lost, uint32_t *copies_out,
-                                      struct buf *detail);
+                                      bool *listed_out, struct buf *detail);
 /* Go on from what `node` has of a partition whose newer copies are all gone; what it lacks is lost. `node` 0:
  * go on, with nothing lost, above a directors' store that was put back from an older copy. *node_out: whose
  * copy it is. ERR_NOT_FOUND, ERR_DENIED, ERR_INVALID: nothing is to be done without a loss. */

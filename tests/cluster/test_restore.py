@@ -8,6 +8,7 @@ import pytest
 import harness
 import wire
 from harness import wait_for
+from test_moves import add_storage, copies_on, node_id
 
 PARTITIONS = 8
 PUT_BACK = "put back from an older copy"
@@ -86,12 +87,17 @@ class Restored:
         return any(PUT_BACK in text for text in self.cluster.ctl_json("cluster", "status")["problems"])
 
     def recover(self):
-        """As a person would: again while the director says so."""
+        """As a person would: again while the director says so. What was told of each partition: one attempt may do some of them, if the
+        director's time of not knowing ends in its midst."""
+        told = []
+
         def done():
             result = self.cluster.ctl("partition", "recover", "--all", check=False)
             assert result.returncode == 0 or re.search("ask again|is not here", result.stderr), result.stderr
-            return result.stdout if result.returncode == 0 else None
-        return wait_for(done, RECOVER_TIMEOUT, "the recovery", interval=0.5)
+            told.extend(result.stdout.splitlines())
+            return result.returncode == 0
+        wait_for(done, RECOVER_TIMEOUT, "the recovery", interval=0.5)
+        return told
 
     def known(self):
         """The highest epoch that any copy knows, by partition, of those that are ahead of the store."""
@@ -127,7 +133,7 @@ def test_nodes_that_run(restored):
     known = wait_for(lambda: restored.known() if len(restored.known()) == PARTITIONS else None, 30, "all copies are told of")
     print(cluster.ctl("partition", "recover"))
     assert all(known[p] >= after[p] for p in known)
-    told = restored.recover().splitlines()
+    told = restored.recover()
     assert len(told) == PARTITIONS and all(line.endswith("with nothing lost.") for line in told)
     assert all(restored.epochs()[p] > known[p] for p in known)
     wait_for(restored.healthy, RECOVER_TIMEOUT, "all is well")
@@ -163,6 +169,48 @@ def test_a_node_that_is_behind_speaks_first(restored):
     assert restored.made() == 0
     restored.recover()
     wait_for(restored.healthy, RECOVER_TIMEOUT, "all is well")
+    restored.check()
+
+
+def test_a_node_that_was_removed_since(restored):
+    """By the old store it has copies, but it will not come: it is removed again, and nothing is lost, nor need anybody say so."""
+    cluster = restored.cluster
+    restored.deliver("before")
+    gone = add_storage(cluster, "n4")
+    fourth = node_id(cluster, "n4")
+    wait_for(lambda: copies_on(cluster, fourth) > 0 and restored.settled(), 90, "copies on the fourth node")
+    restored.keep_copy()
+    cluster.ctl("node", "drain", str(fourth))
+    wait_for(lambda: copies_on(cluster, fourth) == 0 and restored.settled(), 90, "an empty node")
+    cluster.ctl("node", "remove", str(fourth))
+    cluster.expect_error("the director refuses this node: node %d .n4. was removed" % fourth)
+    gone.stop()
+    restored.deliver("since")
+    for process in cluster.storages[:2]:  # and nobody serves any more what it had
+        process.stop()
+        process.start()
+        wait_for(restored.settled, 60, "all copies")
+    cluster.expect_error("the coordination store is older than this disk")
+    restored.put_back()
+    wait_for(restored.told, 30, "the problem is told")
+
+    def refused(text, *command):
+        done = cluster.ctl(*command, check=False)
+        assert done.returncode != 0, command
+        return text in done.stderr
+    wait_for(lambda: refused("(n4) is not here", "partition", "recover", "--all"), RECOVER_TIMEOUT, "the node is named", interval=0.5)
+    assert refused("--lost", "node", "remove", str(fourth))
+    assert refused("is alive", "node", "remove", "n1", "--lost")
+    told = wait_for(lambda: cluster.ctl("node", "remove", str(fourth), "--lost", check=False).stdout, 30, "it is given up", interval=0.5)
+    assert "is given up" in told
+    gone.start(wait_ready=False)  # too late
+    wait_for(lambda: gone.log().count("was removed from this cluster") == 2, 20, "the returning node says why")
+    gone.stop()
+    restored.recover()
+    wait_for(restored.healthy, RECOVER_TIMEOUT, "all is well")
+    assert sorted(n["name"] for n in cluster.ctl_json("node", "list")) == ["n1", "n2", "n3"]
+    restored.check()
+    restored.deliver("recovered")
     restored.check()
 
 
