@@ -166,17 +166,23 @@ static Tern__PartitionFigures *tell_figures(struct telling *t, const struct hear
     return out;
 }
 
-static void tell_spares(struct telling *t, uint32_t partition, Tern__PartitionStatus *out)
+/* Members' copies too while some partition is ahead of the store; nodes tell of them at a director's start.
+ */
+static void tell_spares(struct telling *t, const struct conf *conf, Tern__PartitionStatus *out)
 {
-    const struct heard_spare *spares = heard_spares(&t->d->heard, partition, &out->n_spares);
-    const struct heard_spare *newest = heard_newest(&t->d->heard, &t->d->map, partition, t->now);
-    if (out->n_spares == 0)
+    size_t count;
+    const struct heard_spare *spares = heard_spares(&t->d->heard, conf->partition, &count);
+    const struct heard_spare *newest = heard_newest(&t->d->heard, &t->d->map, conf->partition, t->now);
+    bool all = t->d->heard.ahead > 0 || heard_is_ahead(&t->d->heard, conf);
+    if (count == 0)
         return;
-    out->spares = ARENA_ARRAY(&t->arena, Tern__SpareCopy *, out->n_spares);
-    for (size_t i = 0; i < out->n_spares; i++) {
-        Tern__SpareCopy *copy = out->spares[i] = ARENA_NEW(&t->arena, Tern__SpareCopy);
+    out->spares = ARENA_ARRAY(&t->arena, Tern__SpareCopy *, count);
+    for (size_t i = 0; i < count; i++) {
+        if (!all && conf_is_member(conf, spares[i].node))
+            continue;
+        Tern__SpareCopy *copy = out->spares[out->n_spares++] = ARENA_NEW(&t->arena, Tern__SpareCopy);
         tern__spare_copy__init(copy);
-        copy->partition = partition;
+        copy->partition = conf->partition;
         copy->node = spares[i].node;
         copy->epoch = spares[i].epoch;
         copy->last = spares[i].last;
@@ -200,7 +206,7 @@ static void tell_partition(struct telling *t, const struct conf *conf)
         out->figures->active = heard_is_active(&t->d->heard, &t->d->map, conf, t->now);
         out->heard_ms = t->now - f->heard_mono_ms;
     }
-    tell_spares(t, conf->partition, out);
+    tell_spares(t, conf, out);
     out->known = heard_epoch(&t->d->heard, conf->partition);
     t->response.partitions[t->response.n_partitions++] = out;
 }

@@ -130,9 +130,9 @@ static void test_full_nodes(void **state)
     assert_int_equal(hello_full(f, socket, 1, false, &first), 0);
 }
 
-/* A hello of `store` with one copy of partition 7, which knows epoch 9. */
-static void tell_copy(struct fixture *f, void *socket, uint8_t store, uint64_t epoch, uint64_t last,
-                      bool primary)
+/* A hello of `store` with one copy of partition 7. */
+static void tell_copy(struct fixture *f, void *socket, uint8_t store, uint64_t known, uint64_t epoch,
+                      uint64_t last, bool primary)
 {
     struct buf out = { 0 };
     struct hello h;
@@ -141,7 +141,7 @@ static void tell_copy(struct fixture *f, void *socket, uint8_t store, uint64_t e
     copy.partition = 7;
     copy.epoch = epoch;
     copy.last = last;
-    copy.known = 9;
+    copy.known = known;
     copy.primary = primary;
     h.request.n_spares = 1;
     h.request.spares = &copy_at;
@@ -158,9 +158,9 @@ static void test_the_newest_copy_is_marked(void **state)
     hello(f, socket, 2, "tcp://127.0.0.1:7500");
     hello(f, socket, 3, "tcp://127.0.0.1:7500");
     place(f, socket);
-    tell_copy(f, socket, 1, 6, 51, false);
-    tell_copy(f, socket, 2, 4, 90, true); /* not active yet, but it led 9 */
-    tell_copy(f, socket, 3, 6, 50, false);
+    tell_copy(f, socket, 1, 9, 6, 51, false);
+    tell_copy(f, socket, 2, 9, 4, 90, true); /* not active yet, but it led 9 */
+    tell_copy(f, socket, 3, 9, 6, 50, false);
     Tern__ClusterStatusResponse *status = ask_status(f, socket, true);
     const Tern__PartitionStatus *seven = status->partitions[7];
     assert_int_equal(seven->n_spares, 3);
@@ -170,12 +170,31 @@ static void test_the_newest_copy_is_marked(void **state)
     tern__cluster_status_response__free_unpacked(status, NULL);
 }
 
+/* As nodes tell it to a director that has just started. */
+static void test_a_member_is_no_spare(void **state)
+{
+    struct fixture *f = *state;
+    void *socket = connect_to(f);
+    hello(f, socket, 1, "tcp://127.0.0.1:7500");
+    hello(f, socket, 2, "tcp://127.0.0.1:7500");
+    place(f, socket);
+    tell_copy(f, socket, 1, 1, 1, 5, false);
+    tell_copy(f, socket, 2, 1, 1, 5, false);
+    Tern__ClusterStatusResponse *status = ask_status(f, socket, true);
+    const Tern__PartitionStatus *seven = status->partitions[7];
+    assert_int_equal(seven->conf->n_members, 1);
+    assert_int_equal(seven->n_spares, 1);
+    assert_int_not_equal(seven->spares[0]->node, seven->conf->members[0]);
+    tern__cluster_status_response__free_unpacked(status, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_status),
         TEST(test_full_nodes),
         TEST(test_the_newest_copy_is_marked),
+        TEST(test_a_member_is_no_spare),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
