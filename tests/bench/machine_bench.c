@@ -280,6 +280,32 @@ static void bench_read(struct bench *b)
     bench_change(b, account[0], inbox);
 }
 
+/* ENTRY_RECOVER, before which nothing of a partition is served: accounts with `each` mailboxes more. */
+static void bench_recover(struct bench *b, int first, int accounts, int each)
+{
+    Tern__MailboxCreateRequest request = TERN__MAILBOX_CREATE_REQUEST__INIT;
+    char name[32];
+    request.name = name;
+    for (int i = 0; i < accounts; i++) {
+        create_account(b, first + i, &request.account);
+        for (int m = 1; m < each; m++) {
+            snprintf(name, sizeof name, "Folder %d", m);
+            call(b, METHOD_MAILBOX_CREATE, &request.base);
+        }
+    }
+    struct entry_header header = { .version = MACHINE_VERSION,
+                                   .method = ENTRY_RECOVER,
+                                   .time_ms = ++b->time_ms };
+    buf_clear(&b->entry);
+    entry_encode(&header, SLICE_NULL, &b->entry);
+    uint64_t start = cpu_ns();
+    apply(b);
+    uint64_t applied = cpu_ns();
+    must(kv_txn_commit(b->txn), "commit");
+    printf("recover: %d accounts of %d mailboxes more: apply %.1f ms, commit %.1f ms\n", accounts, each,
+           (double)(applied - start) / 1e6, (double)(cpu_ns() - applied) / 1e6);
+}
+
 int main(int argc, char **argv)
 {
     unsigned count = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 100000;
@@ -299,6 +325,8 @@ int main(int argc, char **argv)
         create_account(&b, i, &accounts[i]);
     bench_deliver(&b, accounts, count);
     bench_read(&b);
+    bench_recover(&b, 10 * ACCOUNTS, 2000, 5);
+    bench_recover(&b, 100 * ACCOUNTS, 1, 4000);
     kv_batch_free(&b.batch);
     kv_txn_free(&b.txn);
     kv_close(&b.kv);

@@ -46,6 +46,24 @@ static void test_uidvalidity_rises(void **state)
     assert_true(late->uidvalidity > work->uidvalidity && late->uidvalidity > inbox->uidvalidity);
 }
 
+/* They are found in portions. */
+static void test_all_of_many_accounts_are_renewed(void **state)
+{
+    enum { MANY = 1100 };
+    struct fixture *f = *state;
+    static uint64_t accounts[MANY];
+    static uint32_t before[MANY];
+    for (int i = 0; i < MANY; i++) {
+        char address[32];
+        snprintf(address, sizeof address, "u%d@example.test", i);
+        accounts[i] = create_account(f, address, 0);
+        before[i] = open_mailbox(f, accounts[i], "INBOX")->uidvalidity;
+    }
+    recover(f);
+    for (int i = 0; i < MANY; i++)
+        assert_true(open_mailbox(f, accounts[i], "INBOX")->uidvalidity > before[i]);
+}
+
 /* What was made in what is lost may still be known to somebody. */
 static void test_no_id_comes_again(void **state)
 {
@@ -176,6 +194,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_uidvalidity_rises, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_all_of_many_accounts_are_renewed, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(test_no_id_comes_again, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_no_email_id_comes_again, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_uids_of_before, fixture_setup, fixture_teardown),
