@@ -79,10 +79,10 @@ MUST_CHECK enum err rpc_server_start(const struct rpc_server_options *options, s
 const char *rpc_server_endpoint(const struct rpc_server *server);
 /* Requests not yet answered. */
 uint32_t rpc_server_pending(const struct rpc_server *server);
-/* Stops taking requests, sends what is queued, ends the thread. All requests must have been replied to before
- * rpc_server_free. */
+/* Stops taking requests and ends the thread. What was taken is answered as before, and all of it must have
+ * been before rpc_server_free. */
 void rpc_server_stop(struct rpc_server *server);
-/* Stops, sends what is queued, and waits until its clients have read what they were sent, FAREWELL_WAIT_MS
+/* Stops, and waits until its clients have read what they were sent, FAREWELL_WAIT_MS
  * (lib/rpc/farewell.h) at most; so a client whose loop turns meanwhile loses no answer. */
 void rpc_server_free(struct rpc_server **server);
 
