@@ -230,9 +230,18 @@ static void store_removal(struct director *d, struct rpc_request *request, const
     change_submit(change);
 }
 
-void on_node_remove(struct director *d, struct rpc_request *request)
+/* By the picture as it is behind the barrier: an older one may lack that the node has come back and is a
+ * member again. (What becomes of it while the removal is on its way, its row does not show: a member that is
+ * removed all the same is evicted like one that died.) */
+static void on_looked(struct director *d, struct change *looked, enum err result)
 {
+    struct rpc_request *request = looked->request;
     uint64_t now = clock_mono_ms();
+    looked->request = NULL;
+    if (result != OK) {
+        refuse(d, request, ERR_UNAVAILABLE, "the coordination store does not answer");
+        return;
+    }
     Tern__NodeRemoveRequest *asked =
         (Tern__NodeRemoveRequest *)answer_unpack(d, request, &tern__node_remove_request__descriptor);
     if (asked == NULL)
@@ -253,4 +262,9 @@ void on_node_remove(struct director *d, struct rpc_request *request)
     }
     buf_fini(&why);
     tern__node_remove_request__free_unpacked(asked, NULL);
+}
+
+void on_node_remove(struct director *d, struct rpc_request *request)
+{
+    change_submit(change_new(d, request, 1, on_looked));
 }

@@ -22,7 +22,8 @@ struct checks {
     struct numbers acked[PARTITIONS_MAX];
     struct conf *known[PARTITIONS_MAX]; /* every configuration there was, by epoch - 1 */
     size_t known_count[PARTITIONS_MAX];
-    bool moving[PARTITIONS_MAX][ID_MAX]; /* the learner was made by a director */
+    bool moving[PARTITIONS_MAX][ID_MAX];       /* the learner was made by a director */
+    uint64_t named_at[PARTITIONS_MAX][ID_MAX]; /* when it became a learner, or the partition was made */
     struct sight sights[DIRECTORS][PARTITIONS_MAX];
 };
 
@@ -188,6 +189,11 @@ void check_conf(const struct conf *old, const struct conf *now, const struct mad
     k->known[p] = xrealloc(k->known[p], (k->known_count[p] + 1) * sizeof *k->known[p]);
     k->known[p][k->known_count[p]++] = *now;
     check_step(old, now, made);
+    for (uint32_t id = 0; id < ID_MAX; id++) {
+        bool was = conf_is_member(old, id) || conf_is_learner(old, id);
+        if (!was && (conf_is_member(now, id) || conf_is_learner(now, id)))
+            k->named_at[p][id] = sim->now;
+    }
     for (uint32_t id = 0; id < ID_MAX; id++)
         k->moving[p][id] = k->moving[p][id] && conf_is_learner(now, id);
     if (made->own && learner != 0) {
@@ -235,10 +241,11 @@ void check_acked(const struct node *n, uint32_t partition, size_t count)
     }
 }
 
-void check_removed(uint32_t id)
+void check_removed(uint32_t id, const struct made *made)
 {
     for (uint32_t p = 0; p < sim->partitions; p++) {
-        if (conf_is_member(store_conf(p), id))
+        if (conf_is_member(store_conf(p), id) &&
+            (made->looked_at == 0 || sim->checks->named_at[p][id] < made->looked_at))
             sim_fail("node %u is removed and is a member of partition %u", id, p);
     }
     struct node *n = node_of(id);

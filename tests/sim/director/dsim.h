@@ -177,6 +177,7 @@ struct call {
     uint32_t partition;
     Tern__ConfChange change; /* CALL_CONF */
     bool wished;             /* and the director wished for it */
+    uint64_t looked_at;      /* when the store last passed a read barrier of it, 0: not yet */
 };
 /* Sends a request, once or twice, or loses it. */
 void call_send(const struct call *call, enum method method, const ProtobufCMessage *request);
@@ -211,6 +212,7 @@ struct made {
     bool own; /* by a director itself, and which */
     bool wished;
     int director;
+    uint64_t looked_at; /* as of the call */
     struct conf_request asked;
 };
 void checks_init(void);
@@ -225,7 +227,7 @@ void check_active(const struct node *n, uint32_t partition);
 /* The first `count` numbers of the node's log are with all members. */
 void check_acked(const struct node *n, uint32_t partition, size_t count);
 bool check_has_acked(const struct node *n, uint32_t partition);
-void check_removed(uint32_t id);
+void check_removed(uint32_t id, const struct made *made);
 /* Everything is as it should be in the end; `why` (may be NULL) is told if not. */
 bool check_settled(struct buf *why);
 

@@ -61,6 +61,7 @@ struct transit {
     enum err result;
     uint64_t revision;
     struct made made;
+    struct call *call; /* that it answers, NULL: none; gone when txn is NULL */
 };
 
 /* A client's own affairs. */
@@ -137,7 +138,7 @@ static void look(const struct coordination_row *row, const struct made *made)
     if (row_parse_key(row->key, &kind, &number, &name) != OK) {
         sim_fail("a row has no known key");
     } else if (kind == ROW_REMOVED) {
-        check_removed(number);
+        check_removed(number, made);
     } else if (kind == ROW_PARTITION) {
         struct conf next = { 0 }, old = sim->store->confs[number];
         Tern__PartitionConf *proto =
@@ -204,6 +205,8 @@ static void take(struct transit *t)
                 errand_post(i, sim->hosts[i].boot, TELLS, sim->now + 1 + sim_below(sim->lag_ms));
         }
     }
+    if (t->count == 0 && t->call != NULL && t->txn != NULL)
+        t->call->looked_at = sim->now;
     sim->totals.conflicts += t->result == ERR_CONFLICT;
     t->revision = s->revision;
 }
@@ -309,11 +312,13 @@ static enum err client_submit(struct coordination *base, struct coordination_txn
                                                 .mod = from->expected_mod };
         t->actions[i] = (int)from->action;
     }
-    const struct call *call = change->request == NULL ? NULL : change->request->user;
+    struct call *call = change->request == NULL ? NULL : change->request->user;
     t->made = (struct made){ .own = change->request == NULL,
                              .wished = call != NULL && call->wished,
                              .director = c->host,
+                             .looked_at = call == NULL ? 0 : call->looked_at,
                              .asked = change->asked };
+    t->call = call;
     if (t->made.own && change->asked.change == TERN__CONF_CHANGE__CONF_ADD_LEARNER)
         check_begins(c->host, change->number);
     c->transits = t;
