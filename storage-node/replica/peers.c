@@ -120,18 +120,13 @@ static uint32_t batch_count(const struct replica *r, uint64_t next)
     return count;
 }
 
-static void grow_retry(const struct replica *r, struct rep_peer *peer)
-{
-    peer->retry_ns *= 2;
-    if (peer->retry_ns > r->cfg.retry_ns * RETRY_GROWTH_MAX)
-        peer->retry_ns = r->cfg.retry_ns * RETRY_GROWTH_MAX;
-}
-
 static void pump_probe(struct replica *r, struct rep_peer *peer)
 {
     if (peer->waiting && r->now >= peer->retry_at) {
         peer->waiting = false;
-        grow_retry(r, peer);
+        peer->retry_ns *= 2;
+        if (peer->retry_ns > r->cfg.retry_ns * RETRY_GROWTH_MAX)
+            peer->retry_ns = r->cfg.retry_ns * RETRY_GROWTH_MAX;
     }
     if (!peer->waiting) {
         if (peer->next <= r->log.base)
@@ -182,10 +177,8 @@ void rep_peer_pump(struct replica *r)
         } else if (peer->mode == REP_PEER_STREAM) {
             pump_stream(r, peer);
         } else {
-            if (r->now >= peer->retry_at) {
-                grow_retry(r, peer);
+            if (r->now >= peer->retry_at)
                 rep_snap_send_again(r, peer);
-            }
             rep_tick_at(r, peer->retry_at);
         }
     }
