@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/mail/row.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -14,7 +15,7 @@ struct row_email_id row_email_id(uint64_t body_id)
     return id;
 }
 
-void row_encode(const struct row *row, struct buf *out)
+static void encode_front(const struct row *row, struct buf *out)
 {
     buf_add_varint(out, row->uid);
     buf_add_varint(out, row->modseq);
@@ -29,8 +30,20 @@ void row_encode(const struct row *row, struct buf *out)
         buf_add_varbytes(out, row->summary);
     if (row->parts & ROW_HEADER)
         buf_add_varbytes(out, row->header);
+}
+
+void row_encode(const struct row *row, struct buf *out)
+{
+    encode_front(row, out);
     if (row->parts & ROW_BODY)
         buf_add_varbytes(out, row->body);
+}
+
+void row_encode_to_body(const struct row *row, size_t body_len, struct buf *out)
+{
+    assert((row->parts & ROW_BODY) != 0);
+    encode_front(row, out);
+    buf_add_varint(out, body_len);
 }
 
 enum err row_next(struct cursor *c, struct row *out)

@@ -31,6 +31,8 @@ struct row_email_id {
 struct row_email_id row_email_id(uint64_t body_id);
 
 void row_encode(const struct row *row, struct buf *out);
+/* The same up to the bytes of the body, which the caller appends: `body_len` of them. */
+void row_encode_to_body(const struct row *row, size_t body_len, struct buf *out);
 /* Read the next row; slices borrow from what the cursor reads. ERR_NOT_FOUND at the end, ERR_PROTOCOL if
  * malformed. */
 MUST_CHECK enum err row_next(struct cursor *c, struct row *out);

@@ -12,7 +12,7 @@ struct fetch {
     size_t page;
     struct row_walk messages, summaries;
     struct recovered_row recovered;
-    struct buf part; /* header or body of one message */
+    struct buf header; /* of one message, if it lies in several chunks */
 };
 
 enum err check_fetch(const Tern__FetchRequest *request, size_t body_len)
@@ -30,50 +30,57 @@ static size_t room(const struct fetch *f)
     return f->r->body->len < f->page ? f->page - f->r->body->len : 0;
 }
 
-/* `size` bytes at the front of a message: where they lie if the message is one chunk, else gathered in
- * f->part. A part too large for any page stays out. */
-static enum err load_part(struct fetch *f, struct body_reader *reader, uint64_t size, unsigned part,
-                          struct row *row, struct slice *out)
+/* The header of a message into `row`: where it lies if one chunk has it, else gathered in f->header. One too
+ * large for any page stays out. */
+static enum err load_header(struct fetch *f, struct body_reader *reader, struct row *row)
 {
-    struct slice piece;
+    uint64_t size;
+    TRY(body_reader_header_size(reader, row->summary, &size));
     if (size > f->page)
         return OK;
-    row->parts |= part;
+    row->parts |= ROW_HEADER;
     if (size == 0)
         return OK;
-    TRY(body_reader_at(reader, 0, size, &piece));
-    /* Of a message in several chunks only one is at hand at a time. */
-    if (reader->chunk.size == reader->row.size) {
-        *out = piece;
+    TRY(body_reader_at(reader, 0, size, &row->header));
+    if (row->header.len == size)
         return OK;
-    }
-    size_t from = f->part.len;
-    buf_reserve(&f->part, 2 * f->page); /* header and body: what is in it already must not move */
-    TRY(body_reader_copy(reader, 0, size, &f->part));
-    *out = slice_sub(buf_slice(&f->part), from, f->part.len);
+    buf_clear(&f->header);
+    TRY(body_reader_copy(reader, 0, size, &f->header));
+    row->header = buf_slice(&f->header);
     return OK;
 }
 
-/* Header and body of one message into `row`, borrowed from `reader` and f->part. */
-static enum err load_bytes(struct fetch *f, const struct message_row *message, struct body_reader *reader,
-                           struct row *row)
+/* Append `row` with the header and the body that were asked for, the body straight into the page. */
+static enum err add_with_bytes(struct fetch *f, uint64_t body, struct body_reader *reader, struct row *row)
 {
-    bool want_header = (f->request->items & TERN__FETCH_ITEM__FETCH_HEADER) != 0;
-    bool want_body = (f->request->items & TERN__FETCH_ITEM__FETCH_BODY) != 0;
-    buf_clear(&f->part);
-    enum err err = body_reader_begin(&f->r->state, message->body, reader);
-    uint64_t header_size = 0;
-    if (err == OK && want_header)
-        err = body_reader_header_size(reader, row->summary, &header_size);
-    if (err == OK && want_header)
-        err = load_part(f, reader, header_size, ROW_HEADER, row, &row->header);
-    if (err == OK && want_body)
-        err = load_part(f, reader, message->size, ROW_BODY, row, &row->body);
+    struct buf *out = f->r->body;
+    TRY(body_reader_begin(&f->r->state, body, reader));
+    if ((f->request->items & TERN__FETCH_ITEM__FETCH_HEADER) != 0)
+        TRY(load_header(f, reader, row));
+    uint64_t size = row->size < reader->row.size ? row->size : reader->row.size;
+    if ((f->request->items & TERN__FETCH_ITEM__FETCH_BODY) == 0 || size > f->page) {
+        row_encode(row, out);
+        return OK;
+    }
+    row->parts |= ROW_BODY;
+    row_encode_to_body(row, (size_t)size, out);
+    return body_reader_copy(reader, 0, size, out);
+}
+
+static enum err add_encoded(struct fetch *f, uint64_t body, struct row *row)
+{
+    struct buf *out = f->r->body;
+    struct body_reader reader = { 0 };
+    size_t before = out->len;
+    enum err err = add_with_bytes(f, body, &reader, row);
+    body_reader_end(&reader);
     if (err == ERR_NOT_FOUND) {
         /* Its bytes are gone (a learner replays an entry whose message is expunged later): a row without
          * them. */
+        out->len = before;
         row->parts &= ~(uint32_t)(ROW_HEADER | ROW_BODY);
-        return OK;
+        row_encode(row, out);
+        err = OK;
     }
     return err;
 }
@@ -107,14 +114,10 @@ static enum err add_row(struct fetch *f, uint32_t uid, bool *full_out)
     }
     if ((f->request->items & TERN__FETCH_ITEM__FETCH_SUMMARY) != 0)
         row.parts |= ROW_SUMMARY;
-    struct body_reader reader = { 0 };
-    enum err err = OK;
     if ((f->request->items & (TERN__FETCH_ITEM__FETCH_HEADER | TERN__FETCH_ITEM__FETCH_BODY)) != 0)
-        err = load_bytes(f, &message, &reader, &row);
-    if (err == OK)
-        row_encode(&row, f->r->body);
-    body_reader_end(&reader);
-    return err;
+        return add_encoded(f, message.body, &row);
+    row_encode(&row, f->r->body);
+    return OK;
 }
 
 /* Which of the asked messages there are, and have changed since. */
@@ -185,7 +188,7 @@ enum err read_fetch(struct read_ctx *r, const Tern__FetchRequest *request)
         row_walk_end(&f->summaries);
     }
     uidset_fini(&uids);
-    buf_fini(&f->part);
+    buf_fini(&f->header);
     TRY(err);
     read_respond(r, &response.base);
     return OK;

@@ -62,6 +62,24 @@ static void rows_come_back(void **state)
     buf_fini(&bytes);
 }
 
+static void body_behind_the_rest(void **state)
+{
+    (void)state;
+    struct buf whole = { 0 }, parts = { 0 };
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        row_encode(&rows[i], &whole);
+        if ((rows[i].parts & ROW_BODY) == 0) {
+            row_encode(&rows[i], &parts);
+            continue;
+        }
+        row_encode_to_body(&rows[i], rows[i].body.len, &parts);
+        buf_add_slice(&parts, rows[i].body);
+    }
+    assert_true(slice_eq(buf_slice(&whole), buf_slice(&parts)));
+    buf_fini(&whole);
+    buf_fini(&parts);
+}
+
 /* Read until the end or an error; what a row borrows must lie inside the bytes. */
 static enum err read_all(const uint8_t *bytes, size_t len)
 {
@@ -128,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_come_back),
+        cmocka_unit_test(body_behind_the_rest),
         cmocka_unit_test(every_cut_is_noticed),
         cmocka_unit_test(damage_stays_inside),
         cmocka_unit_test(email_ids),

@@ -72,6 +72,67 @@ static void test_fetch_pages(void **state)
     assert_true(pages > 2);
 }
 
+/* The only row of a mailbox's FETCH of header and body; valid until the next read. */
+static struct row fetch_bytes(struct fixture *f, uint64_t id, uint64_t box)
+{
+    Tern__FetchRequest request = TERN__FETCH_REQUEST__INIT;
+    request.account = id;
+    request.mailbox = box;
+    request.items = TERN__FETCH_ITEM__FETCH_BODY | TERN__FETCH_ITEM__FETCH_HEADER;
+    request.uids = fixture_uids(f, "1");
+    assert_int_equal(fixture_read(f, METHOD_FETCH, &request.base), OK);
+    struct cursor c = cursor_of(buf_slice(&f->rows));
+    struct row row;
+    assert_int_equal(row_next(&c, &row), OK);
+    assert_true(cursor_done(&c));
+    return row;
+}
+
+/* A header and a body that lie in two chunks; and what is left when one of them is gone. */
+static void test_fetch_of_chunks(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = create_account(f, "a@example.test", 0);
+    uint64_t box = open_mailbox(f, id, "INBOX")->id;
+    Tern__UploadChunkRequest chunk = TERN__UPLOAD_CHUNK_REQUEST__INIT;
+    chunk.upload_id = fixture_id(f);
+    f->body = SLICE_LIT("Subject: wi");
+    assert_int_equal(fixture_write(f, METHOD_UPLOAD_CHUNK, &chunk.base), OK);
+    chunk.offset = strlen("Subject: wi");
+    chunk.last = true;
+    f->body = SLICE_LIT("de\r\n\r\ntext");
+    assert_int_equal(fixture_write(f, METHOD_UPLOAD_CHUNK, &chunk.base), OK);
+    uint64_t last = f->index;
+    Tern__NewMessage message = TERN__NEW_MESSAGE__INIT, *messages[] = { &message };
+    message.upload_id = chunk.upload_id;
+    message.size = strlen("Subject: wide\r\n\r\ntext");
+    Tern__AppendRequest request = TERN__APPEND_REQUEST__INIT;
+    request.account = id;
+    request.mailbox = box;
+    request.messages = messages;
+    request.n_messages = 1;
+    assert_int_equal(fixture_write(f, METHOD_APPEND, &request.base), OK);
+
+    struct row row = fetch_bytes(f, id, box);
+    assert_int_equal(row.parts, ROW_HEADER | ROW_BODY);
+    assert_true(slice_eq_str(row.header, "Subject: wide\r\n\r\n"));
+    assert_true(slice_eq_str(row.body, "Subject: wide\r\n\r\ntext"));
+
+    struct buf key = { 0 };
+    struct kv_batch *b = kv_batch_new(f->kv);
+    machine_body_key(PARTITION, last, &key);
+    kv_batch_delete(b, KV_BODY, buf_slice(&key));
+    assert_int_equal(kv_write(f->kv, b), OK);
+    row = fetch_bytes(f, id, box);
+    assert_int_equal(row.uid, 1);
+    assert_int_equal(row.parts, 0);
+    kv_batch_clear(b);
+    kv_batch_put(b, KV_BODY, buf_slice(&key), SLICE_LIT("de\r\n\r\ntext")); /* the fixture counts bytes */
+    assert_int_equal(kv_write(f->kv, b), OK);
+    kv_batch_free(&b);
+    buf_fini(&key);
+}
+
 static void test_sweep_forgets(void **state)
 {
     struct fixture *f = *state;
@@ -125,6 +186,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_account_and_its_mailboxes),
         TEST(test_fetch_pages),
+        TEST(test_fetch_of_chunks),
         TEST(test_sweep_forgets),
         TEST(test_time),
         TEST(test_check),
