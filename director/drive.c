@@ -63,7 +63,8 @@ static bool see_nodes(struct view *v)
                                            .gone = is_gone(v, node),
                                            .full = node->disk_low };
         v->away |= !alive && !v->nodes[i].gone;
-        well = well && (alive || v->nodes[i].gone) && node->not_active == 0;
+        /* what one that is gone said last of its seats is no news any more */
+        well = well && (v->nodes[i].gone || (alive && node->not_active == 0));
     }
     return well && !v->away;
 }
