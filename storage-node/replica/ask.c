@@ -31,13 +31,47 @@ static bool joiner_is_lost(struct replica *r, const struct rep_peer *joiner)
 {
     if (!later(r, rep_lease_deadline(r, joiner)))
         return true;
-    return joiner->ack < r->commit && !later(r, joiner->since + r->cfg.stall_ns);
+    return joiner->ack < r->commit && !later(r, joiner->since + r->cfg.lag_ns);
 }
 
-/* R19: no answer for L; or answers to beats only. */
-static bool member_is_lost(struct replica *r, const struct rep_peer *member)
+/* It answers beats, but what must be on its disk before anybody is answered takes long. */
+static bool lags(struct replica *r, struct rep_peer *member)
 {
-    if (!later(r, rep_lease_deadline(r, member)))
+    uint64_t lag = rep_peer_lag_ns(r, member);
+    return r->active && lag > 0 && !later(r, member->lag_at + r->cfg.lag_ns);
+}
+
+/* Do so many keep up that writes would be taken without the others? */
+static bool enough_keep_up(struct replica *r)
+{
+    uint32_t count = 1;
+    for (uint32_t i = 0; i < r->peer_count; i++) {
+        struct rep_peer *peer = &r->peers[i];
+        count += peer->kind == REP_PEER_MEMBER && !rep_lease_silent(r, peer) && !lags(r, peer);
+    }
+    if (count < r->cfg.min_members)
+        r->few_at = r->now;
+    return count >= r->cfg.min_members;
+}
+
+/* When to ask for a silent member's eviction (R19). If too few are left without it, it is waited for a little
+ * longer: who returns at once is of more use than who has to catch up first, and if it is this node that
+ * nobody hears, another one is primary by then. When they return, they do not do so all at one moment. */
+static uint64_t silence_ends(const struct replica *r, const struct rep_peer *member, bool enough)
+{
+    uint64_t at = rep_lease_deadline(r, member), last = at + r->cfg.lease_ns;
+    uint64_t together = r->few_at == 0 ? 0 : r->few_at + r->cfg.lease_ns / 2;
+    if (!enough || together > last)
+        return last;
+    return together > at ? together : at;
+}
+
+/* No answer for L; or answers to beats only. */
+static bool member_is_lost(struct replica *r, struct rep_peer *member, bool enough)
+{
+    if (!later(r, silence_ends(r, member, enough)))
+        return true;
+    if (enough && lags(r, member))
         return true;
     return member->ack < r->log.last && !later(r, member->moved + r->cfg.stall_ns);
 }
@@ -52,8 +86,9 @@ static struct want primary_wants(struct replica *r)
     }
     if (joiner != NULL && joiner_is_lost(r, joiner))
         return want(REPLICA_ASK_PROMOTE, self);
+    bool enough = enough_keep_up(r);
     for (uint32_t i = 0; i < r->peer_count; i++)
-        if (r->peers[i].kind == REP_PEER_MEMBER && member_is_lost(r, &r->peers[i]))
+        if (r->peers[i].kind == REP_PEER_MEMBER && member_is_lost(r, &r->peers[i], enough))
             return want(REPLICA_ASK_EVICT, r->peers[i].node);
     if (REP_FAULT(r, r21))
         for (uint32_t i = 0; i < r->peer_count && r->active; i++)

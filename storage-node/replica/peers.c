@@ -6,7 +6,9 @@
 #include "lib/base/alloc.h"
 #include "storage-node/replica/replica_priv.h"
 
-#define RETRY_GROWTH_MAX 5 /* a silent peer is tried again after at most this many retry_ns */
+#define RETRY_GROWTH_MAX 5  /* a silent peer is tried again after at most this many retry_ns ... */
+#define RETRY_SLOW_MAX   10 /* ... and one whose Acks take long after at most so many */
+#define TRIP_DECAY       8 /* of the longest time that an Ack took, a share of one in so many goes with each */
 
 struct rep_peer *rep_peer_find(const struct replica *r, struct replica_node node)
 {
@@ -27,11 +29,27 @@ struct rep_peer *rep_peer_joiner(const struct replica *r)
 void rep_peer_rewind(struct replica *r, struct rep_peer *peer, uint64_t next)
 {
     peer->mode = REP_PEER_PROBE;
-    peer->waiting = false;
+    peer->waiting = peer->nudged = false;
     peer->next = next > r->log.base ? next : r->log.base + 1;
 }
 
-/* By count, or, under load, by time: a round is the acknowledgement of all that the log had when it began. */
+uint64_t rep_peer_lag_ns(struct replica *r, struct rep_peer *peer)
+{
+    if (peer->ack >= peer->lag_last) {
+        peer->lag_last = r->log.last;
+        peer->lag_at = r->now;
+    }
+    return peer->ack < peer->lag_last ? r->now - peer->lag_at : 0;
+}
+
+static bool is_close(const struct replica *r, const struct rep_peer *peer)
+{
+    return peer->ack + r->cfg.near_count >= r->log.last &&
+           rep_log_bytes(&r->log, peer->ack + 1, r->log.last) <= r->cfg.near_bytes;
+}
+
+/* By count and size, or, under load, by time: a round is the acknowledgement of all that the log had when it
+ * began. */
 void rep_peer_near(struct replica *r, struct rep_peer *peer)
 {
     if (peer->mode != REP_PEER_STREAM) {
@@ -39,13 +57,12 @@ void rep_peer_near(struct replica *r, struct rep_peer *peer)
         peer->round_last = 0;
         return;
     }
-    if (peer->ack + r->cfg.near_count >= r->log.last)
+    if (is_close(r, peer))
         peer->near = true;
     if (peer->round_last != 0 && peer->ack < peer->round_last)
         return;
     if (peer->round_last != 0)
-        peer->near =
-            r->now - peer->round_at <= r->cfg.near_ns || peer->ack + r->cfg.near_count >= r->log.last;
+        peer->near = r->now - peer->round_at <= r->cfg.near_ns || is_close(r, peer);
     peer->round_last = r->log.last;
     peer->round_at = r->now;
 }
@@ -58,8 +75,13 @@ static struct rep_peer make_peer(struct replica *r, struct replica_node node, en
         peer = *old; /* R9: leases stay */
     if (old == NULL || old->kind != kind)
         peer.since = r->now;
+    if (old != NULL && old->kind == REP_PEER_JOINER && kind == REP_PEER_LEARNER) { /* it was given up */
+        peer.near = false;
+        peer.round_last = 0;
+    }
     peer.kind = kind;
-    peer.moved = r->now;
+    peer.moved = peer.lag_at = r->now;
+    peer.lag_last = 0;
     peer.retry_ns = r->cfg.retry_ns;
     if (peer.mode != REP_PEER_SNAPSHOT)
         rep_peer_rewind(r, &peer, old == NULL ? r->commit + 1 : old->ack > 0 ? old->ack + 1 : old->next);
@@ -98,15 +120,37 @@ void rep_peer_clear(struct replica *r)
     r->peer_count = 0;
 }
 
-static void send_append(struct replica *r, struct rep_peer *peer, uint32_t count)
+static void send_append(struct replica *r, struct rep_peer *peer, uint64_t first, uint32_t count)
 {
     struct replica_msg *msg = rep_act_send(r, REPLICA_MSG_APPEND, peer->node);
-    msg->append.prev_index = peer->next - 1;
-    msg->append.prev_epoch = rep_log_epoch(&r->log, peer->next - 1);
+    msg->append.prev_index = first - 1;
+    msg->append.prev_epoch = rep_log_epoch(&r->log, first - 1);
     msg->append.commit = r->commit;
     msg->append.recovered = r->conf.recovered;
     msg->append.count = count;
     msg->append.bytes_max = r->cfg.append_bytes_max;
+    if (count > 0 && peer->timed == 0) {
+        peer->timed = first - 1 + count;
+        peer->timed_at = r->now;
+    }
+}
+
+/* How long to wait for an Ack before what it is for is sent again: over a connection that stands, nothing is
+ * lost, and where it is slow a second copy makes it slower. */
+static uint64_t patience_ns(const struct replica *r, const struct rep_peer *peer)
+{
+    return 2 * peer->trip_ns > peer->retry_ns ? 2 * peer->trip_ns : peer->retry_ns;
+}
+
+static void time_ack(struct replica *r, struct rep_peer *peer)
+{
+    if (peer->timed == 0 || peer->ack < peer->timed)
+        return;
+    uint64_t took = r->now - peer->timed_at, most = r->cfg.retry_ns * RETRY_SLOW_MAX / 2;
+    peer->trip_ns -= peer->trip_ns / TRIP_DECAY;
+    if (took > peer->trip_ns)
+        peer->trip_ns = took < most ? took : most;
+    peer->timed = 0;
 }
 
 /* As many entries from `next` on as one Append may have, by what is known of their sizes. */
@@ -120,20 +164,34 @@ static uint32_t batch_count(const struct replica *r, uint64_t next)
     return count;
 }
 
+static void grow_retry(const struct replica *r, struct rep_peer *peer)
+{
+    peer->retry_ns *= 2;
+    if (peer->retry_ns > r->cfg.retry_ns * RETRY_GROWTH_MAX)
+        peer->retry_ns = r->cfg.retry_ns * RETRY_GROWTH_MAX;
+}
+
+/* No Ack for long: ask what has arrived, by an Append without entries, which comes behind all that was sent.
+ * Only an answer that tells of nothing new shows that something was lost. */
+static void nudge(struct replica *r, struct rep_peer *peer)
+{
+    send_append(r, peer, peer->ack + 1, 0);
+    peer->nudged = true;
+    grow_retry(r, peer);
+    peer->retry_at = r->now + patience_ns(r, peer);
+}
+
 static void pump_probe(struct replica *r, struct rep_peer *peer)
 {
-    if (peer->waiting && r->now >= peer->retry_at) {
-        peer->waiting = false;
-        peer->retry_ns *= 2;
-        if (peer->retry_ns > r->cfg.retry_ns * RETRY_GROWTH_MAX)
-            peer->retry_ns = r->cfg.retry_ns * RETRY_GROWTH_MAX;
-    }
-    if (!peer->waiting) {
+    bool again = peer->waiting && r->now >= peer->retry_at;
+    if (again)
+        grow_retry(r, peer);
+    if (!peer->waiting || again) {
         if (peer->next <= r->log.base)
             peer->next = r->log.base + 1;
-        send_append(r, peer, batch_count(r, peer->next));
+        send_append(r, peer, peer->next, again ? 0 : batch_count(r, peer->next));
         peer->waiting = true;
-        peer->retry_at = r->now + peer->retry_ns;
+        peer->retry_at = r->now + patience_ns(r, peer);
     }
     rep_tick_at(r, peer->retry_at);
 }
@@ -141,11 +199,13 @@ static void pump_probe(struct replica *r, struct rep_peer *peer)
 static void pump_stream(struct replica *r, struct rep_peer *peer)
 {
     bool outstanding = peer->ack + 1 < peer->next;
-    if (outstanding && r->now >= peer->retry_at) {
+    if (outstanding && peer->ack < r->log.base) {
         rep_peer_rewind(r, peer, peer->ack + 1);
         pump_probe(r, peer);
         return;
     }
+    if (outstanding && r->now >= peer->retry_at)
+        nudge(r, peer);
     while (peer->next <= r->log.last &&
            rep_log_bytes(&r->log, peer->ack + 1, peer->next - 1) < r->cfg.inflight_bytes_max) {
         if (peer->next < r->log.hot) { /* sizes are not known: one at a time */
@@ -154,10 +214,10 @@ static void pump_stream(struct replica *r, struct rep_peer *peer)
             return;
         }
         uint32_t count = batch_count(r, peer->next);
-        send_append(r, peer, count);
+        send_append(r, peer, peer->next, count);
         if (!outstanding) {
             peer->moved = r->now;
-            peer->retry_at = r->now + peer->retry_ns;
+            peer->retry_at = r->now + patience_ns(r, peer);
             outstanding = true;
         }
         peer->next += count;
@@ -190,11 +250,14 @@ void rep_peer_on_ack(struct replica *r, const struct replica_msg *msg)
     if (!r->started || msg->epoch != r->ep || peer == NULL || msg->ack.match > r->log.last) /* R2 */
         return;
     uint64_t match = msg->ack.match;
+    bool lost = peer->mode == REP_PEER_STREAM && peer->nudged && match == peer->ack;
     peer->retry_ns = r->cfg.retry_ns;
     if (match > peer->ack) {
         peer->ack = match;
+        peer->nudged = false;
         peer->moved = r->now;
-        peer->retry_at = r->now + peer->retry_ns;
+        time_ack(r, peer);
+        peer->retry_at = r->now + patience_ns(r, peer);
     }
     if (peer->mode == REP_PEER_SNAPSHOT) {
         if (match < peer->snap_keep) /* from before the snapshot */
@@ -208,6 +271,8 @@ void rep_peer_on_ack(struct replica *r, const struct replica_msg *msg)
         rep_peer_rewind(r, peer, match + 1);
         if (peer->next >= r->log.hot)
             peer->mode = REP_PEER_STREAM;
+    } else if (lost) {
+        rep_peer_rewind(r, peer, match + 1);
     } else if (peer->next <= match) {
         peer->next = match + 1;
     }

@@ -27,6 +27,7 @@ struct replica *replica_new(const struct replica_cfg *cfg)
     set_default(&r->cfg.retry_ns, 200 * REPLICA_MS);
     set_default(&r->cfg.ask_retry_ns, 500 * REPLICA_MS);
     set_default(&r->cfg.stall_ns, 10000 * REPLICA_MS);
+    set_default(&r->cfg.lag_ns, 3000 * REPLICA_MS);
     set_default(&r->cfg.near_ns, 200 * REPLICA_MS);
     set_default32(&r->cfg.append_count_max, REPLICA_APPEND_COUNT_MAX);
     set_default32(&r->cfg.append_bytes_max, REPLICA_APPEND_BYTES_MAX);
@@ -34,6 +35,7 @@ struct replica *replica_new(const struct replica_cfg *cfg)
     set_default32(&r->cfg.pending_count_max, REPLICA_PENDING_COUNT_MAX);
     set_default32(&r->cfg.pending_bytes_max, REPLICA_PENDING_BYTES_MAX);
     set_default32(&r->cfg.near_count, 64);
+    set_default32(&r->cfg.near_bytes, 256u << 10);
     set_default32(&r->cfg.catchup_count_max, 65536);
     rep_log_reset(&r->log, 0, 0);
     return r;

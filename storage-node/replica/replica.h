@@ -393,16 +393,20 @@ struct replica_cfg {
     /* Zero means the default in brackets. */
     uint64_t lease_ns;           /* L [REPLICA_LEASE_NS] */
     uint64_t grant_ns;           /* G [REPLICA_GRANT_NS] */
-    uint64_t retry_ns;           /* resend an unanswered Append or chunk [200 ms, doubling to 1 s] */
+    uint64_t retry_ns;           /* resend an unanswered Append or chunk [200 ms, doubling to 1 s]; where Acks
+                                    take long, after twice that time, up to ten times this */
     uint64_t ask_retry_ns;       /* ask the director again [500 ms] */
     uint64_t stall_ns;           /* evict a member that answers beats but acknowledges nothing [10 s] */
+    uint64_t lag_ns;             /* evict one that acknowledges too slowly, if enough keep up; give up a
+                                    joiner [3 s] */
     uint32_t append_count_max;   /* [REPLICA_APPEND_COUNT_MAX] */
     uint32_t append_bytes_max;   /* [REPLICA_APPEND_BYTES_MAX] */
     uint32_t inflight_bytes_max; /* sent to one peer and not acknowledged [8 MiB] */
     uint32_t pending_count_max;  /* [REPLICA_PENDING_COUNT_MAX] */
     uint32_t pending_bytes_max;  /* [REPLICA_PENDING_BYTES_MAX] */
     uint32_t near_count;         /* a learner this close to the log's end becomes joiner (R21); one that has
-                                    nothing of a longer log is sent the state [64] */
+                                    nothing of a longer log is sent the state [64] ... */
+    uint32_t near_bytes;         /* ... and so many bytes [256 KiB], */
     uint64_t near_ns;            /* or one that acknowledges all there is within this time [200 ms] */
     uint32_t catchup_count_max;  /* entries kept for a learner in catch-up (R25) [65536] */
     const struct replica_faults *faults;

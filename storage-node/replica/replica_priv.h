@@ -48,6 +48,7 @@ struct rep_peer {
     enum rep_peer_kind kind;
     enum rep_peer_mode mode;
     bool waiting; /* PROBE: an Append is out */
+    bool nudged;  /* STREAM: it was asked what has arrived */
     bool leased;
     uint64_t ack;   /* its newest Ack in ep (R13) */
     uint64_t next;  /* the first entry not sent to it */
@@ -55,6 +56,9 @@ struct rep_peer {
     uint64_t since; /* when it became what it is: silence and stalls count from here */
     uint64_t moved; /* when its Acks last moved, or nothing was outstanding */
     uint64_t retry_at, retry_ns;
+    uint64_t timed, timed_at;      /* the entry whose Ack is timed, 0 none, and when it was sent */
+    uint64_t trip_ns;              /* how long Acks have taken lately */
+    uint64_t lag_last, lag_at;     /* it has not acknowledged all that the log had at this moment */
     uint64_t round_last, round_at; /* a learner's lag in time: when the log's end was at round_last */
     bool near;                     /* R21: it has nearly caught up */
     uint64_t snap_nonce, snap_seq, snap_keep; /* snap_keep: the log above it is kept (R25) */
@@ -147,6 +151,7 @@ struct replica {
     /* volatile, primary */
     struct replica_node heir;
     uint64_t handing_at;
+    uint64_t few_at; /* when too few members kept up last; 0 never */
 
     struct {
         enum replica_ask_type type;
@@ -222,6 +227,8 @@ struct rep_peer *rep_peer_joiner(const struct replica *r);
 /* Make the table that conf(ep) asks for; what is known of peers that stay is kept. */
 void rep_peer_table(struct replica *r);
 void rep_peer_clear(struct replica *r);
+/* For how long it has not acknowledged what the log had then; 0 if it does keep up. */
+uint64_t rep_peer_lag_ns(struct replica *r, struct rep_peer *peer);
 /* Judge anew whether a learner has nearly caught up. */
 void rep_peer_near(struct replica *r, struct rep_peer *peer);
 void rep_peer_rewind(struct replica *r, struct rep_peer *peer, uint64_t next);
