@@ -10,7 +10,7 @@
 
 enum {
     STORE_QUEUE_WAIT_MS = 5000,
-    STORE_QUEUE_PUT_WAIT_MS = 2000, /* for one partition to take an item; then the next is asked */
+    STORE_QUEUE_PUT_WAIT_MS = 1000, /* for one partition to take an item; then the next is asked */
     STORE_QUEUE_PUT_TRIES = 4,      /* partitions asked */
     STORE_QUEUE_LEASE_MAX = 32,     /* items of one lease */
     STORE_QUEUE_ERROR_MAX = 200,    /* octets of an error's text; longer ones are cut */

@@ -2,6 +2,7 @@
 """The queue between a recipient whose partition is away and the day it is back (P1, P2). One copy of each partition, so that a
 partition is truly away while its node is: mail for it gets its 250 quickly, and arrives exactly once when the node is back,
 whoever dies meanwhile."""
+import re
 import signal
 import time
 
@@ -181,6 +182,39 @@ def test_answer_that_never_came(single):
     victim.start()
     assert all(r.startswith("250") for r in replies), replies
     print("%d of %d were queued" % (sum("queued" in r for r in replies), len(replies)))
+    arrives_once(cluster, user, wanted)
+
+
+def test_queue_put_in_doubt(single):
+    """The node that is asked to queue mail stops at any point of taking it, its answer lost: another one takes it, for certain, so
+    the sender is told 250 and sends nothing again. What both have is delivered under one id and arrives once."""
+    cluster, victim, doubtful = single, single.storages[2], single.storages[0]
+    user = user_on(cluster, victim)
+    wanted = ["twice%d" % i for i in range(40)]
+    transactions = [Open(cluster, [user]) for _ in wanted]
+    victim.kill()
+    accept(transactions[0], numbered(wanted[0]))  # from now on the home is known to be away, and the queue is asked at once
+    for transaction in transactions[1:]:
+        answer = transaction.smtp.command("DATA")
+        assert answer.startswith("354"), answer
+    for i, (name, transaction) in enumerate(zip(wanted, transactions)):
+        if i == 0:
+            continue
+        transaction.smtp.send(numbered(name) + b".\r\n")
+        if i == len(wanted) // 2:
+            doubtful.signal(signal.SIGSTOP)
+        time.sleep(0.003)
+    replies = [t.smtp.reply() for t in transactions[1:]]
+    for transaction in transactions[1:]:
+        transaction.smtp.close()
+    doubtful.kill()
+    doubtful.start()
+    assert all(r.startswith("250") for r in replies), replies
+    in_doubt = len(re.findall(r"does not take a message: ERR_IN_DOUBT", cluster.frontend.log()))
+    items = queue_stats(cluster)["items"]
+    print("\n%d puts in doubt, %d items for %d messages" % (in_doubt, items, len(wanted)))
+    assert in_doubt > 0 and items >= len(wanted)
+    victim.start()
     arrives_once(cluster, user, wanted)
 
 
