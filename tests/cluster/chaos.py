@@ -48,7 +48,7 @@ def main():
         os.environ[INSIDE] = "1"
         os.execvp(NAMESPACES[0], NAMESPACES + [sys.executable, "-B"] + sys.argv)
     from chaos import docs, runner
-    folder = tempfile.mkdtemp(prefix="tern-chaos-", dir=options.folder)
+    folder = tempfile.mkdtemp(prefix="tern-chaos-", dir=options.folder and os.path.abspath(options.folder))
     run = None
     try:
         run = runner.Run(options.build, folder, options.seed, options.kinds, options.minutes, options.pace)
