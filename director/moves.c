@@ -222,21 +222,42 @@ static bool has_room(const struct planner *pl, uint32_t node)
     return busy != NULL && *busy < pl->in->moves_per_node;
 }
 
+static bool may_begin(const struct planner *pl, const struct conf *conf, uint32_t to)
+{
+    return is_alive(pl, to) && !is_full(pl, to) && has_room(pl, to) && has_room(pl, conf->primary) &&
+           pl->learning < pl->in->moves_max && conf->member_count + conf->learner_count < CONF_NODES_MAX;
+}
+
+/* How many of the copies that there are share the zone of `node`. */
+static size_t crowd_of(const struct planner *pl, const struct conf *conf, uint32_t node)
+{
+    uint32_t zone = find(pl, node)->zone;
+    size_t count = 0;
+    for (size_t i = 0; i < conf->member_count + conf->learner_count; i++) {
+        const struct moves_node *at =
+            find(pl, i < conf->member_count ? conf->members[i] : conf->learners[i - conf->member_count]);
+        count += at != NULL && at->zone == zone;
+    }
+    return count;
+}
+
+/* The one that spreads the copies most comes first: what is left to be done may be needless after it. */
 static bool begin_copy(struct planner *pl, const struct aim *aim)
 {
     const struct conf *conf = aim->conf;
+    uint32_t best = 0;
     for (size_t i = 0; i < aim->missing_count; i++) {
         uint32_t to = aim->missing[i];
-        if (!is_alive(pl, to) || is_full(pl, to) || !has_room(pl, to) || !has_room(pl, conf->primary) ||
-            pl->learning >= pl->in->moves_max || conf->member_count + conf->learner_count >= CONF_NODES_MAX)
-            continue;
-        pl->learning += conf->learner_count == 0;
-        make_busy(pl, to);
-        make_busy(pl, conf->primary);
-        add_step(pl, conf, MOVES_ADD_LEARNER, to);
-        return true;
+        if (may_begin(pl, conf, to) && (best == 0 || crowd_of(pl, conf, to) < crowd_of(pl, conf, best)))
+            best = to;
     }
-    return false;
+    if (best == 0)
+        return false;
+    pl->learning += conf->learner_count == 0;
+    make_busy(pl, best);
+    make_busy(pl, conf->primary);
+    add_step(pl, conf, MOVES_ADD_LEARNER, best);
+    return true;
 }
 
 /* ---- passes: what matters most takes the room first */

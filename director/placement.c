@@ -198,12 +198,19 @@ static void move_copy(struct solver *s, struct placement_slot *slot, size_t at, 
     slot->nodes[at] = s->nodes[to].id;
 }
 
+/* One of its copies is on its way. To move it, or another one, would be to judge again what was decided, by
+ * loads that are different only because it was decided. */
+static bool is_moving(const struct placement_slot *slot)
+{
+    return slot->newest != 0 && holds(slot, slot->newest);
+}
+
 /* Copies that share a zone while a less used one has a node for them. */
 static void spread(struct solver *s)
 {
     for (size_t p = 0; p < s->slot_count; p++) {
         struct placement_slot *slot = &s->slots[p];
-        for (size_t i = slot->count; i-- > 0;) {
+        for (size_t i = slot->count; i-- > 0 && !is_moving(slot);) {
             int from = index_of(s, slot->nodes[i]);
             int to = best_node(s, slot, (int)i);
             if (to != NONE &&
@@ -216,7 +223,7 @@ static void spread(struct solver *s)
 /* The slot's copy on `from` may go to `to` without crowding a zone more than now. */
 static bool may_move(const struct solver *s, const struct placement_slot *slot, size_t at, int from, int to)
 {
-    if (holds(slot, s->nodes[to].id))
+    if (is_moving(slot) || holds(slot, s->nodes[to].id))
         return false;
     return in_zone(s, slot, s->nodes[to].zone, (int)at) <= in_zone(s, slot, s->nodes[from].zone, (int)at);
 }

@@ -27,7 +27,7 @@ struct placement_node {
 struct placement_slot {
     uint32_t nodes[PLACEMENT_SLOT_MAX];
     uint8_t count;
-    uint32_t newest; /* of copies too many the last one to go, 0 none: it has just been made */
+    uint32_t newest; /* the copy that is on its way, or has just come so that another one goes; 0 none */
     uint64_t bytes;  /* of one copy; 0 unknown */
 };
 
@@ -39,7 +39,10 @@ struct placement_slot {
  * - bytes are about even, by the choice of the copies that move and, where that is far from enough, by
  *   exchanges of a large copy for a small one;
  * - whatever need not move stays, and a primary that need not change stays: the solution of a solution is the
- *   same. */
+ *   same;
+ * - where a slot's newest copy is on one of `nodes` it stays, and nothing else of the slot moves but what has
+ * to go: a move that was begun is brought to its end before the next one, so what one solution began no later
+ * one takes back for evenness' or zones' sake. */
 void placement_solve(const struct placement_node *nodes, size_t node_count, unsigned copies,
                      struct placement_slot *slots, size_t slot_count);
 
