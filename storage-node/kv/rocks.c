@@ -286,7 +286,7 @@ enum err kv_open_rocksdb(const struct kv_options *options, struct kv **out)
         kv_close(&failed);
         return rocks_err("open", message);
     }
-    if (!rocks_crc_is_used())
+    if (!rocks_crc_was_called())
         log_info("kv", "RocksDB computes its checksums itself: slower, if the processor could help");
     r->blobs = rocks_blobs_start(r);
     *out = &r->base;

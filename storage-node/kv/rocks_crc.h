@@ -19,7 +19,9 @@
 uint32_t rocks_crc_extend(uint32_t crc, const char *data,
                           size_t len) __asm__("_ZN7rocksdb6crc32c6ExtendEjPKcm");
 
-/* Does RocksDB call it? */
-bool rocks_crc_is_used(void);
+/* Has anybody called it? RocksDB has, if it does at all, once a database is open: its manifest is written
+ * then. (That the linker finds this definition first says nothing of a library that binds its own within
+ * itself.) */
+bool rocks_crc_was_called(void);
 
 #endif
