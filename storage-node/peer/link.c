@@ -296,14 +296,27 @@ static bool give(struct link *link, struct link_node *node, struct buf *frame)
     return sent;
 }
 
+/* What waited for a connection that has ended counts until its socket takes in the news of that, which
+ * without a send nothing makes it do. */
+static bool has_room(struct link *link, struct link_node *node)
+{
+    if (atomic_load(&node->bytes) < link->options.queue_bytes_max)
+        return true;
+    pthread_mutex_lock(&node->lock);
+    if (node->socket != NULL)
+        rpc_socket_has_input(node->socket);
+    pthread_mutex_unlock(&node->lock);
+    return atomic_load(&node->bytes) < link->options.queue_bytes_max;
+}
+
 bool link_send(struct link *link, uint32_t id, struct buf *frame)
 {
     size_t bytes = frame->len;
     pthread_mutex_lock(&link->lock);
     struct link_node *node = find_locked(link, id);
     pthread_mutex_unlock(&link->lock);
-    bool sent = node != NULL && !atomic_load(&link->stopping) &&
-                atomic_load(&node->bytes) < link->options.queue_bytes_max && give(link, node, frame);
+    bool sent =
+        node != NULL && !atomic_load(&link->stopping) && has_room(link, node) && give(link, node, frame);
     buf_fini(frame);
     add(sent ? &link->stats.sent : &link->stats.dropped, 1);
     if (sent)
