@@ -179,9 +179,9 @@ static void find_silent(struct problems *p, const struct map_node *node)
     add_node(p, node->info->id);
     p->text.data[0] = 'N';
     if (map_is_given_up(&p->d->map, node)) {
-        buf_add_str(&p->text,
-                    " is given up, and is listed until no partition names it any more: ternctl partition "
-                    "recover --all.");
+        buf_add_str(
+            &p->text,
+            " is given up, and is listed until all partitions go on: ternctl partition recover --all.");
         end(p);
         return;
     }

@@ -256,7 +256,7 @@ static void on_looked(struct director *d, struct change *looked, enum err result
         enum err err = old_store ? judge_above_old_store(d, node, &ties, asked->lost, now, &why)
                                  : judge(node, &ties, asked->lost, hearing_lasts(d, now), now, &why);
         if (err == OK)
-            store_removal(d, request, node, old_store && ties.members + ties.learners > 0);
+            store_removal(d, request, node, old_store);
         else
             refuse(d, request, err, buf_cstr(&why));
     }

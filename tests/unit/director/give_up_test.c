@@ -74,15 +74,21 @@ static void tell_served(struct fixture *f, uint32_t teller, uint64_t epoch, uint
     heard_take(&f->d.heard, &f->d.map, teller, &hello, NOW);
 }
 
-static void tell_copy(struct fixture *f, uint32_t node, uint64_t known)
+static void tell_a_copy(struct fixture *f, uint32_t node, uint64_t known, bool broken)
 {
     Tern__NodeHelloRequest hello = TERN__NODE_HELLO_REQUEST__INIT;
     Tern__SpareCopy copy = TERN__SPARE_COPY__INIT, *list[] = { &copy };
     copy.partition = AHEAD;
     copy.known = known;
+    copy.broken = broken;
     hello.n_spares = 1;
     hello.spares = list;
     heard_take(&f->d.heard, &f->d.map, node, &hello, NOW);
+}
+
+static void tell_copy(struct fixture *f, uint32_t node, uint64_t known)
+{
+    tell_a_copy(f, node, known, false);
 }
 
 static enum err judge(struct fixture *f, uint32_t node)
@@ -130,6 +136,61 @@ static void test_one_after_the_other(void **state)
     assert_int_equal(judge(f, 4), ERR_DENIED);
 }
 
+/* What cannot be read is as good as on a node that is silent: the other one's copy may be needed. */
+static void test_damaged_copies_count_as_silent(void **state)
+{
+    struct fixture *f = *state;
+    silence(f, 5);
+    tell_copy(f, 3, 9);
+    tell_a_copy(f, 1, 9, true);
+    assert_int_equal(judge(f, 5), ERR_DENIED);
+    f->d.map.min_members = 3;
+    assert_int_equal(judge(f, 5), OK);
+    silence(f, 1); /* counted once */
+    assert_int_equal(judge(f, 5), OK);
+    f->d.map.min_members = 2;
+    f->nodes[0].heard_mono_ms = NOW;
+    tell_served(f, 2, 9, 3); /* without it */
+    assert_int_equal(judge(f, 5), OK);
+}
+
+/* A store that only counts what it is asked for. */
+struct counting_store {
+    struct coordination base;
+    int asked;
+};
+
+static enum err count_only(struct coordination *c, struct coordination_txn *txn)
+{
+    (void)txn;
+    ((struct counting_store *)c)->asked++;
+    return ERR_UNAVAILABLE;
+}
+
+/* A partition that waits for its recovery may have been on it and on the next one alone, whatever the old
+ * store says: until then it is one that is silent. */
+static void test_listed_while_any_partition_is_ahead(void **state)
+{
+    struct fixture *f = *state;
+    static const struct coordination_ops ops = { .submit = count_only };
+    struct counting_store store = { .base.ops = &ops };
+    Tern__NodeInfo *removed[] = { &f->infos[3] };
+    f->d.coordination = &store.base;
+    f->d.map.removed = removed;
+    f->d.map.removed_count = 1;
+    silence(f, 4); /* no configuration names it */
+    tell_copy(f, 3, 9);
+    heard_look(&f->d.heard, &f->d.map, NOW);
+    give_up_finish(&f->d);
+    assert_int_equal(store.asked, 0);
+    silence(f, 5);
+    assert_int_equal(judge(f, 5), ERR_DENIED);
+    f->confs[AHEAD].epoch = 10;
+    heard_look(&f->d.heard, &f->d.map, NOW);
+    give_up_finish(&f->d);
+    assert_int_equal(store.asked, 1);
+}
+
 /* All of the highest epoch are here, and know of no higher one: nobody else can have made one. */
 static void test_served_by_others(void **state)
 {
@@ -160,6 +221,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_fewer_are_silent_than_have_each_write),
         TEST(test_one_after_the_other),
+        TEST(test_damaged_copies_count_as_silent),
+        TEST(test_listed_while_any_partition_is_ahead),
         TEST(test_served_by_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
