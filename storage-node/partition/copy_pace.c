@@ -68,7 +68,8 @@ static void judge(struct copy_pace *pace, uint64_t now_ns)
     if (pace->window_bytes == 0 && !pace->moved_before) {
         learn_normal(pace, COPY_PACE_NORMAL_SHARE);
     } else if (!anybody_waited(pace)) {
-        pace->rate *= 2;
+        if (now_ns >= pace->waited_ns + COPY_PACE_QUIET_MS * NS_PER_MS)
+            pace->rate *= 2;
     } else if (is_slow(pace)) {
         uint64_t moved = moved_rate(pace, now_ns);
         if (pace->rate == pace->floor)
@@ -103,6 +104,7 @@ static void turn_window(struct copy_pace *pace, uint64_t now_ns)
 void copy_pace_waited(struct copy_pace *pace, uint64_t now_ns, enum copy_wait kind, uint64_t waited_ns)
 {
     turn_window(pace, now_ns);
+    pace->waited_ns = now_ns > pace->waited_ns ? now_ns : pace->waited_ns;
     pace->waits[kind].count++;
     if (waited_ns > pace->waits[kind].slowest_ns)
         pace->waits[kind].slowest_ns = waited_ns;

@@ -5,9 +5,11 @@
  *
  * Time is cut into windows. The slowest wait of a window is compared with what the slowest ones are like
  * while no copies move ("normal"). A window above COPY_PACE_SLOW times normal takes the pace to a part of
- * what was really moved in it; any other one adds to it; when nobody waits, the pace doubles with each
- * window. A cut shows only when what was under way has passed, so the window after one is not judged. What is
- * slow although copies move no faster than the floor is not of their doing, and becomes normal.
+ * what was really moved in it; any other one with waits adds to it. A window without any says nothing, for
+ * people also come one at a time, and a wait is known only when it ends; when nobody has waited for
+ * COPY_PACE_QUIET_MS, the pace doubles with each window. A cut shows only when what was under way has passed,
+ * so the window after one is not judged. What is slow although copies move no faster than the floor is not of
+ * their doing, and becomes normal.
  *
  * Pure: time comes in as a value. Not locked. */
 #ifndef STORAGE_NODE_PARTITION_COPY_PACE_H
@@ -18,6 +20,7 @@
 
 enum {
     COPY_PACE_WINDOW_MS = 100,
+    COPY_PACE_QUIET_MS = 1000,
     COPY_PACE_SLOW = 2,                    /* times normal */
     COPY_PACE_NORMAL_MIN_US = 2000,        /* what is quicker than this times COPY_PACE_SLOW is never slow */
     COPY_PACE_NORMAL_START_US = 10 * 1000, /* until it is known */
@@ -42,6 +45,7 @@ struct copy_pace {
     uint64_t ceiling, floor, rate; /* bytes a second */
     uint64_t window_begin_ns, window_end_ns;
     uint64_t window_bytes;
+    uint64_t waited_ns;            /* when the last wait ended */
     bool moved_before, cut_before; /* in the window before */
     struct {
         uint64_t normal_ns;  /* 0: not known */

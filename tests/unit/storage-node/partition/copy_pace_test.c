@@ -53,6 +53,9 @@ static void full_speed_while_nobody_waits(void **state)
 {
     (void)state;
     struct scene s = quiet(0);
+    uint64_t before = s.pace.rate;
+    windows(&s, COPY_PACE_QUIET_MS / COPY_PACE_WINDOW_MS, 50 * MIB, 0);
+    assert_int_equal(s.pace.rate, before);
     windows(&s, 8, 50 * MIB, 0);
     assert_int_equal(s.pace.rate, COPY_PACE_FULL);
     assert_true(copy_pace_take(&s.pace, s.now, MIB) <= s.now + MS);
@@ -68,6 +71,27 @@ static void slow_waits_take_the_pace_down(void **state)
     windows(&s, 3, 100 * MIB, NORMAL * COPY_PACE_SLOW + MS);
     assert_true(s.pace.rate <= 100 * MIB * 80 / 100); /* of what was moved, not of what might have been */
     assert_true(s.pace.rate >= 100 * MIB * 40 / 100);
+}
+
+/* Somebody comes every third of a second, and waits for long where copies move fast: what a disk can take
+ * does not come back between two of them. */
+static void one_at_a_time_is_noticed(void **state)
+{
+    enum { DISK = 300, BEARABLE = 40, EVERY = 3, SETTLED = 50 };
+    (void)state;
+    struct scene s = quiet(0);
+    uint64_t waited = 0, slow = 0;
+    for (int i = 0; i < WINDOWS_MANY; i++) {
+        uint64_t rate = s.pace.rate < DISK * MIB ? s.pace.rate : DISK * MIB;
+        bool is_slow = rate > BEARABLE * MIB;
+        window(&s, rate, 0, 0);
+        if (i % EVERY != 0)
+            continue;
+        copy_pace_waited(&s.pace, s.now, COPY_WAIT_REQUEST, is_slow ? NORMAL * 8 : NORMAL);
+        waited += i >= SETTLED;
+        slow += i >= SETTLED && is_slow;
+    }
+    assert_in_range(slow, 1, waited / 2);
 }
 
 static void twice_normal_is_not_slow(void **state)
@@ -159,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_speed_while_nobody_waits),
         cmocka_unit_test(slow_waits_take_the_pace_down),
+        cmocka_unit_test(one_at_a_time_is_noticed),
         cmocka_unit_test(twice_normal_is_not_slow),
         cmocka_unit_test(either_wait_counts),
         cmocka_unit_test(never_below_the_floor),
