@@ -10,6 +10,7 @@
 #include "lib/fiber/fiber.h"
 #include "lib/rpc/doors.h"
 #include "tests/unit/lib/rpc/rpc_fixture.h"
+#include "tests/unit/lib/rpc/socket_guard.h"
 
 enum {
     THREADS = 4,
@@ -33,6 +34,7 @@ static struct {
 
 int __real_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+int __wrap___poll_chk(struct pollfd *fds, nfds_t count, int timeout_ms, size_t size);
 bool __real_doors_refresh(struct doors *doors);
 bool __wrap_doors_refresh(struct doors *doors);
 int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
@@ -59,6 +61,13 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
     if (armed)
         atomic_store(&turns.result, n);
     return n;
+}
+
+/* What poll is with _FORTIFY_SOURCE, so in optimized builds. */
+int __wrap___poll_chk(struct pollfd *fds, nfds_t count, int timeout_ms, size_t size)
+{
+    assert_true(count * sizeof fds[0] <= size);
+    return __wrap_poll(fds, count, timeout_ms);
 }
 
 /* Between what the network thread receives last and its wait, when it has given up the lock: time for others
@@ -203,6 +212,8 @@ static void answers_of_many_threads_arrive_and_requests_do_not_stall(void **stat
     assert_int_equal(turns.received, turns.sent);
     assert_int_equal(turns.stalls, 0);
     assert_true(t.notices > 0);
+    assert_true(socket_guard_calls() > CALLS);
+    assert_int_equal(socket_guard_broken(), 0);
 }
 
 /* ---- the news that a send swallows */

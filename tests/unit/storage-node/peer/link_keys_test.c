@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two links with keys: a node that starts anew while a full queue waits for it. With keys a frame is let go
- * of when it is encrypted, so that the end of a connection alone frees nothing that is counted. */
+/* Two links with keys: keys that change while many threads send, and a node that starts anew while a full
+ * queue waits for it. With keys a frame is let go of when it is encrypted, so that the end of a connection
+ * alone frees nothing that is counted. */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +11,12 @@
 #include "lib/base/clock.h"
 #include "storage-node/peer/link.h"
 #include "tests/unit/lib/rpc/keys_fixture.h"
+#include "tests/unit/lib/rpc/socket_guard.h"
 
 enum {
     OTHER = 2,
+    SENDERS = 4,
+    FOLLOW_MS = 1500, /* an idle link looks for other keys every second */
     QUEUE_BYTES = 1 << 20,
     PIECE = 64 * 1024,
     REFUSED_IN_A_ROW = 200, /* milliseconds: nothing moves any more */
@@ -114,9 +119,84 @@ static void a_node_starts_anew_with_its_queue_full(void **state)
     close_end(&in);
 }
 
+struct sender {
+    struct link *link;
+    atomic_bool *enough;
+    unsigned sent;
+    pthread_t thread;
+};
+
+static void *send_until_told(void *arg)
+{
+    struct sender *s = arg;
+    for (; !atomic_load(s->enough); usleep(100))
+        s->sent += send_bytes(s->link, 5);
+    return NULL;
+}
+
+/* The steps of ternctl keys rotate. */
+static void next_step(int step)
+{
+    struct key_pair *pairs = t.roles[RPC_ROLE_STORAGE_NODE].pairs;
+    if (step == 1)
+        key_pair_make(&pairs[KEY_NEXT]);
+    if (step == 2) {
+        pairs[KEY_PREVIOUS] = pairs[KEY_CURRENT];
+        pairs[KEY_CURRENT] = pairs[KEY_NEXT];
+        memset(&pairs[KEY_NEXT], 0, sizeof pairs[KEY_NEXT]);
+    }
+    if (step == 3)
+        memset(&pairs[KEY_PREVIOUS], 0, sizeof pairs[KEY_PREVIOUS]);
+    write_keys(t.folder, t.roles);
+}
+
+static void wait_for_more(struct end *end)
+{
+    unsigned before = atomic_load(&end->frames);
+    uint64_t until = clock_mono_ms() + WAIT_MS;
+    while (atomic_load(&end->frames) == before && clock_mono_ms() < until)
+        usleep(1000);
+    assert_true(atomic_load(&end->frames) > before);
+}
+
+/* The connection is exchanged under the hands of those who send. */
+static void keys_change_while_many_send(void **state)
+{
+    static struct end out, in;
+    struct sender senders[SENDERS];
+    atomic_bool enough = false;
+    unsigned sent = 0;
+    (void)state;
+    open_end(&out, "tcp://127.0.0.1:0");
+    open_end(&in, "tcp://127.0.0.1:0");
+    link_set_node(out.link, OTHER, link_endpoint(in.link));
+    for (int i = 0; i < SENDERS; i++) {
+        senders[i] = (struct sender){ .link = out.link, .enough = &enough };
+        pthread_create(&senders[i].thread, NULL, send_until_told, &senders[i]);
+    }
+    for (int step = 1; step <= 3; step++) {
+        next_step(step);
+        for (int i = 0; i < 2; i++) {
+            rpc_keys_reload(i == 0 ? in.keys : out.keys);
+            usleep(FOLLOW_MS * 1000);
+            wait_for_more(&in);
+        }
+    }
+    atomic_store(&enough, true);
+    for (int i = 0; i < SENDERS; i++) {
+        pthread_join(senders[i].thread, NULL);
+        sent += senders[i].sent;
+    }
+    assert_true(sent > 0);
+    close_end(&out);
+    close_end(&in);
+    assert_int_equal(socket_guard_broken(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(keys_change_while_many_send),
         TEST(a_node_starts_anew_with_its_queue_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,8 +17,17 @@
 #include "lib/base/clock.h"
 #include "lib/rpc/endpoint.h"
 #include "storage-node/peer/link.h"
+#include "tests/unit/lib/rpc/socket_guard.h"
 
-enum { SENDERS = 4, EACH = 2000, OTHER = 2, QUEUE_BYTES = 1 << 20, PIECE = 64 * 1024, WAIT_MS = 20000 };
+enum {
+    SENDERS = 4,
+    EACH = 2000,
+    OTHER = 2,
+    QUEUE_BYTES = 1 << 20,
+    PIECE = 64 * 1024,
+    WAIT_MS = 20000,
+    MOVES = 20
+};
 
 struct receiver {
     struct link *link;
@@ -31,6 +40,7 @@ struct fixture {
     void *zmq;
     struct link *out;
     struct receiver in, moved;
+    atomic_bool enough; /* was sent */
 };
 
 /* A frame of a sender says who sent it and its number. */
@@ -128,6 +138,8 @@ static int tear_down(void **state)
     link_free(&f->in.link);
     link_free(&f->moved.link);
     free(f);
+    assert_true(socket_guard_calls() > 0);
+    assert_int_equal(socket_guard_broken(), 0);
     return 0;
 }
 
@@ -216,6 +228,36 @@ static void test_a_node_that_moves(void **state)
     send_until_it_arrives(f, &f->in);
 }
 
+static void *send_until_told(void *arg)
+{
+    struct sender *s = arg;
+    while (!atomic_load(&s->f->enough))
+        s->sent += send_bytes(s->f->out, "hello", 5);
+    return NULL;
+}
+
+/* Connections are exchanged under the hands of those who send. */
+static void test_a_node_that_moves_while_many_send(void **state)
+{
+    struct fixture *f = *state;
+    struct sender senders[SENDERS];
+    for (uint32_t i = 0; i < SENDERS; i++) {
+        senders[i] = (struct sender){ .f = f };
+        pthread_create(&senders[i].thread, NULL, send_until_told, &senders[i]);
+    }
+    for (int i = 0; i < MOVES; i++) {
+        struct receiver *r = i % 2 == 0 ? &f->moved : &f->in;
+        link_set_node(f->out, OTHER, link_endpoint(r->link));
+        wait_for_frames(r, atomic_load(&r->frames) + 1);
+    }
+    link_stop(f->out);
+    atomic_store(&f->enough, true);
+    for (uint32_t i = 0; i < SENDERS; i++) {
+        pthread_join(senders[i].thread, NULL);
+        assert_true(senders[i].sent > 0);
+    }
+}
+
 static void test_nobody_there(void **state)
 {
     struct fixture *f = *state;
@@ -252,6 +294,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_threads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_receiver_that_falls_behind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_node_that_moves, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_node_that_moves_while_many_send, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nobody_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_other_frames, set_up, tear_down),
     };
