@@ -37,8 +37,8 @@ struct drive {
 
 /* See hearing.c. */
 struct hearing {
-    uint64_t since_ms; /* it began, on the monotonic clock */
-    uint64_t first_ms; /* the first hello since then; 0: none yet */
+    uint64_t number;   /* of this time of hearing, by this director; not 0 */
+    uint64_t first_ms; /* the first hello since it began, on the monotonic clock; 0: none yet */
     bool store_is_old; /* maps of a higher version than the store's were told of since then */
 };
 
@@ -182,9 +182,10 @@ size_t problems_find(struct director *d, const struct summary *sum, uint64_t now
 /* ---- what nodes know must be heard first (hearing.c) */
 
 /* It knows nothing of what nodes have. */
-void hearing_begin(struct director *d, uint64_t now_mono_ms);
-/* A hello of `node`, whose heard_mono_ms is still that of the one before; `whole`: it tells of all copies. */
-void hearing_take(struct director *d, struct map_node *node, bool whole, uint64_t now_mono_ms);
+void hearing_begin(struct director *d);
+/* A hello of `node`, whose heard_mono_ms is still that of the one before; `number`: it tells of all copies as
+ * they were after the hearing of that number had asked (NodeHelloRequest), 0: it does not. */
+void hearing_take(struct director *d, struct map_node *node, uint64_t number, uint64_t now_mono_ms);
 /* No configuration may be changed yet, by nobody's wish: a node may still tell that the store is older than
  * the disks. Nodes are asked to tell of all their copies. */
 bool hearing_lasts(const struct director *d, uint64_t now_mono_ms);

@@ -6,6 +6,10 @@
  * has, or HEARING_MS have passed since the first one spoke: who is not there by then is as good as lost, and
  * a fail-over waits so long and no longer.
  *
+ * What counts is what a node looked up after this director had asked. A hello may tell of what was so a
+ * second before, and then lacks the epochs that were made just before the store was put back. So each time of
+ * hearing has a number of its own, which goes with the answers and comes back with what was looked up for it.
+ *
  * The same holds anew when the picture went back under a director that runs, and when all nodes had been
  * silent: it was cut off or paused, or they start only now, and in the meantime the store may have become
  * another. Every director holds by what it has heard itself; storage nodes say hello to all. If maps of a
@@ -14,15 +18,18 @@
 #include "director/director_priv.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/rand.h"
 
 enum {
-    /* A node that runs connects again within a second, and says hello every second. */
+    /* A node that runs connects again within a second, says hello every second, and again a tenth of one
+     * after it was asked. */
     HEARING_MS = 2500,
 };
 
-void hearing_begin(struct director *d, uint64_t now_mono_ms)
+void hearing_begin(struct director *d)
 {
-    d->hearing = (struct hearing){ .since_ms = now_mono_ms };
+    uint64_t number = rand_u64(); /* another than that of any process before */
+    d->hearing = (struct hearing){ .number = number != 0 ? number : 1 };
 }
 
 static bool all_are_silent(const struct map *map, uint64_t now)
@@ -34,15 +41,15 @@ static bool all_are_silent(const struct map *map, uint64_t now)
     return true;
 }
 
-void hearing_take(struct director *d, struct map_node *node, bool whole, uint64_t now_mono_ms)
+void hearing_take(struct director *d, struct map_node *node, uint64_t number, uint64_t now_mono_ms)
 {
     if (d->hearing.first_ms != 0 && !map_node_is_alive(node, now_mono_ms) &&
         all_are_silent(&d->map, now_mono_ms))
-        hearing_begin(d, now_mono_ms);
+        hearing_begin(d);
     if (d->hearing.first_ms == 0)
         d->hearing.first_ms = now_mono_ms;
-    if (whole)
-        node->whole_mono_ms = now_mono_ms;
+    if (number == d->hearing.number)
+        node->told_for = number;
 }
 
 bool hearing_lasts(const struct director *d, uint64_t now_mono_ms)
@@ -54,7 +61,7 @@ bool hearing_lasts(const struct director *d, uint64_t now_mono_ms)
         return true;
     for (size_t i = 0; i < d->map.node_count; i++) {
         const struct map_node *node = &d->map.nodes[i];
-        if (node->whole_mono_ms < hearing->since_ms && !map_is_given_up(&d->map, node))
+        if (node->told_for != hearing->number && !map_is_given_up(&d->map, node))
             return true;
     }
     return false;

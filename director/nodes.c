@@ -41,7 +41,7 @@ static void heard(struct director *d, struct map_node *node, const Tern__NodeHel
     uint64_t now = clock_mono_ms();
     if (!map_node_is_alive(node, now))
         log_info("nodes", "node %u (%s, %s) is here", node->info->id, node->info->name, node->info->endpoint);
-    hearing_take(d, node, hello->whole, now);
+    hearing_take(d, node, hello->whole ? hello->hearing : 0, now);
     node->heard_mono_ms = now;
     node->heard_real_ms = clock_real_ms();
     node->disk_total = hello->disk_total;
@@ -73,6 +73,7 @@ static void answer_hello(struct director *d, struct rpc_request *request, uint32
     response.node_id = id;
     response.map_version = d->map.version;
     response.tell_copies = d->heard.ahead > 0 || hearing_lasts(d, clock_mono_ms());
+    response.hearing = response.tell_copies ? d->hearing.number : 0;
     response.wishes = wish_at;
     response.n_wishes = drive_wishes(d, id, wishes, WISHES_MAX);
     for (size_t i = 0; i < response.n_wishes; i++)

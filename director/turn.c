@@ -102,7 +102,7 @@ static void keep_heard(const struct map *old, struct map *map)
         is->disk_free = was->disk_free;
         is->map_version = was->map_version;
         is->whole = was->whole;
-        is->whole_mono_ms = was->whole_mono_ms;
+        is->told_for = was->told_for;
         is->not_active = was->not_active;
         is->leaving = was->leaving;
         is->disk_low = was->disk_low;
@@ -132,7 +132,7 @@ static enum err reload(struct director *d, const struct rows_event *event)
         changes_abandon(d);
     if (back || map_went_back(&old, &d->map)) { /* nodes that it does not know must come first */
         d->started_mono_ms = clock_mono_ms();
-        hearing_begin(d, d->started_mono_ms);
+        hearing_begin(d);
     }
     map_fini(&old);
     return err;
@@ -267,7 +267,7 @@ struct director *director_new(const struct director_options *options)
     struct director *d = NEW(struct director);
     d->options = *options;
     d->started_mono_ms = clock_mono_ms();
-    hearing_begin(d, d->started_mono_ms);
+    hearing_begin(d);
     d->coordination = options->coordination;
     d->waiting_tail = &d->waiting;
     events_init(&d->events);

@@ -110,7 +110,7 @@ static void hello_fiber(void *arg)
         if (loop_now_ms() >= next_hello || c->hello_now) {
             c->hello_now = false;
             if (c->workers != NULL)
-                hello_refresh(c->options.hello, c->workers, c->pushed_whole);
+                hello_refresh(c->options.hello, c->pushed_whole, worker_pool_tell(c->workers));
             enum err err = control_say_hello(c, &next_hello);
             if (err == OK && map_holder_version(c->options.map) == 0)
                 c->map_stale = true;

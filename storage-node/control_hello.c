@@ -18,11 +18,19 @@ static void take_identity(struct control *c, uint32_t node_id)
         c->workers = c->options.on_identity(c->options.arg, node_id);
 }
 
+/* A hello as it was said. */
+struct said {
+    size_t to;        /* the director's place in the list */
+    bool whole;       /* of every copy */
+    uint64_t hearing; /* looked at since that one asked with this number */
+};
+
 /* To one director; the call must be rpc_call_fini'd in every case. `director`: its place in the list, or
- * SIZE_MAX for the one in use. *whole_out: it told of every copy. */
-static enum err call_hello(struct control *c, size_t director, struct rpc_call *call, bool *whole_out)
+ * SIZE_MAX for the one in use. */
+static enum err call_hello(struct control *c, size_t director, struct rpc_call *call, struct said *said)
 {
     size_t to = director == SIZE_MAX ? c->director : director;
+    uint64_t told = c->workers != NULL ? worker_pool_told(c->workers) : 0;
     struct arena arena = { 0 };
     Tern__NodeInfo info = TERN__NODE_INFO__INIT;
     Tern__NodeHelloRequest request = TERN__NODE_HELLO_REQUEST__INIT;
@@ -51,8 +59,8 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
         request.disk_free = (uint64_t)disk.f_bavail * disk.f_frsize;
         request.disk_low = c->options.on_disk(c->options.arg, request.disk_free);
     }
-    hello_fill(c->options.hello, to, loop_now_ms(), &arena, &request);
-    *whole_out = request.whole;
+    hello_fill(c->options.hello, to, told, loop_now_ms(), &arena, &request);
+    *said = (struct said){ to, request.whole, request.hearing };
     *call = (struct rpc_call){ .method = METHOD_NODE_HELLO, .request = &request.base };
     enum err err = director == SIZE_MAX ? control_call(c, call) : control_call_at(c, director, call);
     hello_done(c->options.hello, to, err == OK && call->status == OK);
@@ -82,20 +90,24 @@ static void take_refusal(struct control *c, const struct rpc_call *call)
         control_refuse(c, call->detail);
 }
 
-/* A director that asks for the copies decides nothing before it has them all: when to say hello again. */
-static uint64_t next_hello_ms(struct control *c, const Tern__NodeHelloResponse *response, bool told_whole)
+/* A director that asks for the copies decides nothing before it has them all, as they are now: the workers
+ * look at once. When to say hello again. */
+static uint64_t next_hello_ms(struct control *c, const Tern__NodeHelloResponse *response,
+                              const struct said *said)
 {
-    if (response->tell_copies)
-        hello_ask_copies(c->options.hello, loop_now_ms());
-    return loop_now_ms() + (response->tell_copies && !told_whole ? HELLO_SOON_MS : HELLO_INTERVAL_MS);
+    bool heard = !response->tell_copies || (said->whole && said->hearing == response->hearing);
+    if (response->tell_copies && c->workers != NULL)
+        hello_ask_copies(c->options.hello, said->to, response->hearing, worker_pool_tell(c->workers),
+                         loop_now_ms());
+    return loop_now_ms() + (heard ? HELLO_INTERVAL_MS : HELLO_SOON_MS);
 }
 
 enum err control_say_hello(struct control *c, uint64_t *next_ms_out)
 {
     struct rpc_call call;
-    bool whole;
+    struct said said;
     *next_ms_out = loop_now_ms() + HELLO_INTERVAL_MS;
-    enum err err = call_hello(c, SIZE_MAX, &call, &whole);
+    enum err err = call_hello(c, SIZE_MAX, &call, &said);
     if (err == OK && call.status != OK) {
         err = call.status;
         take_refusal(c, &call);
@@ -108,7 +120,7 @@ enum err control_say_hello(struct control *c, uint64_t *next_ms_out)
             c->map_stale = c->map_stale || response->map_version > map_holder_version(c->options.map);
             atomic_store(&c->refused, false);
             take_wishes(c, response);
-            *next_ms_out = next_hello_ms(c, response, whole);
+            *next_ms_out = next_hello_ms(c, response, &said);
             c->options.on_full_nodes(c->options.arg, response->full, response->n_full);
         }
         if (response != NULL)
@@ -125,7 +137,7 @@ struct side_hello {
     size_t director;
 };
 
-static void take_side_answer(struct control *c, const struct rpc_call *call, bool told_whole,
+static void take_side_answer(struct control *c, const struct rpc_call *call, const struct said *said,
                              uint64_t *next_ms_out)
 {
     Tern__NodeHelloResponse *response =
@@ -133,7 +145,7 @@ static void take_side_answer(struct control *c, const struct rpc_call *call, boo
     if (response == NULL)
         return;
     take_wishes(c, response);
-    *next_ms_out = next_hello_ms(c, response, told_whole);
+    *next_ms_out = next_hello_ms(c, response, said);
     tern__node_hello_response__free_unpacked(response, NULL);
 }
 
@@ -145,11 +157,11 @@ static void side_hello_fiber(void *arg)
         uint64_t next_ms = loop_now_ms() + HELLO_INTERVAL_MS;
         if (side->director != c->director && c->identity.node_id != 0) {
             struct rpc_call call;
-            bool whole;
-            enum err err = call_hello(c, side->director, &call, &whole);
+            struct said said;
+            enum err err = call_hello(c, side->director, &call, &said);
             next_ms = loop_now_ms() + HELLO_INTERVAL_MS;
             if (err == OK && call.status == OK) /* one that is not there hears of us when it is */
-                take_side_answer(c, &call, whole, &next_ms);
+                take_side_answer(c, &call, &said, &next_ms);
             rpc_call_fini(&call);
         }
         if (!c->stopping) {

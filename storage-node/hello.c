@@ -17,6 +17,8 @@ struct told {
     uint64_t pass_newest;  /* the newest change when the pass began */
     uint32_t filled_from;  /* `from` after the hello that is out */
     uint64_t next_full_ms; /* when it is told everything again */
+    uint64_t hearing;      /* the number that it asked for all copies with last */
+    uint64_t hearing_at;   /* copies told for this asking of the workers count for it */
 };
 
 struct lag {
@@ -30,8 +32,7 @@ struct hello {
     struct board *board;
     struct faults *faults;
     uint32_t measure_from;
-    uint64_t whole_at;        /* worker_pool_tells when the board has all copies; 0: not known yet */
-    bool whole;               /* it has */
+    uint64_t whole_at;        /* the asking for which the workers told of all copies; 0: none yet */
     uint64_t copies_until_ms; /* all are told before */
     struct lag lags[NODES_SHOWN_MAX];
     size_t lag_count;
@@ -109,19 +110,12 @@ static void show_lags(struct hello *hello)
         metric_set(hello->lags[i].gauge, (int64_t)hello->lags[i].behind);
 }
 
-static void look_whole(struct hello *hello, struct worker_pool *workers, bool placed)
-{
-    if (placed && hello->whole_at == 0)
-        hello->whole_at = worker_pool_tells(workers) + 2;
-    hello->whole = hello->whole_at != 0 && worker_pool_tells(workers) >= hello->whole_at;
-}
-
-void hello_refresh(struct hello *hello, struct worker_pool *workers, bool placed)
+void hello_refresh(struct hello *hello, bool placed, uint64_t asked)
 {
     measure(hello);
     show_lags(hello);
-    look_whole(hello, workers, placed);
-    worker_pool_tell(workers);
+    if (placed && hello->whole_at == 0)
+        hello->whole_at = asked;
 }
 
 /* ---- telling */
@@ -189,22 +183,31 @@ static void fill_faults(struct hello *hello, struct arena *arena, Tern__NodeHell
     }
 }
 
-void hello_ask_copies(struct hello *hello, uint64_t now_ms)
+void hello_ask_copies(struct hello *hello, size_t director, uint64_t hearing, uint64_t asked, uint64_t now_ms)
 {
+    struct told *to = &hello->told[director];
     hello->copies_until_ms = now_ms + HELLO_COPIES_MS;
+    if (to->hearing != hearing)
+        to->hearing_at = asked;
+    to->hearing = hearing;
 }
 
-static void fill_spares(struct hello *hello, uint64_t now_ms, struct arena *arena,
-                        Tern__NodeHelloRequest *out)
+static void fill_spares(struct hello *hello, const struct told *to, uint64_t told, uint64_t now_ms,
+                        struct arena *arena, Tern__NodeHelloRequest *out)
 {
     bool all = now_ms < hello->copies_until_ms;
     size_t max = board_copy_count(hello->board, all);
-    out->whole = all && hello->whole;
+    out->whole = all && hello->whole_at != 0 && told >= hello->whole_at;
+    out->hearing = out->whole && told >= to->hearing_at ? to->hearing : 0;
     if (max == 0)
         return;
-    struct board_copy *spares = ARENA_ARRAY(arena, struct board_copy, max);
-    out->n_spares = board_copies(hello->board, all, spares, max);
-    out->spares = ARENA_ARRAY(arena, Tern__SpareCopy *, max);
+    struct board_copy *spares = ARENA_ARRAY(arena, struct board_copy, max + 1);
+    out->n_spares = board_copies(hello->board, all, spares, max + 1);
+    if (out->n_spares > max) { /* they have become more just now, perhaps by several */
+        out->whole = false;
+        out->hearing = 0;
+    }
+    out->spares = ARENA_ARRAY(arena, Tern__SpareCopy *, out->n_spares);
     for (size_t i = 0; i < out->n_spares; i++) {
         Tern__SpareCopy *copy = out->spares[i] = ARENA_NEW(arena, Tern__SpareCopy);
         tern__spare_copy__init(copy);
@@ -218,12 +221,12 @@ static void fill_spares(struct hello *hello, uint64_t now_ms, struct arena *aren
     }
 }
 
-void hello_fill(struct hello *hello, size_t director, uint64_t now_ms, struct arena *arena,
+void hello_fill(struct hello *hello, size_t director, uint64_t told, uint64_t now_ms, struct arena *arena,
                 Tern__NodeHelloRequest *out)
 {
     fill_figures(hello, &hello->told[director], now_ms, arena, out);
     fill_faults(hello, arena, out);
-    fill_spares(hello, now_ms, arena, out);
+    fill_spares(hello, &hello->told[director], told, now_ms, arena, out);
 }
 
 void hello_done(struct hello *hello, size_t director, bool taken)

@@ -9,8 +9,9 @@
 
 #include "lib/base/arena.h"
 #include "proto/cluster.pb-c.h"
+#include "storage-node/kv/kv.h"
+#include "storage-node/partition/board.h"
 #include "storage-node/partition/faults.h"
-#include "storage-node/partition/worker.h"
 
 enum {
     HELLO_SOON_MS = 100, /* a director waits for the copies, and was not told of all yet: the next hello */
@@ -27,13 +28,18 @@ struct hello;
 struct hello *hello_new(struct kv *kv, struct board *board, struct faults *faults, size_t director_count);
 void hello_free(struct hello **hello);
 
-/* Once every HELLO_INTERVAL_MS: have the workers tell anew (the next hello has it) and measure a few states.
- * `placed`: they were given the configurations of a whole map, and so have opened all that this disk has. */
-void hello_refresh(struct hello *hello, struct worker_pool *workers, bool placed);
-/* A director wants to know all copies. */
-void hello_ask_copies(struct hello *hello, uint64_t now_ms);
-/* Fill in the figures, faults and spare copies of a hello to a director, in `arena`. */
-void hello_fill(struct hello *hello, size_t director, uint64_t now_ms, struct arena *arena,
+/* Once every HELLO_INTERVAL_MS, when the workers have just been asked to tell anew (the next hello has it):
+ * measure a few states. `placed`: before that asking, of number `asked` (worker_pool_tell), they were given
+ * the configurations of a whole map, and so have opened all that this disk has. */
+void hello_refresh(struct hello *hello, bool placed, uint64_t asked);
+/* A director wants to know all copies, all directors are told. `hearing`: its number (NodeHelloResponse),
+ * 0 none. What the workers tell for `asked`, an asking of just now, or for a later one is new enough to count
+ * for it; called again with the number that it had, that stays as it is. */
+void hello_ask_copies(struct hello *hello, size_t director, uint64_t hearing, uint64_t asked,
+                      uint64_t now_ms);
+/* Fill in the figures, faults and spare copies of a hello to a director, in `arena`. `told`: how far the
+ * workers are (worker_pool_told), 0 while there are none. */
+void hello_fill(struct hello *hello, size_t director, uint64_t told, uint64_t now_ms, struct arena *arena,
                 Tern__NodeHelloRequest *out);
 /* The director has taken the hello filled last, or has not (then it is told all again). */
 void hello_done(struct hello *hello, size_t director, bool taken);

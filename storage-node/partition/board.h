@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What this node's partitions tell the directors: figures of those that it is primary of, and its copies.
- * Workers put figures here when they are asked to
- * (worker_pool_tell), the control thread takes those that changed. Thread-safe. */
+ * Workers put both here when they are asked to (worker_pool_tell), the control thread takes the figures that
+ * changed, and copies. Thread-safe. */
 #ifndef STORAGE_NODE_PARTITION_BOARD_H
 #define STORAGE_NODE_PARTITION_BOARD_H
 

@@ -215,6 +215,7 @@ static void tell(struct worker *w)
 {
     struct board *board = w->pool->options.board;
     uint32_t open = atomic_load_explicit(&w->stats.partitions, memory_order_relaxed);
+    uint64_t number = w->tell_number;
     atomic_store(&w->telling, false);
     for (size_t i = 0; board != NULL && open > 0 && i < slot_count(w); i++) {
         const struct partition *p = w->slots[i].p;
@@ -233,7 +234,8 @@ static void tell(struct worker *w)
         else
             board_remove_copy(board, partition_id(p));
     }
-    atomic_fetch_add(&w->tells, 1);
+    if (number > atomic_load(&w->told))
+        atomic_store(&w->told, number);
 }
 
 static void take_items(struct worker *w, struct inbox_item *item, struct partition_now now)

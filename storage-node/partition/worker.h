@@ -101,11 +101,13 @@ void worker_pool_leave(struct worker_pool *pool);
 /* Any thread. Seats that are still to be handed over, or whose heirs have not begun. */
 uint32_t worker_pool_seats(const struct worker_pool *pool);
 
-/* Any thread. Every primary puts its figures on options.board soon. */
-void worker_pool_tell(struct worker_pool *pool);
-/* How often every worker has told, at least: when it is two more, all have told of what was handed to them
- * before. */
-uint64_t worker_pool_tells(struct worker_pool *pool);
+/* Any thread. Every worker puts its partitions' figures and copies on options.board soon, once however often
+ * it was asked meanwhile. Returns the asking's number, from 1. */
+uint64_t worker_pool_tell(struct worker_pool *pool);
+/* Any thread. Once it is at least the number of an asking, what every worker put on the board last shows all
+ * that it had done, or had been handed, before that asking. A worker that was to tell already when it was
+ * asked comes this far only with a later asking. 0: some has told nothing yet. */
+uint64_t worker_pool_told(const struct worker_pool *pool);
 
 /* Figures of worker i. */
 uint32_t worker_pool_count(const struct worker_pool *pool);

@@ -186,20 +186,27 @@ uint32_t worker_pool_seats(const struct worker_pool *pool)
     return seats;
 }
 
-void worker_pool_tell(struct worker_pool *pool)
+/* An item that is in an inbox already may be before something that was handed over since: it keeps the lower
+ * number that it has. */
+uint64_t worker_pool_tell(struct worker_pool *pool)
 {
+    uint64_t number = atomic_fetch_add(&pool->tell_numbers, 1) + 1;
     for (uint32_t i = 0; i < pool->options.workers; i++) {
-        if (!atomic_exchange(&pool->workers[i].telling, true))
-            push_to(&pool->workers[i], &pool->workers[i].tell_item, ITEM_TELL);
+        struct worker *w = &pool->workers[i];
+        if (atomic_exchange(&w->telling, true))
+            continue;
+        w->tell_number = number;
+        push_to(w, &w->tell_item, ITEM_TELL);
     }
+    return number;
 }
 
-uint64_t worker_pool_tells(struct worker_pool *pool)
+uint64_t worker_pool_told(const struct worker_pool *pool)
 {
     uint64_t least = UINT64_MAX;
     for (uint32_t i = 0; i < pool->options.workers; i++) {
-        uint64_t tells = atomic_load(&pool->workers[i].tells);
-        least = tells < least ? tells : least;
+        uint64_t told = atomic_load(&pool->workers[i].told);
+        least = told < least ? told : least;
     }
     return least;
 }

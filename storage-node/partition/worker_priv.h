@@ -68,9 +68,10 @@ struct worker {
     uint32_t index;
     struct inbox inbox;
     struct inbox_item stop_item, tell_item, leave_item;
-    _Atomic bool telling;   /* tell_item is in the inbox */
-    _Atomic uint64_t tells; /* done */
-    struct slot *slots;     /* partition / workers */
+    _Atomic bool telling;  /* tell_item is in the inbox, or on its way: its sender's until then */
+    uint64_t tell_number;  /* goes with it */
+    _Atomic uint64_t told; /* the highest that was done */
+    struct slot *slots;    /* partition / workers */
     struct partition **touched;
     size_t touched_count;
     struct inbox_chain jobs; /* made in this turn */
@@ -111,6 +112,7 @@ struct worker_pool {
     struct bulk *bulk;
     struct pace check_pace;
     _Atomic size_t message_bytes;
+    _Atomic uint64_t tell_numbers; /* given out */
     struct worker workers[];
 };
 

@@ -85,6 +85,7 @@ struct node {
     char zone[8], endpoint[32];
     uint64_t boot, paused_until, up_at, down_since;
     uint64_t map_version, told_version, map_asked_at, map_answered_at, hello_at[DIRECTORS], telling_until;
+    uint64_t hearing[DIRECTORS]; /* what each asked for all copies with, and is told that it was done for */
     int director;
     struct conf map_confs[PARTITIONS_MAX];
     struct copy copies[PARTITIONS_MAX];

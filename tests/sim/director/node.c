@@ -122,10 +122,11 @@ static void say_hello(struct node *n, int director)
     }
     if (sim->now < n->telling_until)
         tell_copies(n, &hello, spares, spare_at);
+    hello.hearing = hello.whole ? n->hearing[director] : 0;
     call_send(&call, METHOD_NODE_HELLO, &hello.base);
 }
 
-static void take_hello(struct node *n, enum err status, struct slice response)
+static void take_hello(struct node *n, int director, enum err status, struct slice response)
 {
     if (status == ERR_DENIED) {
         sim_trace("node %u is refused", n->id);
@@ -150,6 +151,10 @@ static void take_hello(struct node *n, enum err status, struct slice response)
     if (hello->tell_copies && sim->now >= n->telling_until) { /* at once, and to all */
         n->telling_until = sim->now + TELL_MS;
         memset(n->hello_at, 0, sizeof n->hello_at);
+    }
+    if (hello->tell_copies && hello->hearing != n->hearing[director]) {
+        n->hearing[director] = hello->hearing;
+        n->hello_at[director] = 0;
     }
     for (size_t i = 0; i < hello->n_wishes; i++)
         copy_wish(n, hello->wishes[i]);
@@ -243,7 +248,7 @@ void node_answer(const struct call *call, enum err status, struct slice response
     if (n->boot != call->boot || !node_runs(n))
         return;
     if (call->kind == CALL_HELLO)
-        take_hello(n, status, response);
+        take_hello(n, call->director, status, response);
     else if (call->kind == CALL_MAP)
         take_map(n, status, response);
     else
@@ -260,6 +265,7 @@ static void wake_up(struct node *n)
     n->map_version = n->told_version = n->telling_until = 0;
     n->director = (int)sim_below(DIRECTORS);
     memset(n->hello_at, 0, sizeof n->hello_at);
+    memset(n->hearing, 0, sizeof n->hearing);
     copies_stop(n);
     sim_trace("node %u starts", n->id);
 }

@@ -213,9 +213,12 @@ static void test_older_store(void **state)
     buf_fini(&out);
 }
 
-/* A hello of node `store`, `whole` or not, with one copy of partition 5 that knows `known` (0: no copy); is
- * it asked to tell of its copies? */
-static bool tell(struct fixture *f, void *socket, uint8_t store, bool whole, uint64_t known, uint64_t version)
+/* A hello of node `store` with one copy of partition 5 that knows `known` (0: no copy), whole and looked up
+ * for that hearing, or, if that is 0, not whole. The hearing that it is asked by to tell of its copies; 0:
+ * none.
+ */
+static uint64_t tell(struct fixture *f, void *socket, uint8_t store, uint64_t hearing, uint64_t known,
+                     uint64_t version)
 {
     struct buf out = { 0 };
     struct hello h;
@@ -227,11 +230,13 @@ static bool tell(struct fixture *f, void *socket, uint8_t store, bool whole, uin
     copy.known = known;
     h.request.n_spares = known != 0;
     h.request.spares = list;
-    h.request.whole = whole;
+    h.request.whole = hearing != 0;
+    h.request.hearing = hearing;
     h.request.map_version = version;
     assert_int_equal(ask(f, socket, METHOD_NODE_HELLO, &h.request.base, &out), OK);
     Tern__NodeHelloResponse *response = tern__node_hello_response__unpack(NULL, out.len, out.data);
-    bool asked = response->tell_copies;
+    uint64_t asked = response->hearing;
+    assert_true(response->tell_copies == (asked != 0));
     tern__node_hello_response__free_unpacked(response, NULL);
     buf_fini(&out);
     return asked;
@@ -248,13 +253,38 @@ static void test_nothing_is_changed_before_nodes_are_heard(void **state)
     hello(f, node, 2, "tcp://127.0.0.1:2");
     node = restart(f);
     assert_int_equal(promote(f, node, 5), ERR_CONFLICT);
-    assert_true(tell(f, node, 1, true, 0, 0));
+    uint64_t hearing = tell(f, node, 1, 0, 0, 0);
+    assert_int_not_equal(hearing, 0);
+    assert_int_equal(tell(f, node, 1, hearing, 0, 0), hearing);
     assert_int_equal(promote(f, node, 5), ERR_CONFLICT);
-    assert_true(tell(f, node, 2, false, 0, 0)); /* it has not opened its copies yet */
+    assert_int_equal(tell(f, node, 2, 0, 0, 0), hearing); /* it has not opened its copies yet */
     assert_int_equal(promote(f, node, 5), ERR_CONFLICT);
-    tell(f, node, 2, true, 9, 0);
+    tell(f, node, 2, hearing, 9, 0);
     assert_int_equal(promote(f, node, 5), ERR_CONFLICT); /* for good */
     assert_int_equal(promote(f, node, 6), OK);           /* at once */
+}
+
+/* R27: an epoch that was made just before the store was put back is in no hello that tells of a second ago,
+ * nor in one that was made for a director of before, or for another one. */
+static void test_what_was_looked_up_before_does_not_count(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    hello(f, node, 1, "tcp://127.0.0.1:1");
+    place(f, node);
+    hello(f, node, 2, "tcp://127.0.0.1:2");
+    node = restart(f);
+    uint64_t before = tell(f, node, 1, 0, 0, 0);
+    node = restart(f);
+    assert_int_not_equal(tell(f, node, 1, before, 0, 0), before);
+    uint64_t hearing = tell(f, node, 2, before, 0, 0);
+    assert_int_not_equal(hearing, before);
+    assert_int_equal(promote(f, node, 5), ERR_CONFLICT);
+    assert_int_equal(tell(f, node, 1, hearing, 0, 0), hearing);
+    assert_int_equal(promote(f, node, 5), ERR_CONFLICT);
+    assert_int_equal(tell(f, node, 2, hearing, 0, 0), 0); /* all were heard */
+    assert_int_equal(tell(f, node, 2, 0, 0, 0), 0);       /* and that stays */
+    assert_int_equal(promote(f, node, 5), OK);
 }
 
 /* A node that is lost holds a fail-over up for so long and no longer. */
@@ -266,9 +296,10 @@ static void test_a_silent_node_is_waited_for_in_vain(void **state)
     place(f, node);
     hello(f, node, 2, "tcp://127.0.0.1:2");
     node = restart(f);
-    assert_true(tell(f, node, 1, true, 0, 0));
+    uint64_t hearing = tell(f, node, 1, 0, 0, 0);
+    assert_int_equal(tell(f, node, 1, hearing, 0, 0), hearing);
     assert_in_range(wait_promoted(f, node, 5), HEARING_MS - 100, HEARING_MS + 500);
-    assert_false(tell(f, node, 1, true, 0, 0));
+    assert_int_equal(tell(f, node, 1, hearing, 0, 0), 0);
 }
 
 /* All nodes of the map are heard, but there may be others that it does not name. */
@@ -279,10 +310,11 @@ static void test_nodes_that_an_older_store_does_not_name(void **state)
     hello(f, node, 1, "tcp://127.0.0.1:1");
     place(f, node);
     node = restart(f);
-    assert_true(tell(f, node, 1, true, 0, 1000000)); /* it has a newer map than the store ever gave out */
+    uint64_t hearing = tell(f, node, 1, 0, 0, 1000000); /* a newer map than the store ever gave out */
+    assert_int_equal(tell(f, node, 1, hearing, 0, 1000000), hearing);
     assert_int_equal(promote(f, node, 5), ERR_CONFLICT);
     node = restart(f);
-    tell(f, node, 1, true, 0, 1);
+    tell(f, node, 1, tell(f, node, 1, 0, 0, 1), 0, 1);
     assert_int_equal(promote(f, node, 5), OK);
 }
 
@@ -324,6 +356,7 @@ int main(void)
         TEST(test_older_store),
         TEST(test_node_unknown_to_an_older_store),
         TEST(test_nothing_is_changed_before_nodes_are_heard),
+        TEST(test_what_was_looked_up_before_does_not_count),
         TEST(test_a_silent_node_is_waited_for_in_vain),
         TEST(test_nodes_that_an_older_store_does_not_name),
     };

@@ -15,7 +15,7 @@ struct fixture {
     struct faults *faults;
     struct hello *hello;
     struct arena arena;
-    uint64_t now_ms;
+    uint64_t now_ms, told; /* by the workers */
 };
 
 static int set_up(void **state)
@@ -54,7 +54,7 @@ static void put(struct fixture *f, uint32_t partition, uint64_t commit)
 static size_t say(struct fixture *f, size_t director, bool taken, Tern__NodeHelloRequest *out)
 {
     *out = (Tern__NodeHelloRequest)TERN__NODE_HELLO_REQUEST__INIT;
-    hello_fill(f->hello, director, f->now_ms, &f->arena, out);
+    hello_fill(f->hello, director, f->told, f->now_ms, &f->arena, out);
     hello_done(f->hello, director, taken);
     f->now_ms += 1000;
     return out->n_figures;
@@ -151,7 +151,7 @@ static void test_tells_all_copies_when_asked(void **state)
     board_put_copy(f->board, &copy);
     say(f, 0, true, &hello);
     assert_int_equal(hello.n_spares, 0);
-    hello_ask_copies(f->hello, f->now_ms);
+    hello_ask_copies(f->hello, 0, 0, 1, f->now_ms);
     for (int i = 0; i < 2; i++) {
         say(f, i, true, &hello);
         assert_int_equal(hello.n_spares, 1);
@@ -165,14 +165,57 @@ static void test_tells_all_copies_when_asked(void **state)
     assert_int_equal(hello.n_spares, 0);
 }
 
+/* The hearing that a hello to the director counts for; 0: it is not whole, or too old. */
+static uint64_t hearing_of(struct fixture *f, size_t director)
+{
+    Tern__NodeHelloRequest hello;
+    say(f, director, true, &hello);
+    f->now_ms -= 1000;
+    return hello.whole ? hello.hearing : 0;
+}
+
+/* R27: a hello counts for a director once all workers have looked anew since that one asked. */
+static void test_tells_for_whom_it_looked(void **state)
+{
+    struct fixture *f = *state;
+    Tern__NodeHelloRequest hello;
+    hello_refresh(f->hello, true, 7);
+    f->told = 6;
+    hello_ask_copies(f->hello, 0, 1111, 5, f->now_ms);
+    assert_int_equal(hearing_of(f, 0), 0); /* nobody knows yet whether all copies are open */
+    f->told = 8;
+    assert_int_equal(hearing_of(f, 0), 1111);
+    assert_int_equal(hearing_of(f, 1), 0); /* that one has not asked */
+    hello_ask_copies(f->hello, 1, 2222, 10, f->now_ms);
+    assert_int_equal(hearing_of(f, 0), 1111);
+    assert_int_equal(hearing_of(f, 1), 0);
+    f->told = 9;
+    hello_ask_copies(f->hello, 1, 2222, 11, f->now_ms); /* once more: it is owed what it was */
+    assert_int_equal(hearing_of(f, 1), 0);
+    f->told = 10;
+    assert_int_equal(hearing_of(f, 1), 2222);
+    hello_ask_copies(f->hello, 0, 3333, 12, f->now_ms); /* another process, or anew */
+    assert_int_equal(hearing_of(f, 0), 0);
+    assert_int_equal(hearing_of(f, 1), 2222);
+    f->told = 12;
+    assert_int_equal(hearing_of(f, 0), 3333);
+    f->now_ms += HELLO_COPIES_MS; /* at rest nothing of it is said */
+    say(f, 0, true, &hello);
+    assert_true(!hello.whole && hello.hearing == 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_tells_each_director_what_changed),    TEST(test_tells_again_what_was_not_heard),
-        TEST(test_many_partitions_take_several_hellos), TEST(test_tells_faults_each_time),
-        TEST(test_tells_spare_copies_each_time),        TEST(test_tells_all_copies_when_asked),
+        TEST(test_tells_each_director_what_changed),
+        TEST(test_tells_again_what_was_not_heard),
+        TEST(test_many_partitions_take_several_hellos),
+        TEST(test_tells_faults_each_time),
+        TEST(test_tells_spare_copies_each_time),
+        TEST(test_tells_all_copies_when_asked),
+        TEST(test_tells_for_whom_it_looked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

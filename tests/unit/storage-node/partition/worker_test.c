@@ -12,7 +12,7 @@
 #include "storage-node/partition/rows.h"
 #include "storage-node/partition/worker_priv.h"
 
-enum { PARTITION = 4, OLD = 3, RECOVERED = 1027 };
+enum { PARTITION = 4, OLD = 3, RECOVERED = 1027, WORKERS = 2 /* the first one has it */ };
 
 static const struct replica_node self = { .store = 11, .id = 1 }, old_primary = { .store = 22, .id = 2 },
                                  new_primary = { .store = 33, .id = 3 };
@@ -20,7 +20,7 @@ static const struct replica_node self = { .store = 11, .id = 1 }, old_primary = 
 struct fixture {
     struct kv *kv;
     struct worker_pool *pool;
-    struct peer_transport peers;
+    struct peer_transport peers[WORKERS];
     unsigned acks, grants, waiting; /* waiting: sent since the last flush */
     uint64_t now_ns;
 };
@@ -64,14 +64,19 @@ static void on_submit(void *arg, struct inbox_chain *jobs)
     inbox_push_chain(&f->pool->workers[0].inbox, jobs);
 }
 
-static void turns(struct fixture *f)
+static void turns_of(struct fixture *f, int worker)
 {
-    struct worker *w = &f->pool->workers[0];
+    struct worker *w = &f->pool->workers[worker];
     for (struct inbox_item *items; (items = inbox_take(&w->inbox)) != NULL;) {
         f->now_ns += REPLICA_MS;
         worker_turn(w, items, (struct partition_now){ .boot_ns = f->now_ns });
         assert_int_equal(f->waiting, 0);
     }
+}
+
+static void turns(struct fixture *f)
+{
+    turns_of(f, 0);
 }
 
 /* The disk has a copy that was a member's in epoch OLD. */
@@ -93,17 +98,20 @@ static int set_up(void **state)
 {
     struct fixture *f = NEW(struct fixture);
     f->kv = kv_open_mem();
-    f->peers = (struct peer_transport){ f, on_send, on_beats, on_flush };
-    f->pool = xcalloc(1, sizeof *f->pool + sizeof f->pool->workers[0]);
+    for (int i = 0; i < WORKERS; i++)
+        f->peers[i] = (struct peer_transport){ f, on_send, on_beats, on_flush };
+    f->pool = xcalloc(1, sizeof *f->pool + WORKERS * sizeof f->pool->workers[0]);
     f->pool->options = (struct worker_pool_options){ .kv = f->kv,
                                                      .directory = directory_new(),
                                                      .self = self,
-                                                     .workers = 1,
+                                                     .workers = WORKERS,
+                                                     .board = board_new(),
                                                      .ask = on_ask,
-                                                     .peers = &f->peers };
+                                                     .peers = f->peers };
     f->pool->seam = (struct worker_seam){ .arg = f, .submit = on_submit, .fatal = on_fatal };
     leave_a_record(f->kv);
-    worker_init(f->pool, 0);
+    for (uint32_t i = 0; i < WORKERS; i++)
+        worker_init(f->pool, i);
     *state = f;
     return 0;
 }
@@ -111,8 +119,11 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    worker_close(&f->pool->workers[0]);
-    worker_free(&f->pool->workers[0]);
+    for (int i = 0; i < WORKERS; i++) {
+        worker_close(&f->pool->workers[i]);
+        worker_free(&f->pool->workers[i]);
+    }
+    board_free(&f->pool->options.board);
     directory_free(&f->pool->options.directory);
     free(f->pool);
     kv_close(&f->kv);
@@ -175,11 +186,53 @@ static void who_returns_hears_a_director_first(void **state)
     assert_int_equal(f->grants, 0);
 }
 
+/* The epoch that the board says the copy knows. */
+static uint64_t known(struct fixture *f)
+{
+    struct board_copy copy = { 0 };
+    assert_int_equal(board_copies(f->pool->options.board, true, &copy, 1), 1);
+    return copy.known;
+}
+
+/* R27: a director is told what is so after it asked, what waits in the inbox included. */
+static void what_was_told_is_no_older_than_its_asking(void **state)
+{
+    struct fixture *f = *state;
+    struct replica_conf conf = {
+        .epoch = OLD + 1, .since = OLD + 1, .primary = self, .member_count = 1, .members = { self }
+    };
+    worker_pool_conf(f->pool, PARTITION, &conf, 0, 1);
+    turns_of(f, 0);
+    uint64_t first = worker_pool_tell(f->pool); /* the copy has its first entry by now */
+    turns_of(f, 0);
+    assert_int_equal(worker_pool_told(f->pool), 0); /* the other has not told */
+    turns_of(f, 1);
+    assert_int_equal(worker_pool_told(f->pool), first);
+    assert_int_equal(known(f), OLD + 1);
+    uint64_t second = worker_pool_tell(f->pool);
+    conf.epoch++;
+    worker_pool_conf(f->pool, PARTITION, &conf, 0, 1);
+    uint64_t third = worker_pool_tell(f->pool); /* they are to tell already, one before it heard of that */
+    turns_of(f, 0);
+    turns_of(f, 1);
+    assert_int_equal(known(f), OLD + 1);
+    assert_int_equal(worker_pool_told(f->pool), second);
+    for (int i = 0; i < 3; i++) { /* one that tells often does not make up for the other */
+        worker_pool_tell(f->pool);
+        turns_of(f, 1);
+    }
+    assert_int_equal(worker_pool_told(f->pool), second);
+    turns_of(f, 0);
+    assert_true(worker_pool_told(f->pool) >= third);
+    assert_int_equal(known(f), OLD + 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_member_acks_and_grants, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_returns_hears_a_director_first, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_told_is_no_older_than_its_asking, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
