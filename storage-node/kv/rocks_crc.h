@@ -15,9 +15,11 @@
 #include <stdint.h>
 
 /* The CRC32C (RFC 3720 B.4) of some bytes with checksum `crc` (0: none) and `len` bytes at `data` behind
- * them. Named as g++ names rocksdb::crc32c::Extend(uint32_t, const char *, size_t). */
+ * them. Named as g++ names rocksdb::crc32c::Extend(uint32_t, const char *, size_t); seen by the library
+ * however the program is compiled. */
 uint32_t rocks_crc_extend(uint32_t crc, const char *data,
-                          size_t len) __asm__("_ZN7rocksdb6crc32c6ExtendEjPKcm");
+                          size_t len) __asm__("_ZN7rocksdb6crc32c6ExtendEjPKcm")
+    __attribute__((visibility("default")));
 
 /* Has anybody called it? RocksDB has, if it does at all, once a database is open: its manifest is written
  * then. (That the linker finds this definition first says nothing of a library that binds its own within
