@@ -287,6 +287,9 @@ void rep_peer_on_refuse(struct replica *r, const struct replica_msg *msg)
     if (!r->started || msg->epoch != r->ep || peer == NULL)
         return;
     bool snapshot = peer->mode == REP_PEER_SNAPSHOT;
+    if (msg->refuse.prev ==
+        0) /* R2: what was sent in an earlier epoch still arrives; R19: it does not stall */
+        peer->moved = r->now;
     if (snapshot ? msg->refuse.nonce == peer->snap_nonce : msg->refuse.prev == 0)
         return; /* answered by the snapshot already; or no Append of this epoch was refused */
     if (msg->refuse.last < peer->ack) {

@@ -152,6 +152,21 @@ static void a_member_that_lags_is_let_go(void **state)
     slow_free(s);
 }
 
+/* It is the primary's own link that is slow, and all lag. One is let go, which is one less to send to; the
+ * other stays, though what was sent in the epoch before has to come first, and no Ack comes for long. */
+static void a_slow_primary_does_not_end_alone(void **state)
+{
+    (void)state;
+    struct replica_cfg cfg = { .min_members = 2 };
+    struct slow *s = slow_new(&cfg, A, 100 * MS);
+    for (int i = 0; i < 30; i++) {
+        run_for(s, 1000, true);
+        assert_true(vc_conf(&s->vc)->member_count >= 2);
+    }
+    assert_int_equal(vc_conf(&s->vc)->member_count, 2);
+    slow_free(s);
+}
+
 /* Without it nothing would be taken at all. */
 static void the_last_one_is_waited_for(void **state)
 {
@@ -183,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slow_link_is_not_sent_everything_twice),
         cmocka_unit_test(a_member_that_lags_is_let_go),
+        cmocka_unit_test(a_slow_primary_does_not_end_alone),
         cmocka_unit_test(the_last_one_is_waited_for),
         cmocka_unit_test(nobody_is_let_go_for_a_moment),
     };
