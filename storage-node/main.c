@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stddef.h>
@@ -14,6 +15,22 @@ static void check(const void *conf, struct buf *errors)
     const struct node_config *config = conf;
     if (config->directors.count == 0)
         buf_add_str(errors, "directors: name at least one\n");
+}
+
+enum {
+    MALLOC_MAPPING_MIN = 4 << 20, /* bytes: above a block of a write buffer (1 MiB), bundles and chunks */
+    MALLOC_KEPT_SHARE = 16,       /* of memory_limit: as much as a write buffer of bodies */
+    MALLOC_KEPT_MAX = 64 << 20,
+};
+
+/* Write buffers and messages of other nodes are taken and given back many times a second. malloc would give
+ * their pages back to the kernel each time, which hands zeroed ones out again: a twentieth of what a copy
+ * costs. Each of malloc's arenas (about one a busy thread) may keep so much. */
+static void keep_freed_memory(uint64_t memory_limit)
+{
+    uint64_t kept = memory_limit / MALLOC_KEPT_SHARE;
+    mallopt(M_MMAP_THRESHOLD, MALLOC_MAPPING_MIN);
+    mallopt(M_TRIM_THRESHOLD, (int)(kept < MALLOC_KEPT_MAX ? kept : MALLOC_KEPT_MAX));
 }
 
 static const struct program program = {
@@ -58,6 +75,7 @@ int main(int argc, char **argv)
     struct node *node = NULL;
     struct signals_handlers handlers = { .on_drain = on_drain, .on_reload = on_reload };
     program_init(&program, argc, argv, &config);
+    keep_freed_memory(config.memory_limit);
     mail_init();
     sem_init(&drain, 0, 0);
     enum err err = signals_start(&handlers);
