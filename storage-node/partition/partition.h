@@ -47,7 +47,7 @@ enum {
     APPLY_TURN_MS = 20,    /* of a worker's turn for applying, and the entry that is under way then */
     LOG_KEEP_COUNT = 1024, /* entries kept behind the applied index for members that come back ... */
     LOG_KEEP_BYTES = 2 * 1024 * 1024, /* ... or bytes; between one and two times as much is kept */
-    COPY_CHUNK_BYTES = 128 * 1024,    /* a chunk of a copy of the state ends with the row that reaches this */
+    COPY_CHUNK_BYTES = 256 * 1024,    /* a chunk of a copy of the state ends with the row that reaches this */
     COPY_FIRST_BYTES = 64 * 1024,     /* the first one with the row that reaches this */
     SWEEP_INTERVAL_MS = 60 * 1000,
     RECORD_COMMIT_LAG =
