@@ -137,6 +137,22 @@ static void sleep_until(struct queue *q, uint64_t due_ms)
         queue_sleep(q, due_ms - now_ms);
 }
 
+/* What is left, no faster than if all were, and at once if it is little: the last look at it may have been at
+ * the beginning of the last round. */
+static void look_alone(struct queue *q, struct queue_round *r, uint64_t begun_ms, uint64_t round_ms)
+{
+    uint32_t asked = 0;
+    queue_round_begin(q, r);
+    for (uint32_t i = 0; i < q->slot_count && !atomic_load(&q->stopping); i++) {
+        uint32_t p = queue_round_at(q, r, i);
+        if (q->slots[p].look != QUEUE_LOOK_ALONE)
+            continue;
+        look(q, r, p);
+        asked++;
+        sleep_until(q, begun_ms + round_ms * asked / q->slot_count);
+    }
+}
+
 void queue_scan_fiber(void *arg)
 {
     struct queue *q = arg;
@@ -145,14 +161,7 @@ void queue_scan_fiber(void *arg)
     while (!atomic_load(&q->stopping)) {
         uint64_t begun_ms = loop_now_ms();
         queue_look_at_nodes(q);
-        queue_round_begin(q, &round);
-        for (uint32_t i = 0; i < q->slot_count && !atomic_load(&q->stopping); i++) {
-            uint32_t p = queue_round_at(q, &round, i);
-            if (q->slots[p].look != QUEUE_LOOK_ALONE)
-                continue;
-            look(q, &round, p);
-            sleep_until(q, begun_ms + round_ms * (i + 1) / q->slot_count);
-        }
+        look_alone(q, &round, begun_ms, round_ms);
         queue_figures_set(q);
         sleep_until(q, begun_ms + round_ms);
         round_ms = QUEUE_SCAN_MS;

@@ -252,21 +252,24 @@ static void a_node_is_asked_once(void **state)
     fake_run(whole_nodes);
 }
 
-/* What was not told together is asked for alone, in the same round. */
+/* What was not told together is asked for alone, in the same round, and what is little not at its end. */
 static void scan_round(void)
 {
     slots[2].status.items = 8;
-    unknown[2] = true;
+    unknown[2] = unknown[3] = true;
     q.fibers = 0;
+    uint64_t begun_ms = loop_now_ms();
     assert_true(queue_spawn(&q, "scan", queue_scan_fiber, &q));
-    while (fake_count(METHOD_QUEUE_STATUS) == 0)
+    while (fake_count(METHOD_QUEUE_STATUS) < 2)
         fiber_sleep_ms(1);
+    assert_true(loop_now_ms() - begun_ms < (uint64_t)QUEUE_SCAN_FIRST_MS * 2 / FAKE_PARTITIONS);
     assert_int_equal(fake_seen(METHOD_QUEUE_STATUS, 0).partition, 2);
+    assert_int_equal(fake_seen(METHOD_QUEUE_STATUS, 1).partition, 3);
     queue_drain(&q); /* its sleep ends with it */
     while (q.fibers > 0)
         fiber_sleep_ms(1);
     assert_int_equal(slots[2].status.items, 0);
-    assert_int_equal(fake_count(METHOD_QUEUE_STATUS), 1);
+    assert_int_equal(fake_count(METHOD_QUEUE_STATUS), 2);
 }
 
 static void the_rest_is_asked_alone(void **state)
