@@ -176,8 +176,11 @@ static uint32_t not_active(void *arg, const Tern__Map *map)
     uint32_t count = 0;
     for (size_t i = 0; i < map->n_partitions; i++) {
         const Tern__PartitionConf *conf = map->partitions[i];
-        count += conf->primary == n->identity.node_id && conf->partition < PARTITION_COUNT_MAX &&
-                 !atomic_load(&directory_get(n->directory, conf->partition)->active);
+        if (conf->primary != n->identity.node_id)
+            continue;
+        /* Found, not made: two that made it at once would each have their own, and readers the wrong one. */
+        const struct partition_public *pub = directory_find(n->directory, conf->partition);
+        count += conf->partition < PARTITION_COUNT_MAX && (pub == NULL || !atomic_load(&pub->active));
     }
     return count;
 }
