@@ -55,6 +55,20 @@ breaks() {
     done <tests/sim/seeds.txt
 }
 
+# A rule whose seed was lost from seeds.txt would be defended by nothing.
+is_named() {
+    grep -q "^\(# \)\{0,1\}$1 $2 [0-9-]" tests/sim/seeds.txt || { echo "tests/sim/seeds.txt: no seed for $1 $2"; return 1; }
+}
+
+all_named() {
+    for sim in cluster_sim director_sim; do # these can tell what they break
+        for name in $("$build/tests/$sim" --breaks); do
+            is_named "$sim" "$name" || return 1
+        done
+    done
+    echo "all of them"
+}
+
 for sim in replica_sim storage_sim cluster_sim director_sim; do
     program=$build/tests/$sim
     if [ ! -x "$program" ]; then
@@ -67,6 +81,6 @@ for sim in replica_sim storage_sim cluster_sim director_sim; do
     smoke) try $sim "$program" --smoke ;;
     esac
 done
-case $what in smoke | breaks) breaks ;; esac
+case $what in smoke | breaks) try "broken rules with a seed" all_named; breaks ;; esac
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
