@@ -262,7 +262,7 @@ static bool begin_copy(struct planner *pl, const struct aim *aim)
 
 /* ---- passes: what matters most takes the room first */
 
-enum pass { PASS_FINISH, PASS_REPAIR, PASS_DRAIN, PASS_EVEN, PASS_PRIMARIES, PASSES };
+enum pass { PASS_FINISH, PASS_REPAIR, PASS_DRAIN, PASS_SPREAD, PASS_EVEN, PASS_PRIMARIES, PASSES };
 
 static size_t copies_wanted(const struct planner *pl, const struct aim *aim)
 {
@@ -279,6 +279,25 @@ static bool has_drained(const struct planner *pl, const struct aim *aim)
     for (size_t i = 0; i < aim->surplus_count; i++) {
         if (is_draining(pl, aim->surplus[i]))
             return true;
+    }
+    return false;
+}
+
+static bool is_whole(const struct planner *pl, const struct aim *aim)
+{
+    return aim->conf->learner_count == 0 && aim->conf->member_count == copies_wanted(pl, aim);
+}
+
+/* A copy is to leave a zone for a less crowded one. The target's evenness counts on these moves: if others
+ * were made instead of them, they would be judged anew, and for nothing, until these come about. */
+static bool is_to_spread(const struct planner *pl, const struct aim *aim)
+{
+    for (size_t i = 0; i < aim->missing_count; i++) {
+        size_t crowd = crowd_of(pl, aim->conf, aim->missing[i]);
+        for (size_t k = 0; k < aim->surplus_count; k++) {
+            if (find(pl, aim->surplus[k]) != NULL && crowd_of(pl, aim->conf, aim->surplus[k]) >= crowd + 2)
+                return true;
+        }
     }
     return false;
 }
@@ -304,9 +323,10 @@ static bool do_pass(struct planner *pl, const struct aim *aim, enum pass pass)
             return true;
         return ready && conf->learner_count == 0 && !is_short(pl, conf) && has_drained(pl, aim) &&
                begin_copy(pl, aim);
+    case PASS_SPREAD:
+        return ready && pl->in->quiet && is_whole(pl, aim) && is_to_spread(pl, aim) && begin_copy(pl, aim);
     case PASS_EVEN:
-        return ready && pl->in->quiet && conf->learner_count == 0 &&
-               conf->member_count == copies_wanted(pl, aim) && begin_copy(pl, aim);
+        return ready && pl->in->quiet && is_whole(pl, aim) && begin_copy(pl, aim);
     case PASS_PRIMARIES:
         return pl->in->quiet && !pl->unsettled && even_primary(pl, aim);
     case PASSES:

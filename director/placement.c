@@ -23,6 +23,7 @@ struct solver {
     size_t *load;      /* copies, by node index */
     uint64_t *bytes;   /* of these, by node index */
     size_t *primaries; /* by node index */
+    bool unsettled;    /* some copy is on its way, or is to go or to come */
 };
 
 static int index_of(const struct solver *s, uint32_t id)
@@ -69,8 +70,9 @@ static bool holds(const struct placement_slot *slot, uint32_t id)
     return false;
 }
 
-static void remove_at(struct placement_slot *slot, size_t at)
+static void remove_at(struct solver *s, struct placement_slot *slot, size_t at)
 {
+    s->unsettled = true;
     for (size_t i = at; i + 1 < slot->count; i++)
         slot->nodes[i] = slot->nodes[i + 1];
     slot->count--;
@@ -98,7 +100,7 @@ static void drop_strangers(struct solver *s)
             for (size_t k = 0; k < i; k++)
                 twice |= slot->nodes[k] == slot->nodes[i];
             if (twice || index_of(s, slot->nodes[i]) == NONE)
-                remove_at(slot, i);
+                remove_at(s, slot, i);
             else
                 count_copy(s, slot, index_of(s, slot->nodes[i]));
         }
@@ -116,7 +118,7 @@ static bool is_less_missed(const struct solver *s, const struct placement_slot *
         return crowd_a > crowd_b;
     if (s->load[node_a] != s->load[node_b])
         return s->load[node_a] > s->load[node_b];
-    if (far_apart(s, s->bytes[node_a], s->bytes[node_b]) || far_apart(s, s->bytes[node_b], s->bytes[node_a]))
+    if (s->bytes[node_a] != s->bytes[node_b])
         return s->bytes[node_a] > s->bytes[node_b];
     return b == 0;
 }
@@ -138,7 +140,7 @@ static void drop_surplus(struct solver *s)
         while (s->slots[p].count > s->copies) {
             size_t at = most_dispensable(s, &s->slots[p]);
             uncount_copy(s, &s->slots[p], index_of(s, s->slots[p].nodes[at]));
-            remove_at(&s->slots[p], at);
+            remove_at(s, &s->slots[p], at);
         }
     }
 }
@@ -184,6 +186,7 @@ static void fill(struct solver *s)
         while (slot->count < s->copies) {
             int node = best_node(s, slot, NONE);
             slot->nodes[slot->count++] = s->nodes[node].id;
+            s->unsettled = true;
             count_copy(s, slot, node);
         }
     }
@@ -196,6 +199,7 @@ static void move_copy(struct solver *s, struct placement_slot *slot, size_t at, 
     uncount_copy(s, slot, index_of(s, slot->nodes[at]));
     count_copy(s, slot, to);
     slot->nodes[at] = s->nodes[to].id;
+    s->unsettled = true;
 }
 
 /* One of its copies is on its way. To move it, or another one, would be to judge again what was decided, by
@@ -210,6 +214,7 @@ static void spread(struct solver *s)
 {
     for (size_t p = 0; p < s->slot_count; p++) {
         struct placement_slot *slot = &s->slots[p];
+        s->unsettled |= is_moving(slot);
         for (size_t i = slot->count; i-- > 0 && !is_moving(slot);) {
             int from = index_of(s, slot->nodes[i]);
             int to = best_node(s, slot, (int)i);
@@ -239,15 +244,25 @@ static uint64_t distance(uint64_t a, uint64_t b)
     return a > b ? a - b : b - a;
 }
 
+/* Which copy of a slot that is full goes once `to` has come. */
+static size_t leaver(const struct solver *s, const struct placement_slot *slot, int to)
+{
+    struct placement_slot then = *slot;
+    then.newest = then.nodes[then.count++] = s->nodes[to].id;
+    return most_dispensable(s, &then);
+}
+
 /* Of the copies that may go `from` -> `to` the one whose size is nearest to `wanted`; of equals not a
- * primary, whose seat would have to be handed over; slot NULL: none. */
-static struct candidate nearest(const struct solver *s, int from, int to, uint64_t wanted)
+ * primary, whose seat would have to be handed over; slot NULL: none. Exactly: only where no other copy of the
+ * slot would go instead. */
+static struct candidate nearest(const struct solver *s, int from, int to, uint64_t wanted, bool exactly)
 {
     struct candidate best = { NULL, 0 };
     for (size_t p = 0; p < s->slot_count; p++) {
         struct placement_slot *slot = &s->slots[p];
         for (size_t i = 0; i < slot->count; i++) {
-            if (slot->nodes[i] != s->nodes[from].id || !may_move(s, slot, i, from, to))
+            if (slot->nodes[i] != s->nodes[from].id || !may_move(s, slot, i, from, to) ||
+                (exactly && leaver(s, slot, to) != i))
                 continue;
             uint64_t off = distance(slot->bytes, wanted);
             uint64_t best_off = best.slot == NULL ? UINT64_MAX : distance(best.slot->bytes, wanted);
@@ -263,10 +278,51 @@ static bool move_one(struct solver *s, int from, int to)
 {
     uint64_t wanted =
         s->bytes[from] > s->bytes[to] ? (s->bytes[from] - s->bytes[to]) / (s->load[from] - s->load[to]) : 0;
-    struct candidate found = nearest(s, from, to, wanted);
+    struct candidate found = nearest(s, from, to, wanted, false);
     if (found.slot != NULL)
         move_copy(s, found.slot, found.at, to);
     return found.slot != NULL;
+}
+
+/* How much nearer to even a move brings the bytes: half of what the sum of their squares loses. */
+static __int128 gain_of(const struct solver *s, uint64_t moved, int from, int to)
+{
+    return (__int128)moved * ((__int128)s->bytes[from] - s->bytes[to] - moved);
+}
+
+/* Where one node has just two copies more than another: the move, of all there are, that is best for the
+ * bytes. So the second half of an exchange for the bytes' sake (even_bytes) is never worse than was meant
+ * when the first was begun, though nothing is remembered of it. */
+static bool move_best(struct solver *s)
+{
+    struct candidate best = { NULL, 0 };
+    int best_to = NONE;
+    __int128 best_gain = 0;
+    for (size_t p = 0; p < s->slot_count; p++) {
+        struct placement_slot *slot = &s->slots[p];
+        size_t most = 0;
+        for (size_t i = 0; i < slot->count; i++) {
+            size_t load = s->load[index_of(s, slot->nodes[i])];
+            most = load > most ? load : most;
+        }
+        for (size_t to = 0; to < s->node_count; to++) {
+            if (s->load[to] + 2 > most || is_moving(slot) || holds(slot, s->nodes[to].id))
+                continue;
+            size_t at = leaver(s, slot, (int)to);
+            int from = index_of(s, slot->nodes[at]);
+            if (s->load[from] < s->load[to] + 2 || !may_move(s, slot, at, from, (int)to))
+                continue;
+            __int128 gain = gain_of(s, slot->bytes, from, (int)to);
+            if (best.slot == NULL || gain > best_gain || (gain == best_gain && best.at == 0 && at > 0)) {
+                best = (struct candidate){ slot, at };
+                best_to = (int)to;
+                best_gain = gain;
+            }
+        }
+    }
+    if (best.slot != NULL)
+        move_copy(s, best.slot, best.at, best_to);
+    return best.slot != NULL;
 }
 
 static size_t widest_gap(const struct solver *s)
@@ -282,7 +338,8 @@ static size_t widest_gap(const struct solver *s)
 /* One move from a fuller to an emptier node, the fullest and emptiest first; false if none is possible. */
 static bool even_once(struct solver *s)
 {
-    for (size_t gap = widest_gap(s); gap >= 2; gap--) {
+    size_t gap = widest_gap(s);
+    for (; gap > 2; gap--) {
         for (size_t from = 0; from < s->node_count; from++) {
             for (size_t to = 0; to < s->node_count; to++) {
                 if (s->load[from] >= s->load[to] + gap && move_one(s, (int)from, (int)to))
@@ -290,36 +347,51 @@ static bool even_once(struct solver *s)
             }
         }
     }
-    return false;
+    return gap == 2 && move_best(s);
 }
 
 /* ---- bytes */
 
 /* A copy for a smaller one, so that half of the gap goes over; only if that is worth what has to be sent. */
-static bool swap(struct solver *s, int from, int to, uint64_t gap)
+static void swap(struct solver *s, int from, int to, uint64_t gap)
 {
-    struct candidate back = nearest(s, to, from, 0);
+    struct candidate back = nearest(s, to, from, 0, true);
     uint64_t back_bytes = back.slot == NULL ? 0 : back.slot->bytes;
-    struct candidate there = nearest(s, from, to, gap / 2 + back_bytes);
+    struct candidate there = nearest(s, from, to, gap / 2 + back_bytes, true);
     if (back.slot == NULL || there.slot == NULL || there.slot == back.slot)
-        return false;
+        return;
     if (there.slot->bytes <= back_bytes || there.slot->bytes - back_bytes >= gap ||
         there.slot->bytes - back_bytes < (there.slot->bytes + back_bytes) / 4)
-        return false;
+        return;
     move_copy(s, there.slot, there.at, to);
     move_copy(s, back.slot, back.at, from);
-    return true;
 }
 
-static bool even_bytes_once(struct solver *s)
+/* The node that has more bytes has one copy more, too: the other one may have it as well. */
+static void pass_over(struct solver *s, int from, int to, uint64_t gap)
+{
+    struct candidate there = nearest(s, from, to, gap / 2, true);
+    if (there.slot != NULL && there.slot->bytes > 0 && there.slot->bytes < gap)
+        move_copy(s, there.slot, there.at, to);
+}
+
+/* Once all is at rest, and one at a time: of each change that is made for the bytes' sake, also if only its
+ * first half comes to be and move_best finds the second, the sum of the squares of the nodes' bytes is less
+ * and the copies are as even as before. So it ends. */
+static void even_bytes(struct solver *s)
 {
     size_t from = 0, to = 0;
     for (size_t n = 1; n < s->node_count; n++) {
         from = s->bytes[n] > s->bytes[from] ? n : from;
         to = s->bytes[n] < s->bytes[to] ? n : to;
     }
-    return far_apart(s, s->bytes[from], s->bytes[to]) &&
-           swap(s, (int)from, (int)to, s->bytes[from] - s->bytes[to]);
+    if (s->unsettled || !far_apart(s, s->bytes[from], s->bytes[to]))
+        return;
+    uint64_t gap = s->bytes[from] - s->bytes[to];
+    if (s->load[from] == s->load[to] + 1)
+        pass_over(s, (int)from, (int)to, gap);
+    else
+        swap(s, (int)from, (int)to, gap);
 }
 
 /* ---- primaries */
@@ -424,7 +496,7 @@ void placement_solve(const struct placement_node *nodes, size_t node_count, unsi
     /* Each move brings two loads nearer, so this ends; the bound only guards against a mistake in that
      * argument. */
     for (size_t i = 0; i < slot_count * s.copies && even_once(&s); i++) {}
-    for (size_t i = 0; i < PLACEMENT_SWAPS_MAX && even_bytes_once(&s); i++) {}
+    even_bytes(&s);
     count_primaries(&s);
     for (size_t i = 0; i < slot_count && even_primaries_once(&s, work); i++) {}
     free(work);

@@ -12,7 +12,6 @@ enum {
     PLACEMENT_SLOT_MAX = 16, /* copies a slot may hold before it is solved */
     PLACEMENT_NODES_MAX = 1000,
     PLACEMENT_BYTES_GAP_PERCENT = 25, /* of the mean: nodes whose bytes differ by less are even enough */
-    PLACEMENT_SWAPS_MAX = 16,         /* exchanges for the bytes' sake in one solution */
 };
 
 /* Nodes whose bytes differ by less are even enough, too. */
@@ -36,8 +35,8 @@ struct placement_slot {
  * - nodes not in the list go; so do copies too many;
  * - the copies of a slot lie in as many zones as can be;
  * - nodes' copies are as even as the zones allow, and primaries as even as the copies allow;
- * - bytes are about even, by the choice of the copies that move and, where that is far from enough, by
- *   exchanges of a large copy for a small one;
+ * - bytes are about even, by the choice of the copies that move; where that is far from enough and nothing
+ * else is to be moved, one copy moves for it, or two are exchanged: the next ones come when these are done;
  * - whatever need not move stays, and a primary that need not change stays: the solution of a solution is the
  *   same;
  * - where a slot's newest copy is on one of `nodes` it stays, and nothing else of the slot moves but what has

@@ -480,6 +480,44 @@ static void test_begun_is_not_undone(void **state)
     free_world(w);
 }
 
+static struct conf conf_anywhere(const struct world *w, uint32_t partition)
+{
+    uint32_t members[NODES_MAX] = { 0 };
+    for (size_t i = 0; i < w->node_count; i++) {
+        size_t k = (size_t)rand() % (i + 1);
+        members[i] = members[k];
+        members[k] = w->nodes[i].id;
+    }
+    struct conf conf = conf_create(partition, members[0], members, w->copies);
+    if (rand() % 4 == 0)
+        conf.learners[conf.learner_count++] = members[w->copies];
+    return conf;
+}
+
+/* From wherever the copies lie, in zones of any size and with learners that nobody planned: what is begun is
+ * carried through (carry_out looks), and it ends. */
+static void test_from_anywhere(void **state)
+{
+    for (unsigned seed = 1; seed <= 1000; seed++) {
+        srand(seed);
+        unsigned copies = 1 + seed % 4;
+        struct world *w = new_world(copies + 1 + (size_t)rand() % (NODES_MAX - copies), copies);
+        w->partition_count = 1 + (uint32_t)rand() % 16;
+        w->moves_max = 1 + (unsigned)rand() % 4;
+        w->moves_per_node = 1 + (unsigned)rand() % 2;
+        unsigned zones = 1 + (unsigned)rand() % 4;
+        for (size_t i = 0; i < w->node_count; i++)
+            w->nodes[i].zone = (uint32_t)rand() % zones;
+        for (uint32_t p = 0; p < w->partition_count; p++) {
+            w->confs[p] = conf_anywhere(w, p);
+            w->bytes[p] = seed % 2 == 0 ? 0 : (uint64_t)rand() % 64 * GIB;
+        }
+        w->nodes[0].draining = rand() % 4 == 0;
+        run(w, 1 + seed % 3);
+        free_world(w);
+    }
+}
+
 /* Whatever comes and goes: it ends, and nothing is ever made less safe (carry_out looks). */
 static void test_random(void **state)
 {
@@ -522,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_new_node_bytes),
         cmocka_unit_test(test_begun_is_not_undone),
+        cmocka_unit_test(test_from_anywhere),
         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
