@@ -31,8 +31,9 @@ struct drive {
     struct moves_plan plan;
     size_t changes; /* under way */
     uint64_t next_ms, made_ms, made_version;
-    uint64_t unquiet_ms;   /* when something was last amiss */
-    uint64_t *short_since; /* by partition: since when copies are missing, 0: none is */
+    uint64_t noted_version; /* the map's, when short_since was last written */
+    uint64_t unquiet_ms;    /* when something was last amiss */
+    uint64_t *short_since;  /* by partition: since when copies are missing, 0: none is */
 };
 
 /* See hearing.c. */

@@ -103,10 +103,6 @@ static bool see_partitions(struct view *v)
         const struct conf *conf = &d->map.confs[p];
         v->bytes[p] = heard_bytes(&d->heard, p);
         v->ready[p] = is_created(v, p);
-        if (conf->member_count >= d->map.copies)
-            drive->short_since[p] = 0;
-        else if (drive->short_since[p] == 0)
-            drive->short_since[p] = v->now;
         /* Created with fewer than wanted: nobody will come back. */
         v->due[p] =
             drive->short_since[p] != 0 && (conf->epoch == 1 || v->now >= drive->short_since[p] + patience);
@@ -119,8 +115,6 @@ static void make_plan(struct director *d, uint64_t now)
 {
     struct view v = { .d = d, .now = now };
     struct drive *drive = &d->drive;
-    if (drive->short_since == NULL)
-        drive->short_since = NEW_ARRAY(uint64_t, d->map.partition_count);
     v.nodes = NEW_ARRAY(struct moves_node, d->map.node_count + 1);
     v.bytes = NEW_ARRAY(uint64_t, d->map.partition_count);
     v.ready = NEW_ARRAY(bool, d->map.partition_count);
@@ -187,12 +181,33 @@ static bool is_ours(const struct moves_step *step)
     return step->kind == MOVES_ADD_LEARNER || step->kind == MOVES_DROP_LEARNER;
 }
 
+/* Of each picture, whether or not a plan is made of it: a partition that had all its copies in between is not
+ * short since it was the time before. Anew: who could come back has not been heard yet, so patience begins
+ * only when all have been. */
+static void note_shortage(struct director *d, uint64_t now, bool anew)
+{
+    struct drive *drive = &d->drive;
+    if (drive->short_since == NULL)
+        drive->short_since = NEW_ARRAY(uint64_t, d->map.partition_count);
+    for (uint32_t p = 0; p < d->map.partition_count; p++) {
+        if (d->map.confs[p].member_count >= d->map.copies)
+            drive->short_since[p] = 0;
+        else if (drive->short_since[p] == 0 || anew)
+            drive->short_since[p] = now;
+    }
+    drive->noted_version = d->map.version;
+}
+
 void drive_copies(struct director *d, uint64_t now_mono_ms)
 {
     struct drive *drive = &d->drive;
-    bool changed = drive->made_version != d->map.version;
-    if (drive->changes > 0 || !map_is_placed(&d->map) || hearing_lasts(d, now_mono_ms) ||
-        now_mono_ms < drive->next_ms || (!changed && now_mono_ms < drive->made_ms + DRIVE_INTERVAL_MS))
+    bool changed = drive->made_version != d->map.version, hearing = hearing_lasts(d, now_mono_ms);
+    if (!map_is_placed(&d->map))
+        return;
+    if (hearing || drive->short_since == NULL || drive->noted_version != d->map.version)
+        note_shortage(d, now_mono_ms, hearing);
+    if (hearing || drive->changes > 0 || now_mono_ms < drive->next_ms ||
+        (!changed && now_mono_ms < drive->made_ms + DRIVE_INTERVAL_MS))
         return;
     drive->made_ms = now_mono_ms;
     drive->made_version = d->map.version;
