@@ -496,26 +496,36 @@ static struct conf conf_anywhere(const struct world *w, uint32_t partition)
 
 /* From wherever the copies lie, in zones of any size and with learners that nobody planned: what is begun is
  * carried through (carry_out looks), and it ends. */
+static void run_from_anywhere(unsigned seed)
+{
+    srand(seed);
+    unsigned copies = 1 + seed % 4;
+    struct world *w = new_world(copies + 1 + (size_t)rand() % (NODES_MAX - copies), copies);
+    w->partition_count = 1 + (uint32_t)rand() % 16;
+    w->moves_max = 1 + (unsigned)rand() % 4;
+    w->moves_per_node = 1 + (unsigned)rand() % 2;
+    unsigned zones = 1 + (unsigned)rand() % 4;
+    for (size_t i = 0; i < w->node_count; i++)
+        w->nodes[i].zone = (uint32_t)rand() % zones;
+    for (uint32_t p = 0; p < w->partition_count; p++) {
+        w->confs[p] = conf_anywhere(w, p);
+        w->bytes[p] = seed % 2 == 0 ? 0 : (uint64_t)rand() % 64 * GIB;
+    }
+    w->nodes[0].draining = rand() % 4 == 0;
+    run(w, 1 + seed % 3);
+    free_world(w);
+}
+
 static void test_from_anywhere(void **state)
 {
-    for (unsigned seed = 1; seed <= 1000; seed++) {
-        srand(seed);
-        unsigned copies = 1 + seed % 4;
-        struct world *w = new_world(copies + 1 + (size_t)rand() % (NODES_MAX - copies), copies);
-        w->partition_count = 1 + (uint32_t)rand() % 16;
-        w->moves_max = 1 + (unsigned)rand() % 4;
-        w->moves_per_node = 1 + (unsigned)rand() % 2;
-        unsigned zones = 1 + (unsigned)rand() % 4;
-        for (size_t i = 0; i < w->node_count; i++)
-            w->nodes[i].zone = (uint32_t)rand() % zones;
-        for (uint32_t p = 0; p < w->partition_count; p++) {
-            w->confs[p] = conf_anywhere(w, p);
-            w->bytes[p] = seed % 2 == 0 ? 0 : (uint64_t)rand() % 64 * GIB;
-        }
-        w->nodes[0].draining = rand() % 4 == 0;
-        run(w, 1 + seed % 3);
-        free_world(w);
-    }
+    for (unsigned seed = 1; seed <= 1000; seed++)
+        run_from_anywhere(seed);
+}
+
+/* Copies moved to even out what those to other zones will make uneven, and back, and left them no room. */
+static void test_spread_comes_first(void **state)
+{
+    run_from_anywhere(15231);
 }
 
 /* Whatever comes and goes: it ends, and nothing is ever made less safe (carry_out looks). */
@@ -561,6 +571,7 @@ int main(void)
         cmocka_unit_test(test_new_node_bytes),
         cmocka_unit_test(test_begun_is_not_undone),
         cmocka_unit_test(test_from_anywhere),
+        cmocka_unit_test(test_spread_comes_first),
         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
