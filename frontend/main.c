@@ -16,6 +16,7 @@
 #include "frontend/listeners.h"
 #include "frontend/queue/queue.h"
 #include "frontend/smtp/known.h"
+#include "frontend/smtp/patience.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -39,6 +40,7 @@ enum {
 /* One thread. */
 struct lane {
     struct context context;
+    struct patience patience;
     pthread_t thread;
     struct timer ready_timer;
     atomic_bool ready;
@@ -128,6 +130,7 @@ static void make_lane(struct lane *lane)
     lane->context.store = store_new(lane->context.loop, &options);
     lane->context.auth = auth_new(lane->context.store);
     lane->context.known = known_new();
+    lane->context.patience = &lane->patience;
     lane->context.tls = tls;
     lane->context.settings = &settings;
     check_ready(lane);

@@ -10,7 +10,7 @@
 #include "lib/store/queue.h"
 
 enum {
-    QUEUE_HOME_WAIT_MS = 2500,      /* how long a new message waits for its recipient's partition ... */
+    QUEUE_HOME_WAIT_MS = 2500, /* how long a new message waits for its recipient's partition, at least ... */
     QUEUE_FIRST_DELAY_MS = 1000,    /* from there to the first attempt */
     QUEUE_HOME_WAIT_AWAY_MS = 1000, /* ... or, while one of its partitions is known to be away */
 };

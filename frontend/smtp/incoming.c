@@ -6,6 +6,7 @@
 
 #include "frontend/queue/queue.h"
 #include "frontend/smtp/missing.h"
+#include "frontend/smtp/patience.h"
 #include "frontend/smtp/trace.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
@@ -48,14 +49,13 @@ static uint32_t *home_partitions(const struct smtp_session *s, size_t *count_out
     return partitions;
 }
 
-/* A fail-over is over by then; where there is none, the queue takes the message. */
 static uint32_t home_wait_ms(const struct smtp_session *s, const uint32_t *partitions, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (queue_home_is_away(s->context->queue, partitions[i]))
             return QUEUE_HOME_WAIT_AWAY_MS;
     }
-    return QUEUE_HOME_WAIT_MS;
+    return patience_wait_ms(s->context->patience);
 }
 
 /* Into the upload and the summary. */
@@ -257,10 +257,16 @@ static void deliver(struct incoming *in, struct smtp_session *s, struct crowd *c
         numbers[count] = i;
         near[count++] = c->targets[i];
     }
+    uint64_t began_ms = loop_now_ms();
+    bool all_stored = count > 0;
     if (count > 0)
         store_deliver(s->context->store, in->upload, in->id, near, count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         c->targets[numbers[i]] = near[i];
+        all_stored &= near[i].status == OK;
+    }
+    if (all_stored)
+        patience_learn(s->context->patience, loop_now_ms() - began_ms);
 }
 
 /* Not the recipient's fault: it may have the message later, or has it already and we were not told. */

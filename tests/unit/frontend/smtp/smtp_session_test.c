@@ -5,6 +5,7 @@
 #include "frontend/queue/queue.h"
 #include "frontend/smtp/known.h"
 #include "frontend/smtp/missing.h"
+#include "frontend/smtp/patience.h"
 #include "frontend/smtp/smtp.h"
 #include "lib/base/alloc.h"
 #include "tests/unit/frontend/common/session_fixture.h"
@@ -355,7 +356,9 @@ static int setup(void **state)
 {
     (void)state;
     session_setup(&settings);
+    static struct patience patience;
     context.known = known_new();
+    context.patience = &patience;
     return 0;
 }
 
