@@ -29,10 +29,10 @@ struct context {
     struct loop *loop;
     struct store *store;
     struct auth *auth;
-    struct queue *queue; /* of the process, on whatever loop */
-    struct known *known; /* recipients' addresses */
-    struct patience *patience;
-    struct tls_server *tls; /* NULL: no STARTTLS */
+    struct queue *queue;       /* of the process, on whatever loop */
+    struct known *known;       /* recipients' addresses */
+    struct patience *patience; /* with homes that do not answer; SMTP's */
+    struct tls_server *tls;    /* NULL: no STARTTLS */
     const struct settings *settings;
     bool draining; /* new commands are answered with BYE / 421 */
 };

@@ -4,6 +4,7 @@
 
 #include "frontend/queue/queue.h"
 #include "frontend/smtp/known.h"
+#include "frontend/smtp/patience.h"
 #include "frontend/smtp/session.h"
 #include "lib/base/clock.h"
 #include "lib/mail/address.h"
@@ -131,7 +132,7 @@ static enum err find_targets(struct smtp_session *s, struct slice canonical, str
         *out = known;
         return OK;
     }
-    uint32_t wait_ms = is_away ? QUEUE_HOME_WAIT_AWAY_MS : is_known ? QUEUE_HOME_WAIT_MS : 0;
+    uint32_t wait_ms = is_away ? QUEUE_HOME_WAIT_AWAY_MS : is_known ? patience_wait_ms(c->patience) : 0;
     enum err err = store_address_resolve(c->store, canonical, wait_ms, &s->mail_arena, out);
     if (err == OK)
         known_learn(c->known, canonical, out, clock_mono_ms());
