@@ -100,6 +100,13 @@ static void explain_orphans(const struct ties *ties, uint32_t node, struct buf *
              node);
 }
 
+static enum err still_hearing(struct buf *why)
+{
+    buf_add_str(
+        why, "this director has just started and does not know yet who has what: ask again in some seconds");
+    return ERR_BUSY;
+}
+
 /* The store was put back, and what it says of the node's copies is no more so. */
 static enum err judge_above_old_store(const struct director *d, const struct map_node *node,
                                       const struct ties *ties, bool lost, uint64_t now, struct buf *why)
@@ -116,12 +123,8 @@ static enum err judge_above_old_store(const struct director *d, const struct map
                     "then, or is dead for good: --lost");
         return ERR_DENIED;
     }
-    if (!status_is_settled(d, now)) {
-        buf_add_str(why,
-                    "this director has just started and does not know yet who has what: ask again in some "
-                    "seconds");
-        return ERR_BUSY;
-    }
+    if (!status_is_settled(d, now))
+        return still_hearing(why);
     if (ties->orphans > 0) {
         explain_orphans(ties, node->info->id, why);
         return ERR_DENIED;
@@ -158,12 +161,8 @@ static enum err judge(const struct map_node *node, const struct ties *ties, bool
                  ties->members);
         return ERR_BUSY;
     }
-    if (ties->learners > 0 && hearing) {
-        buf_add_str(why,
-                    "this director has just started and does not know yet who has what: ask again in some "
-                    "seconds");
-        return ERR_BUSY;
-    }
+    if (ties->learners > 0 && hearing)
+        return still_hearing(why);
     if (ties->learners > RETIRE_LEARNERS_MAX) {
         buf_addf(why, "%u copies are waited for: ask again in some seconds", ties->learners);
         return ERR_BUSY;
