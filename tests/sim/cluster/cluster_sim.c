@@ -17,6 +17,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "tests/sim/cluster/breaks.h"
+#include "tests/sim/common/seeds.h"
 
 enum {
     SMOKE_SEEDS = 60,
@@ -70,10 +71,11 @@ static void play(struct cluster *c)
     history_check(c);
 }
 
-static bool run(uint64_t seed, const struct job *job, bool quiet)
+static bool run(void *arg, uint64_t seed, bool whole, bool quiet)
 {
     static struct cluster c;
-    cluster_init(&c, seed, &job->breaks, job->weather, job->trace);
+    const struct job *job = arg;
+    cluster_init(&c, seed, whole ? NULL : &job->breaks, job->weather, job->trace);
     play(&c);
     if (!quiet)
         printf("seed %llu: %s; weather %d, %d nodes, %d partitions: %llu writes, %llu reads, %llu repeated, "
@@ -97,34 +99,6 @@ static bool run(uint64_t seed, const struct job *job, bool quiet)
     return good;
 }
 
-static int run_seeds(uint64_t from, uint64_t to, const struct job *job, bool quiet)
-{
-    uint64_t failed = 0;
-    for (uint64_t seed = from; seed < to; seed++)
-        failed += !run(seed, job, quiet);
-    printf("%llu passed, %llu failed\n", (unsigned long long)(to - from - failed),
-           (unsigned long long)failed);
-    return failed == 0 ? 0 : 1;
-}
-
-/* 0 if some run notices the break, and only because of it. */
-static int run_broken(const char *name, uint64_t from, uint64_t to, const struct job *job)
-{
-    struct job whole = *job;
-    whole.breaks = (struct breaks){ 0 };
-    for (uint64_t seed = from; seed < to; seed++) {
-        if (run(seed, job, true))
-            continue;
-        bool well = run(seed, &whole, true);
-        printf("%s broken: noticed by seed %llu%s\n", name, (unsigned long long)seed,
-               well ? "" : ", which fails without it too");
-        return well ? 0 : 1;
-    }
-    printf("%s broken: not noticed by seeds %llu:%llu\n", name, (unsigned long long)from,
-           (unsigned long long)to);
-    return 1;
-}
-
 static int usage(void)
 {
     fprintf(
@@ -136,41 +110,26 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-    unsigned long long from = 0, to = 0;
+    struct seeds seeds = { 0 };
     struct job job = { .weather = -1 };
-    const char *broken = NULL;
-    bool quiet = false;
+    int weather = -1;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--smoke") == 0) {
-            from = 1;
-            to = 1 + SMOKE_SEEDS;
-            quiet = true;
-        } else if (strcmp(argv[i], "--breaks") == 0) {
-            breaks_list();
-            return 0;
-        } else if (strcmp(argv[i], "--trace") == 0) {
-            job.trace = true;
-        } else if (strcmp(argv[i], "--quiet") == 0) {
-            quiet = true;
-        } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
-            from = strtoull(argv[++i], NULL, 10);
-            to = from + 1;
-        } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc &&
-                   sscanf(argv[i + 1], "%llu:%llu", &from, &to) == 2) {
-            i++;
-        } else if (strcmp(argv[i], "--weather") == 0 && i + 1 < argc) {
-            job.weather = atoi(argv[++i]) % weather_count();
-        } else if (strcmp(argv[i], "--break") == 0 && i + 1 < argc) {
-            broken = argv[++i];
-            if (!breaks_find(broken, &job.breaks, &job.weather))
-                return usage();
-        } else {
+        if (strcmp(argv[i], "--weather") == 0 && i + 1 < argc)
+            weather = atoi(argv[++i]) % weather_count();
+        else if (!seeds_take(&seeds, SMOKE_SEEDS, argc, argv, &i))
             return usage();
-        }
     }
-    if (to <= from)
+    if (seeds.list) {
+        breaks_list();
+        return 0;
+    }
+    if (seeds.to <= seeds.from ||
+        (seeds.broken != NULL && !breaks_find(seeds.broken, &job.breaks, &job.weather)))
         return usage();
+    if (weather >= 0)
+        job.weather = weather;
+    job.trace = seeds.trace;
     if (!job.trace)
         log_set_level(LOG_LEVEL_ERROR + 1); /* what breaks is what this is about */
-    return broken != NULL ? run_broken(broken, from, to, &job) : run_seeds(from, to, &job, quiet);
+    return seeds_play(&seeds, run, &job);
 }

@@ -10,10 +10,9 @@
  * Exit status 0: all was well, or the break was noticed by a run that is well without it; 1: not so; 2:
  * usage. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "lib/base/log.h"
+#include "tests/sim/common/seeds.h"
 #include "tests/sim/director/dsim.h"
 
 enum {
@@ -54,10 +53,17 @@ static void play(void)
     }
 }
 
-static bool run(uint64_t seed, const struct dbreaks *breaks, bool trace, bool quiet)
+struct job {
+    struct dbreaks breaks;
+    bool trace;
+};
+
+static bool run(void *arg, uint64_t seed, bool whole, bool quiet)
 {
+    const struct job *job = arg;
+    struct dbreaks none = { 0 };
     static struct sim s;
-    sim_init(&s, seed, breaks, trace);
+    sim_init(&s, seed, whole ? &none : &job->breaks, job->trace);
     play();
     const struct totals *t = &s.totals;
     if (!quiet)
@@ -80,34 +86,6 @@ static bool run(uint64_t seed, const struct dbreaks *breaks, bool trace, bool qu
     return good;
 }
 
-static int run_seeds(uint64_t from, uint64_t to, bool trace, bool quiet)
-{
-    struct dbreaks none = { 0 };
-    uint64_t failed = 0;
-    for (uint64_t seed = from; seed < to; seed++)
-        failed += !run(seed, &none, trace, quiet);
-    printf("%llu passed, %llu failed\n", (unsigned long long)(to - from - failed),
-           (unsigned long long)failed);
-    return failed == 0 ? 0 : 1;
-}
-
-/* 0 if some run notices the break, and only because of it. */
-static int run_broken(const char *name, const struct dbreaks *breaks, uint64_t from, uint64_t to, bool trace)
-{
-    struct dbreaks none = { 0 };
-    for (uint64_t seed = from; seed < to; seed++) {
-        if (run(seed, breaks, trace, true))
-            continue;
-        bool well = run(seed, &none, false, true);
-        printf("%s broken: noticed by seed %llu%s\n", name, (unsigned long long)seed,
-               well ? "" : ", which fails without it too");
-        return well ? 0 : 1;
-    }
-    printf("%s broken: not noticed by seeds %llu:%llu\n", name, (unsigned long long)from,
-           (unsigned long long)to);
-    return 1;
-}
-
 static int usage(void)
 {
     fprintf(stderr,
@@ -118,38 +96,20 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-    unsigned long long from = 0, to = 0;
-    struct dbreaks breaks = { 0 };
-    const char *broken = NULL;
-    bool trace = false, quiet = false;
+    struct seeds seeds = { 0 };
+    struct job job = { 0 };
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--smoke") == 0) {
-            from = 1;
-            to = 1 + SMOKE_SEEDS;
-            quiet = true;
-        } else if (strcmp(argv[i], "--breaks") == 0) {
-            dbreaks_list();
-            return 0;
-        } else if (strcmp(argv[i], "--trace") == 0) {
-            trace = true;
-        } else if (strcmp(argv[i], "--quiet") == 0) {
-            quiet = true;
-        } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
-            from = strtoull(argv[++i], NULL, 10);
-            to = from + 1;
-        } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc &&
-                   sscanf(argv[i + 1], "%llu:%llu", &from, &to) == 2) {
-            i++;
-        } else if (strcmp(argv[i], "--break") == 0 && i + 1 < argc) {
-            broken = argv[++i];
-            if (!dbreaks_find(broken, &breaks))
-                return usage();
-        } else {
+        if (!seeds_take(&seeds, SMOKE_SEEDS, argc, argv, &i))
             return usage();
-        }
     }
-    if (to <= from)
+    if (seeds.list) {
+        dbreaks_list();
+        return 0;
+    }
+    if (seeds.to <= seeds.from || (seeds.broken != NULL && !dbreaks_find(seeds.broken, &job.breaks)))
         return usage();
-    log_set_level(LOG_LEVEL_ERROR + 1); /* what breaks is what this is about */
-    return broken != NULL ? run_broken(broken, &breaks, from, to, trace) : run_seeds(from, to, trace, quiet);
+    job.trace = seeds.trace;
+    if (!job.trace)
+        log_set_level(LOG_LEVEL_ERROR + 1); /* what breaks is what this is about */
+    return seeds_play(&seeds, run, &job);
 }
