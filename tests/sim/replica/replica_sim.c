@@ -2,21 +2,24 @@
 /* Random schedules on a virtual cluster of one partition. A seed decides everything, so a failing seed
  * repeats.
  *
- * --seed N [--trace]            one run; --messages: with all messages but the beats
+ *   replica_sim --seed N [--trace | --messages]  one run; with all messages but the beats
+ *   replica_sim --seeds A:B                      runs A .. B-1
+ *   replica_sim --break RULE --seeds A:B         with a rule broken, until a run notices it by an invariant
+ *                                                (being stuck does not count); --seed N: that run
+ *   replica_sim --breaks                         what can be broken
+ *   replica_sim --smoke                          what the tests run
  *
- * --seeds A:B                   runs A..B-1
- *
- * --break RULE --seeds A:B      breaks a rule (R3 R4 R6 R7 R8 R12b R14 R16 R21 R24 R25 R28); exit status 0 if
- * some run notices it by an invariant (being stuck does not count)
- *
- * --smoke                       what the tests run
- */
+ * Exit status 0: all was well, or the break was noticed by a run that is well without it; 1: not so; 2:
+ * usage. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/common/seeds.h"
 #include "tests/sim/replica/sim.h"
+
+enum { SMOKE_SEEDS = 50 };
 
 /* 0 in a third of the runs. (The order of two throws in one expression would be the compiler's choice.) */
 static uint64_t often_none(struct sim *s, uint64_t n)
@@ -162,16 +165,19 @@ static void trace_node(struct vc *vc, int n)
              info.commit, info.applied, vc->nodes[n].disk.count);
 }
 
-static bool trace_messages;
+struct job {
+    struct breaks breaks;
+    bool trace, messages;
+};
 
 enum verdict { WELL, STUCK, BROKEN };
 
-static enum verdict run(uint64_t seed, const struct breaks *breaks, bool trace, bool quiet)
+static enum verdict play(const struct job *job, uint64_t seed, const struct breaks *breaks, bool quiet)
 {
     static struct sim s;
     setup(&s, seed, breaks);
-    s.vc.trace = trace;
-    s.vc.trace_messages = trace && trace_messages;
+    s.vc.trace = job->trace;
+    s.vc.trace_messages = job->messages;
     bool well = false;
     while (s.vc.violation[0] == '\0' && !well && s.vc.now < s.end) {
         uint64_t at = soonest(&s);
@@ -185,104 +191,84 @@ static enum verdict run(uint64_t seed, const struct breaks *breaks, bool trace, 
         vc_violate(&s.vc, "60 s after the faults stopped it does not serve with all its members");
     else
         vc_check_final(&s.vc);
-    if (s.vc.violation[0] != '\0' && !quiet)
-        printf("seed %" PRIu64 ": %s\n", seed, s.vc.violation);
-    for (int i = 0; trace && i < s.vc.count; i++)
+    for (int i = 0; job->trace && i < s.vc.count; i++)
         trace_node(&s.vc, i);
-    if (trace)
-        printf("epochs %zu answers %" PRIu64 " reads %" PRIu64 " committed %" PRIu64 " at %.1f s\n",
-               s.vc.epoch, s.vc.answers, s.vc.reads, s.vc.committed_len, (double)s.vc.now / 1e9);
-    enum verdict verdict = stuck ? STUCK : s.vc.violation[0] != '\0' ? BROKEN : WELL;
+    bool broken = s.vc.violation[0] != '\0';
+    if (broken || !quiet)
+        printf("seed %" PRIu64 ": %s; epochs %zu answers %" PRIu64 " reads %" PRIu64 " committed %" PRIu64
+               " at %.1f s\n",
+               seed, broken ? s.vc.violation : "ok", s.vc.epoch, s.vc.answers, s.vc.reads, s.vc.committed_len,
+               (double)s.vc.now / 1e9);
     vc_fini(&s.vc);
-    return verdict;
+    return stuck ? STUCK : broken ? BROKEN : WELL;
+}
+
+static bool run(void *arg, uint64_t seed, bool whole, bool quiet)
+{
+    const struct job *job = arg;
+    struct breaks none = { .weather = job->breaks.weather };
+    enum verdict verdict = play(job, seed, whole ? &none : &job->breaks, quiet);
+    return whole ? verdict == WELL : verdict != BROKEN;
 }
 
 /* ---- main -------------------------------------------------------------------------------------------- */
-
-struct rule {
-    const char *name;
-    size_t offset;
-    int weather;
-};
 
 #define RULE(name, field, weather)                    \
     {                                                 \
         name, offsetof(struct breaks, field), weather \
     }
-static const struct rule rules[] = {
+static const struct {
+    const char *name;
+    size_t offset;
+    int weather;
+} rules[] = {
     RULE("R3", core.r3, 0),   RULE("R4", core.r4, 0),     RULE("R6", core.r6, 0),   RULE("R7", core.r7, 0),
     RULE("R8", core.r8, 0),   RULE("R12b", core.r12b, 2), RULE("R14", r14, 0),      RULE("R16", core.r16, 0),
     RULE("R21", core.r21, 0), RULE("R24", core.r24, 3),   RULE("R25", core.r25, 0), RULE("R28", core.r28, 5),
 };
+enum { RULE_COUNT = sizeof rules / sizeof rules[0] };
 
-static bool notices(const struct rule *rule, uint64_t from, uint64_t to, bool trace)
+static bool find_break(const char *name, struct breaks *out)
 {
-    struct breaks breaks = { .weather = rule->weather };
-    *((bool *)&breaks + rule->offset) = true;
-    for (uint64_t seed = from; seed < to; seed++) {
-        if (run(seed, &breaks, trace, true) == BROKEN) {
-            printf("%s broken: noticed by seed %" PRIu64 "\n", rule->name, seed);
-            run(seed, &breaks, false, false);
-            return true;
-        }
+    for (size_t i = 0; i < RULE_COUNT; i++) {
+        if (strcasecmp(rules[i].name, name) != 0)
+            continue;
+        *((bool *)out + rules[i].offset) = true;
+        out->weather = rules[i].weather;
+        return true;
     }
-    printf("%s broken: not noticed by seeds %" PRIu64 ":%" PRIu64 "\n", rule->name, from, to);
     return false;
 }
 
-static const struct rule *find_rule(const char *name)
+static int list_breaks(void)
 {
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (strcasecmp(rules[i].name, name) == 0)
-            return &rules[i];
-    fprintf(stderr, "replica_sim: no such rule: %s\n", name);
-    exit(2);
+    for (size_t i = 0; i < RULE_COUNT; i++)
+        printf("%s\n", rules[i].name);
+    return 0;
 }
 
-static bool run_all(uint64_t from, uint64_t to, bool trace)
+static int usage(void)
 {
-    struct breaks none = { 0 };
-    bool ok = true;
-    for (uint64_t seed = from; seed < to; seed++)
-        ok = run(seed, &none, trace, false) == WELL && ok;
-    return ok;
-}
-
-#define SMOKE_SEEDS 50 /* the breaks are in tests/sim/seeds.txt */
-
-static bool smoke(void)
-{
-    return run_all(1, 1 + SMOKE_SEEDS, false);
+    fprintf(stderr,
+            "usage: replica_sim --smoke | --breaks | [--break RULE] --seed N [--trace | --messages] | "
+            "[--break RULE] --seeds A:B [--quiet]\n");
+    return 2;
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t from = 1, to = 101;
-    bool trace = false;
-    const struct rule *rule = NULL;
+    struct seeds seeds = { 0 };
+    struct job job = { 0 };
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--smoke") == 0)
-            return smoke() ? 0 : 1;
-        if (strcmp(argv[i], "--trace") == 0) {
-            trace = true;
-        } else if (strcmp(argv[i], "--messages") == 0) {
-            trace = trace_messages = true;
-        } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
-            from = strtoull(argv[++i], NULL, 10);
-            to = from + 1;
-        } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
-            char *end;
-            from = strtoull(argv[++i], &end, 10);
-            to = *end == ':' ? strtoull(end + 1, NULL, 10) : from + 1;
-        } else if (strcmp(argv[i], "--break") == 0 && i + 1 < argc) {
-            rule = find_rule(argv[++i]);
-        } else {
-            fprintf(stderr, "usage: replica_sim [--smoke] [--seed N | --seeds A:B] [--break RULE] [--trace | "
-                            "--messages]\n");
-            return 2;
-        }
+        if (strcmp(argv[i], "--messages") == 0)
+            job.messages = true;
+        else if (!seeds_take(&seeds, SMOKE_SEEDS, argc, argv, &i))
+            return usage();
     }
-    if (rule != NULL)
-        return notices(rule, from, to, trace) ? 0 : 1;
-    return run_all(from, to, trace) ? 0 : 1;
+    if (seeds.list)
+        return list_breaks();
+    if (seeds.to <= seeds.from || (seeds.broken != NULL && !find_break(seeds.broken, &job.breaks)))
+        return usage();
+    job.trace = seeds.trace || job.messages;
+    return seeds_play(&seeds, run, &job);
 }

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random users, power cuts at any write, restarts, repeats: everything acknowledged is there, once.
  *
- *   storage_sim --seed N [--trace]           one run
+ *   storage_sim --seed N                     one run
  *   storage_sim --seeds A:B                  runs A .. B-1
- *   storage_sim --break FAULT --seeds A:B    breaks the driver (see breaks below); exit status 0
- * if some run notices storage_sim --smoke                      what the tests run: some seeds, and every
- * break */
+ *   storage_sim --break NAME --seeds A:B     with something broken, until a run notices; --seed N: that run
+ *   storage_sim --breaks                     what can be broken
+ *   storage_sim --smoke                      what the tests run
+ *
+ * Exit status 0: all was well, or the break was noticed by a run that is well without it; 1: not so; 2:
+ * usage. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "lib/base/log.h"
+#include "tests/sim/common/seeds.h"
 #include "tests/sim/storage/bodies.h"
 #include "tests/sim/storage/client.h"
 #include "tests/sim/storage/mirror.h"
@@ -22,8 +26,7 @@ enum {
     COPY_STEPS = 600, /* between copies to another node */
     COPY_AGE = 100,   /* steps since what is sent was there */
     LONG_PAUSE_MS = 3 * 3600 * 1000,
-    SMOKE_SEEDS = 60,
-    SMOKE_BREAK_SEEDS = 40
+    SMOKE_SEEDS = 60
 };
 
 static const struct {
@@ -39,10 +42,6 @@ static const struct {
     { "persist", { .unpersisted_install = true } },
 };
 enum { BREAK_COUNT = sizeof breaks / sizeof breaks[0] };
-
-struct totals {
-    uint64_t runs, crashes, acked, repeated, reads, reads_refused, commits, cut, copies, copy_crashes;
-};
 
 /* Hours pass while nobody asks for anything: what is remembered for a while is swept. */
 static void long_pause(struct world *w, struct clients *c)
@@ -94,14 +93,31 @@ static uint64_t cut_entries(const struct world *w)
     return sum;
 }
 
-/* The failure's text goes to `failure_out`; true if the run was good. */
-static bool run(uint64_t seed, const struct storage_faults *faults, bool trace, struct totals *totals,
-                char failure_out[256])
+struct job {
+    struct storage_faults faults;
+    bool trace;
+};
+
+static void print_run(uint64_t seed, const struct world *w, const struct clients *c, const struct mirror *m)
 {
+    uint64_t copies, copy_crashes;
+    mirror_figures(m, &copies, &copy_crashes);
+    printf(
+        "seed %llu: %s; %llu crashes, %llu acknowledged, %llu repeated, %llu batches, %llu log entries cut, "
+        "%llu reads (%llu refused), %llu copies (%llu crashes)\n",
+        (unsigned long long)seed, w->failed ? w->failure : "ok", (unsigned long long)w->crashes,
+        (unsigned long long)c->acked, (unsigned long long)c->repeated, (unsigned long long)w->commits,
+        (unsigned long long)cut_entries(w), (unsigned long long)c->reads,
+        (unsigned long long)c->reads_refused, (unsigned long long)copies, (unsigned long long)copy_crashes);
+}
+
+static bool run(void *arg, uint64_t seed, bool whole, bool quiet)
+{
+    const struct job *job = arg;
     struct world w;
     struct clients c;
-    world_init(&w, seed, faults);
-    w.trace = trace;
+    world_init(&w, seed, whole ? NULL : &job->faults);
+    w.trace = job->trace;
     clients_init(&c, &w);
     struct mirror *mirror = mirror_new(&w, (uint32_t)world_below(&w, WORLD_PARTITIONS));
     uint64_t busy = 1 + world_below(&w, IDLE_STEPS_MAX);
@@ -125,113 +141,57 @@ static bool run(uint64_t seed, const struct storage_faults *faults, bool trace, 
     }
     bodies_check(&w, false);
     bury(&w, &c);
-    uint64_t copies, copy_crashes;
-    totals->runs++;
-    totals->crashes += w.crashes;
-    totals->acked += c.acked;
-    totals->repeated += c.repeated;
-    totals->reads += c.reads;
-    totals->reads_refused += c.reads_refused;
-    totals->commits += w.commits;
-    totals->cut += cut_entries(&w);
-    mirror_figures(mirror, &copies, &copy_crashes);
-    totals->copies += copies;
-    totals->copy_crashes += copy_crashes;
+    if (!quiet)
+        print_run(seed, &w, &c, mirror);
+    else if (w.failed)
+        printf("seed %llu: %s\n", (unsigned long long)seed, w.failure);
+    fflush(stdout);
     mirror_free(&mirror);
-    memcpy(failure_out, w.failure, sizeof w.failure);
     bool good = !w.failed;
     world_fini(&w);
     clients_fini(&c);
     return good;
 }
 
-static void print_totals(const struct totals *t)
+static bool find_break(const char *name, struct storage_faults *out)
 {
-    printf("%llu runs, %llu crashes, %llu acknowledged, %llu repeated, ", (unsigned long long)t->runs,
-           (unsigned long long)t->crashes, (unsigned long long)t->acked, (unsigned long long)t->repeated);
-    printf("%llu batches, %llu log entries cut, %llu reads (%llu refused), ", (unsigned long long)t->commits,
-           (unsigned long long)t->cut, (unsigned long long)t->reads, (unsigned long long)t->reads_refused);
-    printf("%llu copies (%llu crashes)\n", (unsigned long long)t->copies,
-           (unsigned long long)t->copy_crashes);
-}
-
-static int run_seeds(uint64_t from, uint64_t to, const struct storage_faults *faults, bool trace)
-{
-    struct totals totals = { 0 };
-    char failure[256];
-    for (uint64_t seed = from; seed < to; seed++) {
-        if (!run(seed, faults, trace, &totals, failure)) {
-            printf("seed %llu: %s\n", (unsigned long long)seed, failure);
-            return 1;
-        }
+    for (size_t i = 0; i < BREAK_COUNT; i++) {
+        if (strcmp(breaks[i].name, name) != 0)
+            continue;
+        *out = breaks[i].faults;
+        return true;
     }
-    print_totals(&totals);
-    return 0;
+    return false;
 }
 
-/* 0 if some seed notices the break. */
-static int run_break(size_t i, uint64_t from, uint64_t to)
+static int list_breaks(void)
 {
-    struct totals totals = { 0 };
-    char failure[256];
-    for (uint64_t seed = from; seed < to; seed++) {
-        if (!run(seed, &breaks[i].faults, false, &totals, failure)) {
-            printf("break %s: noticed with seed %llu: %s\n", breaks[i].name, (unsigned long long)seed,
-                   failure);
-            return 0;
-        }
-    }
-    printf("break %s: NOT noticed in %llu runs\n", breaks[i].name, (unsigned long long)(to - from));
-    return 1;
-}
-
-static int smoke(void)
-{
-    int failed = run_seeds(1, 1 + SMOKE_SEEDS, NULL, false);
     for (size_t i = 0; i < BREAK_COUNT; i++)
-        failed |= run_break(i, 1, 1 + SMOKE_BREAK_SEEDS);
-    return failed;
+        printf("%s\n", breaks[i].name);
+    return 0;
 }
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: storage_sim --smoke | --seed N [--trace] | [--break FAULT] --seeds A:B\n");
+    fprintf(stderr, "usage: storage_sim --smoke | --breaks | [--break NAME] --seed N [--trace] | "
+                    "[--break NAME] --seeds A:B [--quiet]\n");
     return 2;
 }
 
 int main(int argc, char **argv)
 {
-    unsigned long long from = 0, to = 0;
-    int broken = -1;
-    bool trace = false, smoke_wanted = false;
+    struct seeds seeds = { 0 };
+    struct job job = { 0 };
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--smoke") == 0) {
-            smoke_wanted = true;
-        } else if (strcmp(argv[i], "--trace") == 0) {
-            trace = true;
-        } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
-            from = strtoull(argv[++i], NULL, 10);
-            to = from + 1;
-        } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc &&
-                   sscanf(argv[i + 1], "%llu:%llu", &from, &to) == 2) {
-            i++;
-        } else if (strcmp(argv[i], "--break") == 0 && i + 1 < argc) {
-            for (size_t b = 0; b < BREAK_COUNT; b++) {
-                if (strcmp(breaks[b].name, argv[i + 1]) == 0)
-                    broken = (int)b;
-            }
-            if (broken < 0)
-                return usage();
-            i++;
-        } else {
+        if (!seeds_take(&seeds, SMOKE_SEEDS, argc, argv, &i))
             return usage();
-        }
     }
-    if (!trace)
-        log_set_level(LOG_LEVEL_ERROR + 1); /* partitions that stop are what a break is about */
-    if (smoke_wanted)
-        return smoke();
-    if (to == 0)
+    if (seeds.list)
+        return list_breaks();
+    if (seeds.to <= seeds.from || (seeds.broken != NULL && !find_break(seeds.broken, &job.faults)))
         return usage();
-    return broken >= 0 ? run_break((size_t)broken, from, to) : run_seeds(from, to, NULL, trace);
+    job.trace = seeds.trace;
+    if (!job.trace)
+        log_set_level(LOG_LEVEL_ERROR + 1); /* partitions that stop are what a break is about */
+    return seeds_play(&seeds, run, &job);
 }
