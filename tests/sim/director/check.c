@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "director/director_priv.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "tests/sim/director/dsim.h"
@@ -138,7 +139,7 @@ static bool one_is_away(const struct director *d, uint64_t now_mono_ms)
 void check_turn(int host)
 {
     struct checks *k = sim->checks;
-    const struct host *h = &sim->hosts[host];
+    const struct host *h = &directors.hosts[host];
     for (uint32_t p = 0; p < h->d->map.partition_count; p++) {
         struct sight *sight = &k->sights[host][p];
         bool whole = h->d->map.confs[p].member_count >= sim->copies;
@@ -155,7 +156,7 @@ void check_turn(int host)
 
 void check_begins(int host, uint32_t partition)
 {
-    const struct host *h = &sim->hosts[host];
+    const struct host *h = &directors.hosts[host];
     const struct conf *conf = &h->d->map.confs[partition];
     const struct sight *sight = &sim->checks->sights[host][partition];
     int leader = store_leader();

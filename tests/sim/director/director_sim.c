@@ -67,17 +67,18 @@ static bool run(void *arg, uint64_t seed, bool whole, bool quiet)
     play();
     const struct totals *t = &s.totals;
     if (!quiet)
-        printf(
-            "seed %llu: %s; %u partitions, %u copies, %llu s: %llu writes, %llu epochs (%llu promotions), "
-            "%llu copies begun, %llu at once, %llu wishes; %llu crashes, %llu of directors, %llu leaders, "
-            "%llu drains, %llu removals, %llu deaths; %llu conflicts, %llu in doubt, %llu reloads\n",
-            (unsigned long long)seed, s.failed ? s.failure : "ok", s.partitions, s.copies,
-            (unsigned long long)(s.now / 1000), (unsigned long long)t->acked, (unsigned long long)t->epochs,
-            (unsigned long long)t->promotions, (unsigned long long)t->learners,
-            (unsigned long long)t->moves_most, (unsigned long long)t->wishes, (unsigned long long)t->crashes,
-            (unsigned long long)t->director_crashes, (unsigned long long)t->leaders,
-            (unsigned long long)t->drains, (unsigned long long)t->removals, (unsigned long long)t->deaths,
-            (unsigned long long)t->conflicts, (unsigned long long)t->doubts, (unsigned long long)t->reloads);
+        printf("seed %llu: %s; %u partitions, %u copies, %llu s: %llu writes, %llu epochs (%llu promotions), "
+               "%llu copies begun, %llu at once, %llu wishes; %llu crashes, %llu of directors, %llu leaders, "
+               "%llu drains, %llu removals, %llu deaths; %llu conflicts, %llu in doubt, %llu reloads\n",
+               (unsigned long long)seed, s.failed ? s.failure : "ok", s.partitions, s.copies,
+               (unsigned long long)(s.now / 1000), (unsigned long long)t->acked,
+               (unsigned long long)t->epochs, (unsigned long long)t->promotions,
+               (unsigned long long)t->learners, (unsigned long long)t->moves_most,
+               (unsigned long long)t->wishes, (unsigned long long)t->crashes,
+               (unsigned long long)directors.totals.crashes, (unsigned long long)directors.totals.leaders,
+               (unsigned long long)t->drains, (unsigned long long)t->removals, (unsigned long long)t->deaths,
+               (unsigned long long)directors.totals.conflicts, (unsigned long long)directors.totals.doubts,
+               (unsigned long long)directors.totals.reloads);
     else if (s.failed)
         printf("seed %llu: %s\n", (unsigned long long)seed, s.failure);
     fflush(stdout);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Directors, their store and the nodes that they place copies on, in one thread of virtual time: the real
- * code of director/ (all of it but main.c, director.c and the stores), the clock, the network and the
- * coordination store being the simulator's. A node is reduced to what it tells and asks: it says hello,
- * follows the map, and its replicas promote, evict, add and hand over by R4, R9, R19-R22 and R26, each with a
- * log of numbers that all members must have before it counts as acknowledged (copies.c).
+/* Directors, their store (tests/sim/directors) and the nodes that they place copies on, in one thread of
+ * virtual time. A node is reduced to what it tells and asks: it says hello, follows the map, and its replicas
+ * promote, evict, add and hand over by R4, R9, R19-R22 and R26, each with a log of numbers that all members
+ * must have before it counts as acknowledged (copies.c).
  *
- *   weather.c: faults and operators -> host.c: directors <-> store.c: one judge, a watch each, a lease
+ *   weather.c: faults and operators -> directors <-> store
  *                                          ^ requests and answers, lost, late and repeated
  *                                      node.c: hello, map, questions -> copies.c: replicas
  *   check.c looks at every change that the store takes, and at the end. */
@@ -16,15 +15,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "director/director_priv.h"
-#include "proto/methods.h"
+#include "director/map.h"
+#include "tests/sim/directors/directors.h"
 
 enum {
-    DIRECTORS = 3,
     NODES_MAX = 12,
     PARTITIONS_MAX = 24,
-    END_STORE = DIRECTORS, /* ends of links: directors, the store, nodes */
-    END_NODE = DIRECTORS + 1,
     ENDS = END_NODE + NODES_MAX,
     ID_MAX = 64,       /* node ids, which are never given again */
     LEASE_MS = 1000,   /* as REPLICA_LEASE_NS */
@@ -33,13 +29,6 @@ enum {
     RETURN_MS = 5000,  /* as drive.c: copies of nodes that are all here come back by themselves until then */
     STEP_MS = 100,     /* of a node */
     HELLO_MS = 1000,
-};
-
-/* Something that happens at its time. `run` frees it or keeps it; `drop` frees it at the end. */
-struct todo {
-    uint64_t at, order;
-    void (*run)(struct todo *todo);
-    void (*drop)(struct todo *todo);
 };
 
 /* What is broken on purpose (breaks.c). */
@@ -91,18 +80,8 @@ struct node {
     struct copy copies[PARTITIONS_MAX];
 };
 
-struct client; /* store.c: a director's connection to the store */
-
-struct host {
-    struct director *d; /* NULL: down */
-    struct client *client;
-    bool ready, poked, ending;
-    uint64_t boot, paused_until, up_at;
-};
-
 struct totals {
-    uint64_t acked, epochs, learners, moves_most, crashes, director_crashes, leaders, drains, removals,
-        deaths, promotions, wishes, conflicts, doubts, reloads;
+    uint64_t acked, epochs, learners, moves_most, crashes, drains, removals, deaths, promotions, wishes;
 };
 
 struct sim {
@@ -113,75 +92,24 @@ struct sim {
     bool trace, calm, failed;
     char failure[400];
     uint32_t partitions, copies, moves_max, moves_per_node, zones;
-    struct director_options options; /* of every director */
-    struct host hosts[DIRECTORS];
     struct node nodes[NODES_MAX];
-    struct store *store;
     struct checks *checks;
     uint64_t cut_until[ENDS][ENDS];
-    uint64_t delay_ms, lag_ms;  /* most; of a message, of a watch */
-    unsigned loss, twice, late; /* per mille */
-    uint32_t numbers;           /* given out; none is used twice */
-    int running;                /* the director whose code runs; -1: none */
+    uint64_t delay_ms;   /* most, of a message */
+    unsigned loss, late; /* per mille */
+    uint32_t numbers;    /* given out; none is used twice */
     struct totals totals;
 };
 
-extern struct sim *sim; /* the one there is: directors call clocks and send replies without naming it */
+extern struct sim *sim; /* the one there is: directors call clocks without naming it */
 
 /* ---- world.c */
 
 void sim_init(struct sim *s, uint64_t seed, const struct dbreaks *breaks, bool trace);
 void sim_fini(struct sim *s);
-uint64_t sim_rand(void);
-uint64_t sim_below(uint64_t n);
-bool sim_chance(unsigned per_mille);
-void sim_post(struct todo *todo, uint64_t at);
 void sim_run(uint64_t until);
-void sim_trace(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void sim_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* False: the message is lost. */
-bool sim_route(int from, int to, uint64_t *at_out);
-bool sim_cut(int from, int to);
 void numbers_add(struct numbers *n, uint32_t number);
 void numbers_fini(struct numbers *n);
-
-/* ---- store.c */
-
-void store_init(void);
-void store_fini(void);
-/* For a director that starts; NULL: the store does not answer. */
-struct client *store_connect(int host);
-struct coordination *store_coordination(struct client *client);
-void store_down(uint64_t ms);
-void store_calm(void);
-/* As the store has it now. */
-const struct conf *store_conf(uint32_t partition);
-/* The director that holds the lease; -1: none. */
-int store_leader(void);
-
-/* ---- host.c */
-
-void hosts_init(void);
-void hosts_fini(void);
-void host_poke(int host);
-void host_crash(int host, uint64_t ms);
-/* Until the call the director's code must not run, and its clock stands as the sim's. */
-void host_enter(int host);
-void host_leave(void);
-
-/* Who asked, and what of it the answer is for. */
-struct call {
-    int node; /* < 0: an operator */
-    uint64_t boot;
-    enum { CALL_HELLO, CALL_MAP, CALL_CONF, CALL_OPERATOR } kind;
-    int director;
-    uint32_t partition;
-    Tern__ConfChange change; /* CALL_CONF */
-    bool wished;             /* and the director wished for it */
-    uint64_t looked_at;      /* when the store last passed a read barrier of it, 0: not yet */
-};
-/* Sends a request, once or twice, or loses it. */
-void call_send(const struct call *call, enum method method, const ProtobufCMessage *request);
 
 /* ---- node.c */
 
@@ -189,8 +117,6 @@ void call_send(const struct call *call, enum method method, const ProtobufCMessa
 struct node *node_start(unsigned zone);
 void node_crash(struct node *n, uint64_t ms);
 void node_fini(struct node *n);
-void node_answer(const struct call *call, enum err status, struct slice response);
-void node_notice(int slot, uint64_t boot, uint64_t version);
 bool node_runs(const struct node *n);
 int node_slot(const struct node *n);
 /* NULL: nobody here. */
@@ -209,26 +135,13 @@ void copy_wish(struct node *n, const Tern__Wish *wish);
 
 /* ---- check.c */
 
-struct made {
-    bool own; /* by a director itself, and which */
-    bool wished;
-    int director;
-    uint64_t looked_at; /* as of the call */
-    struct conf_request asked;
-};
 void checks_init(void);
 void checks_fini(void);
-/* The store has taken it. */
-void check_conf(const struct conf *old, const struct conf *now, const struct made *made);
-/* A director has had a turn; it begins a copy. */
-void check_turn(int host);
-void check_begins(int host, uint32_t partition);
 void check_learned(const struct node *n, const struct conf *conf);
 void check_active(const struct node *n, uint32_t partition);
 /* The first `count` numbers of the node's log are with all members. */
 void check_acked(const struct node *n, uint32_t partition, size_t count);
 bool check_has_acked(const struct node *n, uint32_t partition);
-void check_removed(uint32_t id, const struct made *made);
 /* Everything is as it should be in the end; `why` (may be NULL) is told if not. */
 bool check_settled(struct buf *why);
 
@@ -238,8 +151,6 @@ void weather_init(void);
 void weather_calm(void);
 /* What operators began goes on. */
 void weather_operate(void);
-/* A node was removed: the answer to an operator. */
-void weather_answer(const struct call *call, enum err status);
 
 /* ---- breaks.c */
 

@@ -89,7 +89,7 @@ static void fault(void)
         host_crash(director, ms);
         break;
     case 2:
-        sim->hosts[director].paused_until = sim->now + ms;
+        directors.hosts[director].paused_until = sim->now + ms;
         sim_trace("director %d stands still", director);
         break;
     case 3:
@@ -242,9 +242,9 @@ void weather_init(void)
 {
     uint32_t count = sim->copies + (uint32_t)sim_below(3);
     sim->delay_ms = 1 + sim_below(20);
-    sim->lag_ms = 1 + sim_below(sim_chance(500) ? 20 : 800);
+    directors.lag_ms = 1 + sim_below(sim_chance(500) ? 20 : 800);
     sim->loss = sim_chance(500) ? 0 : (unsigned)sim_below(60);
-    sim->twice = (unsigned)sim_below(150);
+    directors.twice = (unsigned)sim_below(150);
     sim->late = (unsigned)sim_below(40);
     for (uint32_t i = 0; i < count; i++) {
         struct node *n = node_start(0);
@@ -261,7 +261,7 @@ void weather_calm(void)
     memset(sim->cut_until, 0, sizeof sim->cut_until);
     store_calm();
     for (int i = 0; i < DIRECTORS; i++)
-        sim->hosts[i].paused_until = sim->hosts[i].up_at = sim->now;
+        directors.hosts[i].paused_until = directors.hosts[i].up_at = sim->now;
     for (int i = 0; i < NODES_MAX; i++) {
         sim->nodes[i].paused_until = 0;
         sim->nodes[i].up_at = sim->now;

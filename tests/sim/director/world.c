@@ -17,7 +17,8 @@ struct sim *sim;
 
 uint64_t clock_mono_ms(void)
 {
-    return sim->now + CLOCK_BASE_MS + (sim->running < 0 ? 0 : (uint64_t)sim->running * CLOCK_APART_MS);
+    return sim->now + CLOCK_BASE_MS +
+           (directors.running < 0 ? 0 : (uint64_t)directors.running * CLOCK_APART_MS);
 }
 
 uint64_t clock_mono_ns(void)
@@ -33,6 +34,16 @@ uint64_t clock_boot_ns(void)
 uint64_t clock_real_ms(void)
 {
     return UINT64_C(1800000000000) + sim->now;
+}
+
+uint64_t sim_now(void)
+{
+    return sim->now;
+}
+
+bool sim_calm(void)
+{
+    return sim->calm;
 }
 
 uint64_t sim_rand(void) /* splitmix64 */
@@ -115,9 +126,14 @@ void sim_run(uint64_t until)
 
 /* ---- links */
 
+uint64_t sim_cut_until(int from, int to)
+{
+    return sim->cut_until[from][to];
+}
+
 bool sim_cut(int from, int to)
 {
-    return sim->now < sim->cut_until[from][to];
+    return sim->now < sim_cut_until(from, to);
 }
 
 bool sim_route(int from, int to, uint64_t *at_out)
@@ -178,7 +194,7 @@ void sim_fail(const char *fmt, ...)
 
 void sim_init(struct sim *s, uint64_t seed, const struct dbreaks *breaks, bool trace)
 {
-    *s = (struct sim){ .seed = seed, .breaks = *breaks, .trace = trace, .running = -1 };
+    *s = (struct sim){ .seed = seed, .breaks = *breaks, .trace = trace };
     sim = s;
     s->rand = seed * UINT64_C(0x2545f4914f6cdd1d) + 7;
     s->partitions = 4 + (uint32_t)sim_below(PARTITIONS_MAX - 4);
@@ -186,12 +202,17 @@ void sim_init(struct sim *s, uint64_t seed, const struct dbreaks *breaks, bool t
     s->moves_max = 1 + (uint32_t)sim_below(4);
     s->moves_per_node = 1 + (uint32_t)sim_below(2);
     s->zones = (uint32_t)sim_below(4); /* 0: each node has its own */
-    s->options = (struct director_options){ .partitions = s->partitions,
-                                            .copies = s->copies,
-                                            .initial_nodes = s->copies,
-                                            .repair_after_ms = breaks->repair ? 0 : REPAIR_MS,
-                                            .moves_max = breaks->moves ? 1000 : s->moves_max,
-                                            .moves_per_node = breaks->moves ? 1000 : s->moves_per_node };
+    directors_init();
+    directors.count = DIRECTORS;
+    directors.breaks.cas = breaks->cas;
+    directors.breaks.lease = breaks->lease;
+    directors.options =
+        (struct director_options){ .partitions = s->partitions,
+                                   .copies = s->copies,
+                                   .initial_nodes = s->copies,
+                                   .repair_after_ms = breaks->repair ? 0 : REPAIR_MS,
+                                   .moves_max = breaks->moves ? 1000 : s->moves_max,
+                                   .moves_per_node = breaks->moves ? 1000 : s->moves_per_node };
     checks_init();
     store_init();
     hosts_init();

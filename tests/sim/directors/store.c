@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "director/rows.h"
+#include "director/director_priv.h"
 #include "lib/base/alloc.h"
-#include "tests/sim/director/dsim.h"
+#include "tests/sim/directors/directors.h"
 
 enum {
     LEASE_KEPT_MS = 3000, /* ETCD_LEASE_S */
@@ -31,7 +31,7 @@ struct store {
     uint64_t revision, newest;
     struct entry *history;
     size_t history_count;
-    struct conf confs[PARTITIONS_MAX];
+    struct conf *confs; /* by partition */
     uint64_t down_until, leader_until;
     int leader;
     uint64_t leader_boot;
@@ -87,16 +87,16 @@ static void row_free(struct coordination_row *row)
 
 static struct coordination_row *find(struct slice key)
 {
-    for (size_t i = 0; i < sim->store->row_count; i++) {
-        if (slice_eq(sim->store->rows[i].key, key))
-            return &sim->store->rows[i];
+    for (size_t i = 0; i < directors.store->row_count; i++) {
+        if (slice_eq(directors.store->rows[i].key, key))
+            return &directors.store->rows[i];
     }
     return NULL;
 }
 
 static void put(const struct coordination_row *row)
 {
-    struct store *s = sim->store;
+    struct store *s = directors.store;
     struct coordination_row *at = find(row->key);
     if (at == NULL) {
         s->rows = xrealloc(s->rows, (s->row_count + 1) * sizeof *s->rows);
@@ -115,17 +115,17 @@ static void delete (struct slice key)
     if (at == NULL)
         return;
     row_free(at);
-    *at = sim->store->rows[--sim->store->row_count];
+    *at = directors.store->rows[--directors.store->row_count];
 }
 
 const struct conf *store_conf(uint32_t partition)
 {
-    return &sim->store->confs[partition];
+    return &directors.store->confs[partition];
 }
 
 int store_leader(void)
 {
-    return sim->now < sim->store->leader_until ? sim->store->leader : -1;
+    return sim_now() < directors.store->leader_until ? directors.store->leader : -1;
 }
 
 /* ---- the judge */
@@ -137,24 +137,26 @@ static void look(const struct coordination_row *row, const struct made *made)
     struct slice name;
     if (row_parse_key(row->key, &kind, &number, &name) != OK) {
         sim_fail("a row has no known key");
+    } else if (kind == ROW_PARTITION && number >= directors.options.partitions) {
+        sim_fail("a row of a partition that there is not");
     } else if (kind == ROW_REMOVED) {
         check_removed(number, made);
     } else if (kind == ROW_PARTITION) {
-        struct conf next = { 0 }, old = sim->store->confs[number];
+        struct conf next = { 0 }, old = directors.store->confs[number];
         Tern__PartitionConf *proto =
             (Tern__PartitionConf *)row_parse_value(row->value, &tern__partition_conf__descriptor);
         if (proto == NULL || conf_from_proto(proto, &next) != OK)
             sim_fail("a partition's row does not decode");
         if (proto != NULL)
             tern__partition_conf__free_unpacked(proto, NULL);
-        sim->store->confs[number] = next;
+        directors.store->confs[number] = next;
         check_conf(&old, &next, made);
     }
 }
 
 static bool holds(const struct transit *t)
 {
-    for (size_t i = 0; i < t->count && !sim->breaks.cas; i++) {
+    for (size_t i = 0; i < t->count && !directors.breaks.cas; i++) {
         const struct coordination_row *row = find(t->rows[i].key);
         if ((row == NULL ? 0 : row->mod) != t->rows[i].mod)
             return false;
@@ -164,7 +166,7 @@ static bool holds(const struct transit *t)
 
 static void remember(const struct transit *t)
 {
-    struct store *s = sim->store;
+    struct store *s = directors.store;
     struct entry entry = { .revision = s->revision, .rows = NEW_ARRAY(struct coordination_row, t->count) };
     for (size_t i = 0; i < t->count; i++) {
         if (t->actions[i] == COORDINATION_CHECK)
@@ -184,7 +186,7 @@ static void errand_post(int host, uint64_t boot, int what, uint64_t at);
 
 static void take(struct transit *t)
 {
-    struct store *s = sim->store;
+    struct store *s = directors.store;
     bool writes = false;
     for (size_t i = 0; i < t->count; i++)
         writes |= t->actions[i] != COORDINATION_CHECK;
@@ -200,14 +202,14 @@ static void take(struct transit *t)
             }
         }
         remember(t);
-        for (int i = 0; i < DIRECTORS; i++) {
-            if (sim->hosts[i].client != NULL)
-                errand_post(i, sim->hosts[i].boot, TELLS, sim->now + 1 + sim_below(sim->lag_ms));
+        for (int i = 0; i < directors.count; i++) {
+            if (directors.hosts[i].client != NULL)
+                errand_post(i, directors.hosts[i].boot, TELLS, sim_now() + 1 + sim_below(directors.lag_ms));
         }
     }
     if (t->count == 0 && t->call != NULL && t->txn != NULL)
-        t->call->looked_at = sim->now;
-    sim->totals.conflicts += t->result == ERR_CONFLICT;
+        t->call->looked_at = sim_now();
+    directors.totals.conflicts += t->result == ERR_CONFLICT;
     t->revision = s->revision;
 }
 
@@ -215,7 +217,7 @@ static void take(struct transit *t)
 
 static struct client *client_of(int host, uint64_t boot)
 {
-    struct host *h = &sim->hosts[host];
+    struct host *h = &directors.hosts[host];
     return h->boot == boot ? h->client : NULL;
 }
 
@@ -241,7 +243,7 @@ static void tell_result(struct transit *t, enum err result, uint64_t revision)
     *at = t->next;
     struct coordination_txn *txn = t->txn;
     t->txn = NULL;
-    sim->totals.doubts += result == ERR_IN_DOUBT;
+    directors.totals.doubts += result == ERR_IN_DOUBT;
     txn->done(txn, result, revision, txn->arg);
     host_poke(t->host);
 }
@@ -257,9 +259,9 @@ static void transit_run(struct todo *todo)
 {
     struct transit *t = (struct transit *)todo;
     uint64_t at;
-    if (t->stage == GOES && sim->now < sim->store->down_until) {
+    if (t->stage == GOES && sim_now() < directors.store->down_until) {
         todo->run = give_up;
-        sim_post(todo, sim->now + sim_below(GIVE_UP_MS));
+        sim_post(todo, sim_now() + sim_below(GIVE_UP_MS));
     } else if (t->stage == GOES) {
         take(t);
         t->stage = RETURNS;
@@ -267,7 +269,7 @@ static void transit_run(struct todo *todo)
             sim_post(todo, at);
         } else {
             todo->run = give_up;
-            sim_post(todo, sim->now + GIVE_UP_MS);
+            sim_post(todo, sim_now() + GIVE_UP_MS);
         }
     } else {
         tell_result(t, t->result, t->revision);
@@ -286,7 +288,7 @@ static void stray(struct transit *t)
         copy->rows[i].key = copy_slice(t->rows[i].key);
         copy->rows[i].value = copy_slice(t->rows[i].value);
     }
-    sim_post(&copy->todo, sim->now + sim_below(STRAY_MS));
+    sim_post(&copy->todo, sim_now() + sim_below(STRAY_MS));
 }
 
 static enum err client_submit(struct coordination *base, struct coordination_txn *txn)
@@ -294,7 +296,7 @@ static enum err client_submit(struct coordination *base, struct coordination_txn
     struct client *c = (struct client *)base;
     const struct change *change = txn->arg;
     uint64_t at;
-    if (sim->hosts[c->host].ending)
+    if (directors.hosts[c->host].ending)
         return ERR_UNAVAILABLE;
     struct transit *t = NEW(struct transit);
     *t = (struct transit){ .todo = { .run = transit_run, .drop = transit_free },
@@ -328,7 +330,7 @@ static enum err client_submit(struct coordination *base, struct coordination_txn
         if (sim_chance(500))
             stray(t);
         t->todo.run = give_up;
-        sim_post(&t->todo, sim->now + GIVE_UP_MS);
+        sim_post(&t->todo, sim_now() + GIVE_UP_MS);
     }
     return OK;
 }
@@ -337,22 +339,22 @@ static enum err client_submit(struct coordination *base, struct coordination_txn
 
 static void reload(struct client *c)
 {
-    struct store *s = sim->store;
+    struct store *s = directors.store;
     c->told = s->history_count;
-    sim->totals.reloads++;
+    directors.totals.reloads++;
     sim_trace("director %d: its watch was torn, all rows come anew", c->host);
     c->watcher.on_reload(s->rows, s->row_count, s->newest, s->revision, c->watcher.arg);
 }
 
 static void tell(struct client *c)
 {
-    struct store *s = sim->store;
-    if (sim->now < s->down_until || sim_cut(END_STORE, c->host)) {
-        uint64_t until = sim->cut_until[END_STORE][c->host];
+    struct store *s = directors.store;
+    if (sim_now() < s->down_until || sim_cut(END_STORE, c->host)) {
+        uint64_t until = sim_cut_until(END_STORE, c->host);
         errand_post(c->host, c->boot, TELLS, (until > s->down_until ? until : s->down_until) + 1);
         return;
     }
-    if (c->told < s->history_count && !sim->calm && sim_chance(RELOAD_PER_MILLE)) {
+    if (c->told < s->history_count && !sim_calm() && sim_chance(RELOAD_PER_MILLE)) {
         reload(c);
     } else {
         /* As far as it has come: what is newer has an errand of its own. */
@@ -362,29 +364,29 @@ static void tell(struct client *c)
             c->watcher.on_change(e->rows, e->count, e->revision, c->watcher.arg);
         }
         if (c->told < s->history_count)
-            errand_post(c->host, c->boot, TELLS, sim->now + 1 + sim_below(sim->lag_ms));
+            errand_post(c->host, c->boot, TELLS, sim_now() + 1 + sim_below(directors.lag_ms));
     }
     host_poke(c->host);
 }
 
 static void lead(struct client *c)
 {
-    struct store *s = sim->store;
-    struct host *h = &sim->hosts[c->host];
-    errand_post(c->host, c->boot, LEADS, sim->now + LEAD_RENEW_MS / 2 + sim_below(LEAD_RENEW_MS / 2));
+    struct store *s = directors.store;
+    struct host *h = &directors.hosts[c->host];
+    errand_post(c->host, c->boot, LEADS, sim_now() + LEAD_RENEW_MS / 2 + sim_below(LEAD_RENEW_MS / 2));
     bool mine = s->leader == c->host && s->leader_boot == c->boot;
-    if (sim->now < s->down_until || sim->now < h->paused_until || sim_cut(c->host, END_STORE) ||
-        (!mine && sim->now < s->leader_until))
+    if (sim_now() < s->down_until || sim_now() < h->paused_until || sim_cut(c->host, END_STORE) ||
+        (!mine && sim_now() < s->leader_until))
         return;
     if (!mine) {
-        sim->totals.leaders++;
+        directors.totals.leaders++;
         sim_trace("director %d leads", c->host);
     }
     s->leader = c->host;
     s->leader_boot = c->boot;
-    s->leader_until = sim->now + LEASE_KEPT_MS;
+    s->leader_until = sim_now() + LEASE_KEPT_MS;
     if (!sim_cut(END_STORE, c->host)) { /* it was sent a while ago */
-        c->lead_until = sim->now - sim_below(200) + LEASE_BELIEVED_MS;
+        c->lead_until = sim_now() - sim_below(200) + LEASE_BELIEVED_MS;
         c->led = true;
     }
 }
@@ -419,7 +421,7 @@ static enum err client_load(struct coordination *base, const struct coordination
                             uint64_t *newest_out)
 {
     struct client *c = (struct client *)base;
-    struct store *s = sim->store;
+    struct store *s = directors.store;
     c->watcher = *watcher;
     for (size_t i = 0; i < s->row_count; i++)
         watcher->on_change(&s->rows[i], 1, s->revision, watcher->arg);
@@ -431,7 +433,7 @@ static enum err client_load(struct coordination *base, const struct coordination
 static bool client_leads(struct coordination *base)
 {
     struct client *c = (struct client *)base;
-    return sim->now < c->lead_until || (sim->breaks.lease && c->led);
+    return sim_now() < c->lead_until || (directors.breaks.lease && c->led);
 }
 
 static void client_close(struct coordination *base)
@@ -439,7 +441,7 @@ static void client_close(struct coordination *base)
     struct client *c = (struct client *)base;
     while (c->transits != NULL) /* what is under way arrives all the same */
         tell_result(c->transits, ERR_IN_DOUBT, 0);
-    sim->hosts[c->host].client = NULL;
+    directors.hosts[c->host].client = NULL;
     free(c);
 }
 
@@ -452,11 +454,11 @@ static const struct coordination_ops ops = {
 
 struct client *store_connect(int host)
 {
-    if (sim->now < sim->store->down_until || sim_cut(host, END_STORE) || sim_cut(END_STORE, host))
+    if (sim_now() < directors.store->down_until || sim_cut(host, END_STORE) || sim_cut(END_STORE, host))
         return NULL;
     struct client *c = NEW(struct client);
-    *c = (struct client){ .base = { &ops }, .host = host, .boot = sim->hosts[host].boot };
-    errand_post(host, c->boot, LEADS, sim->now + sim_below(LEAD_RENEW_MS));
+    *c = (struct client){ .base = { &ops }, .host = host, .boot = directors.hosts[host].boot };
+    errand_post(host, c->boot, LEADS, sim_now() + sim_below(LEAD_RENEW_MS));
     return c;
 }
 
@@ -467,23 +469,24 @@ struct coordination *store_coordination(struct client *client)
 
 void store_down(uint64_t ms)
 {
-    sim->store->down_until = sim->now + ms;
+    directors.store->down_until = sim_now() + ms;
     sim_trace("the store is away for %llu ms", (unsigned long long)ms);
 }
 
 void store_calm(void)
 {
-    sim->store->down_until = 0;
+    directors.store->down_until = 0;
 }
 
 void store_init(void)
 {
-    sim->store = NEW(struct store);
+    directors.store = NEW(struct store);
+    directors.store->confs = NEW_ARRAY(struct conf, directors.options.partitions);
 }
 
 void store_fini(void)
 {
-    struct store *s = sim->store;
+    struct store *s = directors.store;
     for (size_t i = 0; i < s->row_count; i++)
         row_free(&s->rows[i]);
     for (size_t i = 0; i < s->history_count; i++) {
@@ -493,5 +496,6 @@ void store_fini(void)
     }
     free(s->history);
     free(s->rows);
+    free(s->confs);
     free(s);
 }

@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "director/director_priv.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
-#include "proto/methods.h"
-#include "tests/sim/director/dsim.h"
+#include "tests/sim/directors/directors.h"
+
+struct directors directors;
 
 enum { TURN_WITHIN_MS = 3, START_AGAIN_MS = 500, PATIENCE_MS = 10000 };
 
@@ -31,12 +33,12 @@ struct letter {
 
 void host_enter(int host)
 {
-    sim->running = host;
+    directors.running = host;
 }
 
 void host_leave(void)
 {
-    sim->running = -1;
+    directors.running = -1;
 }
 
 /* ---- turns */
@@ -51,17 +53,17 @@ static void wake_drop(struct todo *todo)
 static void wake_post(int host, bool tick, uint64_t at)
 {
     struct wake *w = NEW(struct wake);
-    *w = (struct wake){ { .run = wake_run, .drop = wake_drop }, host, sim->hosts[host].boot, tick };
+    *w = (struct wake){ { .run = wake_run, .drop = wake_drop }, host, directors.hosts[host].boot, tick };
     sim_post(&w->todo, at);
 }
 
 void host_poke(int host)
 {
-    struct host *h = &sim->hosts[host];
+    struct host *h = &directors.hosts[host];
     if (h->d == NULL || h->poked || h->ending)
         return;
     h->poked = true;
-    wake_post(host, false, sim->now + sim_below(TURN_WITHIN_MS));
+    wake_post(host, false, sim_now() + sim_below(TURN_WITHIN_MS));
 }
 
 static struct event *take_events(struct director *d)
@@ -88,7 +90,7 @@ static void prepare(struct host *h)
 
 static void turn(int host)
 {
-    struct host *h = &sim->hosts[host];
+    struct host *h = &directors.hosts[host];
     host_enter(host);
     if (h->ready)
         director_turn(h->d, take_events(h->d));
@@ -100,14 +102,14 @@ static void turn(int host)
 
 static void start(int host)
 {
-    struct host *h = &sim->hosts[host];
+    struct host *h = &directors.hosts[host];
     h->boot = sim_rand() | 1;
     h->client = store_connect(host);
     if (h->client == NULL) {
-        h->up_at = sim->now + START_AGAIN_MS;
+        h->up_at = sim_now() + START_AGAIN_MS;
         return;
     }
-    struct director_options options = sim->options;
+    struct director_options options = directors.options;
     options.coordination = store_coordination(h->client);
     host_enter(host);
     h->ready = h->poked = false;
@@ -120,7 +122,7 @@ static void start(int host)
 
 static void stop(int host)
 {
-    struct host *h = &sim->hosts[host];
+    struct host *h = &directors.hosts[host];
     if (h->d == NULL)
         return;
     h->ending = true; /* answers and transactions of its end go nowhere */
@@ -134,28 +136,28 @@ static void stop(int host)
 
 void host_crash(int host, uint64_t ms)
 {
-    struct host *h = &sim->hosts[host];
+    struct host *h = &directors.hosts[host];
     if (h->d == NULL)
         return;
     sim_trace("director %d dies", host);
     stop(host);
-    h->up_at = sim->now + ms;
-    sim->totals.director_crashes++;
+    h->up_at = sim_now() + ms;
+    directors.totals.crashes++;
 }
 
 static void wake_run(struct todo *todo)
 {
     struct wake *w = (struct wake *)todo;
-    struct host *h = &sim->hosts[w->host];
+    struct host *h = &directors.hosts[w->host];
     if (w->tick) {
-        if (h->d == NULL && sim->now >= h->up_at)
+        if (h->d == NULL && sim_now() >= h->up_at)
             start(w->host);
-        if (h->d != NULL && sim->now >= h->paused_until)
+        if (h->d != NULL && sim_now() >= h->paused_until)
             turn(w->host);
-        sim_post(todo, sim->now + DIRECTOR_TICK_MS / 2 + sim_below(DIRECTOR_TICK_MS / 2));
+        sim_post(todo, sim_now() + DIRECTOR_TICK_MS / 2 + sim_below(DIRECTOR_TICK_MS / 2));
         return;
     }
-    if (h->d != NULL && h->boot == w->boot && sim->now < h->paused_until) {
+    if (h->d != NULL && h->boot == w->boot && sim_now() < h->paused_until) {
         sim_post(todo, h->paused_until);
         return;
     }
@@ -177,7 +179,7 @@ static void letter_drop(struct todo *todo)
 
 static void deliver_request(struct letter *l)
 {
-    struct host *h = &sim->hosts[l->call.director];
+    struct host *h = &directors.hosts[l->call.director];
     if (h->d == NULL || !h->ready)
         return;
     struct rpc_request *request = NEW(struct rpc_request);
@@ -224,7 +226,7 @@ static int end_of(const struct call *call)
 
 void call_send(const struct call *call, enum method method, const ProtobufCMessage *request)
 {
-    for (int i = 0; i < 1 + sim_chance(sim->calm ? 0 : sim->twice); i++) {
+    for (int i = 0; i < 1 + sim_chance(sim_calm() ? 0 : directors.twice); i++) {
         uint64_t at;
         if (!sim_route(end_of(call), call->director, &at))
             continue;
@@ -244,7 +246,7 @@ void rpc_reply(struct rpc_request **requestp, enum err status, const struct rpc_
     struct call *call = request->user;
     uint64_t at;
     (void)info;
-    if (!sim->hosts[call->director].ending && sim_route(call->director, end_of(call), &at)) {
+    if (!directors.hosts[call->director].ending && sim_route(call->director, end_of(call), &at)) {
         struct letter *l = letter_new(call);
         l->answer = true;
         l->status = status;
@@ -265,7 +267,7 @@ void rpc_reply(struct rpc_request **requestp, enum err status, const struct rpc_
 void rpc_notify(struct rpc_server *server, const struct rpc_peer_id *peer, uint32_t method,
                 uint32_t partition, struct slice packed)
 {
-    struct call call = { .director = sim->running };
+    struct call call = { .director = directors.running };
     uint64_t at;
     (void)server;
     (void)partition;
@@ -287,14 +289,19 @@ void rpc_notify(struct rpc_server *server, const struct rpc_peer_id *peer, uint3
 
 /* ---- life */
 
+void directors_init(void)
+{
+    directors = (struct directors){ .running = -1 };
+}
+
 void hosts_init(void)
 {
-    for (int i = 0; i < DIRECTORS; i++)
+    for (int i = 0; i < directors.count; i++)
         wake_post(i, true, sim_below(DIRECTOR_TICK_MS));
 }
 
 void hosts_fini(void)
 {
-    for (int i = 0; i < DIRECTORS; i++)
+    for (int i = 0; i < directors.count; i++)
         stop(i);
 }
