@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "director/moves.h"
 #include "director/placement.h"
 #include "lib/base/alloc.h"
 #include "tests/sim/director/dsim.h"
