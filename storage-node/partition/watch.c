@@ -33,16 +33,17 @@ static void grow(struct watch_table *t)
     *t = bigger;
 }
 
-static bool same(const struct watch *w, const struct partition_peer *peer, uint64_t id)
+static bool same(const struct watch *w, const struct partition_peer *peer, uint64_t id, uint64_t mailbox)
 {
-    return w->id == id && w->peer.len == peer->len && memcmp(w->peer.bytes, peer->bytes, peer->len) == 0;
+    return w->id == id && w->mailbox == mailbox && w->peer.len == peer->len &&
+           memcmp(w->peer.bytes, peer->bytes, peer->len) == 0;
 }
 
 static struct watch **find(const struct watch_table *t, const struct partition_peer *peer, uint64_t id,
-                           uint64_t account)
+                           uint64_t account, uint64_t mailbox)
 {
     struct watch **at = bucket_of(t, account);
-    while (*at != NULL && !((*at)->account == account && same(*at, peer, id)))
+    while (*at != NULL && !((*at)->account == account && same(*at, peer, id, mailbox)))
         at = &(*at)->next;
     return at;
 }
@@ -52,17 +53,17 @@ struct watch *watch_table_put(struct watch_table *t, const struct partition_peer
 {
     if (t->count >= t->bucket_count)
         grow(t);
-    struct watch **at = find(t, peer, id, account);
+    struct watch **at = find(t, peer, id, account, mailbox);
     if (*at == NULL) {
         if (t->count >= WATCHES_MAX)
             return NULL;
         *at = NEW(struct watch);
         (*at)->account = account;
+        (*at)->mailbox = mailbox;
         (*at)->id = id;
         (*at)->peer = *peer;
         t->count++;
     }
-    (*at)->mailbox = mailbox;
     return *at;
 }
 
@@ -75,11 +76,11 @@ static void remove_at(struct watch_table *t, struct watch **at)
 }
 
 void watch_table_remove(struct watch_table *t, const struct partition_peer *peer, uint64_t id,
-                        uint64_t account)
+                        uint64_t account, uint64_t mailbox)
 {
     if (t->count == 0)
         return;
-    struct watch **at = find(t, peer, id, account);
+    struct watch **at = find(t, peer, id, account, mailbox);
     if (*at != NULL)
         remove_at(t, at);
 }
@@ -192,7 +193,7 @@ void partition_watch(struct partition *p, struct partition_now now, struct parti
     }
     uint64_t modseq = 0;
     if (req->end) {
-        watch_table_remove(&p->watches, &request->peer, req->watch, req->account);
+        watch_table_remove(&p->watches, &request->peer, req->watch, req->account, req->mailbox);
         answer_watch(p, request, 0);
         tern__watch_request__free_unpacked(req, NULL);
         return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who wants to hear of changes: (account, mailbox) -> (peer, watch id), in the primary's memory only. A watch
- * that is not renewed ends. */
+/* Who wants to hear of changes: (account, mailbox) -> (peer, watch id), in the primary's memory only. One
+ * peer watches many mailboxes under one id. A watch that is not renewed ends. */
 #ifndef STORAGE_NODE_PARTITION_WATCH_PRIV_H
 #define STORAGE_NODE_PARTITION_WATCH_PRIV_H
 
@@ -28,7 +28,7 @@ void watch_table_fini(struct watch_table *t);
 struct watch *watch_table_put(struct watch_table *t, const struct partition_peer *peer, uint64_t id,
                               uint64_t account, uint64_t mailbox);
 void watch_table_remove(struct watch_table *t, const struct partition_peer *peer, uint64_t id,
-                        uint64_t account);
+                        uint64_t account, uint64_t mailbox);
 void watch_table_expire(struct watch_table *t, uint64_t now_mono_ms);
 /* First watch of the account's bucket that matches, at or behind `from` (NULL: the first): walk with w->next.
  */

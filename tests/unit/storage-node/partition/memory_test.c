@@ -20,7 +20,7 @@ static void test_watches_match(void **state)
     struct watch_table t = { 0 };
     struct partition_peer one = peer(1), two = peer(2);
     assert_null(watch_table_match(&t, NULL, 5, 50));
-    watch_table_remove(&t, &one, 1, 5);
+    watch_table_remove(&t, &one, 1, 5, 50);
     struct watch *exact = watch_table_put(&t, &one, 1, 5, 50);
     struct watch *any = watch_table_put(&t, &two, 1, 5, 0);
     watch_table_put(&t, &one, 2, 6, 50);
@@ -34,8 +34,23 @@ static void test_watches_match(void **state)
     }
     assert_int_equal(seen, 2);
     assert_ptr_equal(watch_table_match(&t, NULL, 5, 51), any);
-    watch_table_remove(&t, &two, 1, 5);
+    watch_table_remove(&t, &two, 1, 5, 0);
     assert_null(watch_table_match(&t, NULL, 5, 51));
+    watch_table_fini(&t);
+}
+
+/* A front-end has one id for all that its sessions look at. */
+static void test_one_peer_watches_many_mailboxes(void **state)
+{
+    struct watch_table t = { 0 };
+    struct partition_peer one = peer(1);
+    struct watch *inbox = watch_table_put(&t, &one, 1, 5, 50);
+    struct watch *sent = watch_table_put(&t, &one, 1, 5, 51);
+    assert_ptr_equal(watch_table_match(&t, NULL, 5, 50), inbox);
+    assert_ptr_equal(watch_table_match(&t, NULL, 5, 51), sent);
+    watch_table_remove(&t, &one, 1, 5, 51);
+    assert_null(watch_table_match(&t, NULL, 5, 51));
+    assert_ptr_equal(watch_table_match(&t, NULL, 5, 50), inbox);
     watch_table_fini(&t);
 }
 
@@ -90,6 +105,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_watches_match),
+        cmocka_unit_test(test_one_peer_watches_many_mailboxes),
         cmocka_unit_test(test_watches_expire_and_grow),
         cmocka_unit_test(test_watches_are_bounded),
         cmocka_unit_test(test_locks),
