@@ -6,37 +6,10 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
-#include "storage-node/partition/reader.h"
+#include "tests/sim/cluster/call.h"
 
 enum { RETRY_MS = 250, RETRY_MORE_MS = 900, BACKOFF_MS = 120, DEADLINE_MS = 300, DEADLINE_MORE_MS = 4000 };
-enum { GIVE_UP_PER_MILLE = 60, RENAME_PER_MILLE = 200, READER_NS = 300000 };
-
-struct attempt {
-    struct event event; /* first */
-    struct partition_request base;
-    struct op *op;
-    int slot, frontend;
-    uint64_t node_boot, left_ms;
-    struct buf request, body;
-    bool answered;
-    enum err status;
-    struct buf response, bytes;
-};
-
-static struct attempt *attempt_of(struct partition_request *request)
-{
-    return (struct attempt *)((uint8_t *)request - offsetof(struct attempt, base));
-}
-
-static void attempt_drop(struct event *e)
-{
-    struct attempt *a = (struct attempt *)e;
-    buf_fini(&a->request);
-    buf_fini(&a->body);
-    buf_fini(&a->response);
-    buf_fini(&a->bytes);
-    free(a);
-}
+enum { GIVE_UP_PER_MILLE = 60, RENAME_PER_MILLE = 200 };
 
 static bool is_read(const struct op *op)
 {
@@ -52,7 +25,7 @@ static bool is_no_answer(enum err status)
 
 /* The answer to an earlier attempt must be the same (P2). Not that to a chunk of an upload, of which only the
  * newest is known: whoever goes on to the next takes no late answer. */
-static bool is_contradicted(const struct op *op, const struct attempt *a)
+static bool is_contradicted(const struct op *op, const struct call *a)
 {
     bool same_id = memcmp(a->base.request_id, op->request_id, REQUEST_ID_SIZE) == 0;
     if (!same_id || op->renamed || op->refused || is_read(op) || op->kind == OP_UPLOAD ||
@@ -99,10 +72,10 @@ static bool hears_directors(const struct cluster *c, int frontend)
 
 /* Nothing is known yet, or nothing happened. A client may give up then: what was refused every time must
  * never appear. */
-static void take_no_answer(struct op *op, const struct attempt *a)
+static void take_no_answer(struct op *op, const struct call *a)
 {
     struct cluster *c = op->c;
-    int *guess = &c->clients->guess[a->frontend][op->targets[0]->partition];
+    int *guess = &c->clients->guess[a->frontend][op->partition];
     op->doubt |= err_class(a->status) == ERR_CLASS_IN_DOUBT;
     if (a->status != ERR_BUSY && a->slot == *guess && hears_directors(c, a->frontend))
         *guess = -1;
@@ -118,10 +91,10 @@ static void take_no_answer(struct op *op, const struct attempt *a)
     }
 }
 
-static void on_answer(struct cluster *c, struct event *e)
+static void on_answer(struct call *a)
 {
-    struct attempt *a = (struct attempt *)e;
-    struct op *op = a->op;
+    struct cluster *c = a->c;
+    struct op *op = a->arg;
     bool same_id = memcmp(a->base.request_id, op->request_id, REQUEST_ID_SIZE) == 0;
     op->open--;
     if (!op->done && is_no_answer(a->status)) {
@@ -131,7 +104,7 @@ static void on_answer(struct cluster *c, struct event *e)
                      method_name(op_method(op)), err_text(a->status), err_text(op->status));
     } else if (!op->done && (same_id || op->kind == OP_DELIVER)) {
         op->status = a->status;
-        c->clients->guess[a->frontend][op->targets[0]->partition] = a->slot;
+        c->clients->guess[a->frontend][op->partition] = a->slot;
         if (a->status != OK)
             cluster_fail(c, "%s: %s was refused: %s", op->targets[0]->address, method_name(op_method(op)),
                          err_text(a->status));
@@ -140,65 +113,15 @@ static void on_answer(struct cluster *c, struct event *e)
         buf_add_slice(&op->response, buf_slice(&a->response));
         finish_op(op);
     }
-    attempt_drop(e);
-}
-
-static void on_done(struct partition_request *request, const struct partition_answer *answer)
-{
-    struct attempt *a = attempt_of(request);
-    struct cluster *c = a->op->c;
-    struct node *n = c->nodes[a->slot];
-    uint64_t at;
-    if (n->dying || n->boot != a->node_boot ||
-        !network_route(c, n->slot, end_of_frontend(a->frontend), &at)) {
-        attempt_drop(&a->event);
-        return;
-    }
-    a->status = answer->status;
-    if (answer->response != NULL)
-        buf_add_slice(&a->response, buf_slice(answer->response));
-    if (answer->body != NULL)
-        buf_add_slice(&a->bytes, buf_slice(answer->body));
-    a->event.run = on_answer;
-    cluster_post(c, &a->event, at);
 }
 
 /* ---- requests */
 
-static void on_request(struct cluster *c, struct event *e)
-{
-    struct attempt *a = (struct attempt *)e;
-    struct node *n = c->nodes[a->slot];
-    if (n->up && c->now < n->paused_until) {
-        cluster_post(c, e, n->paused_until);
-        return;
-    }
-    if (!n->up || n->dying) {
-        attempt_drop(e);
-        return;
-    }
-    a->node_boot = n->boot;
-    a->base.deadline_mono_ms = node_now(n).mono_ms + a->left_ms;
-    if (c->now < n->full_until && op_adds_mail(a->op)) { /* disk_reserve, as storage-node/rpc does it */
-        partition_request_end(&a->base, ERR_NO_SPACE, 0);
-    } else if (a->base.kind == METHOD_READ && (n->reading || c->nested)) {
-        partition_request_end(&a->base, ERR_BUSY, 0);
-    } else if (a->base.kind == METHOD_READ) {
-        node_reader_begin(n);
-        reader_serve(n->kv, node_public(n, (int)a->base.partition), &a->base, node_reader_clock, 0,
-                     &c->breaks.storage);
-        node_reader_end(n);
-    } else {
-        worker_pool_push(n->pool, &a->base);
-        node_poke(n);
-    }
-}
-
 static int pick_slot(struct cluster *c, struct op *op)
 {
-    int *guess = &c->clients->guess[op->frontend][op->targets[0]->partition];
+    int *guess = &c->clients->guess[op->frontend][op->partition];
     if (hears_directors(c, op->frontend) && (*guess < 0 || cluster_chance(c, 30)))
-        *guess = directors_guess(c, op->targets[0]->partition);
+        *guess = directors_guess(c, op->partition);
     if (*guess < 0 || cluster_chance(c, 100))
         return (int)cluster_below(c, (uint64_t)c->slots);
     return *guess;
@@ -207,8 +130,6 @@ static int pick_slot(struct cluster *c, struct op *op)
 static void send(struct op *op)
 {
     struct cluster *c = op->c;
-    struct attempt *a = NEW(struct attempt);
-    uint64_t at;
     op->retry_at = c->now + RETRY_MS * MS + cluster_below(c, RETRY_MORE_MS * MS);
     if (op->open > 0 && op->kind == OP_DELIVER && cluster_chance(c, RENAME_PER_MILLE)) {
         op_random_id(op, op->request_id); /* another front-end, which knows the delivery id only */
@@ -218,25 +139,18 @@ static void send(struct op *op)
         op->frontend = (int)cluster_below(c, FRONTENDS);
     c->totals.repeated += op->open > 0;
     op->open++;
-    a->op = op;
-    a->slot = pick_slot(c, op);
-    a->frontend = op->frontend;
-    a->left_ms = DEADLINE_MS + cluster_below(c, DEADLINE_MORE_MS);
+    int slot = pick_slot(c, op);
+    struct call *a =
+        call_new(c, op->frontend, slot, op->partition, DEADLINE_MS + cluster_below(c, DEADLINE_MORE_MS));
+    a->arg = op;
+    a->answered = on_answer;
+    a->adds_mail = op_adds_mail(op);
+    a->base.method = op_method(op);
+    a->base.kind = is_read(op) ? METHOD_READ : METHOD_WRITE;
+    memcpy(a->base.request_id, op->request_id, REQUEST_ID_SIZE);
     buf_add_slice(&a->request, buf_slice(&op->request));
     buf_add_slice(&a->body, buf_slice(&op->body));
-    a->base = (struct partition_request){ .partition = (uint32_t)op->targets[0]->partition,
-                                          .method = op_method(op),
-                                          .kind = is_read(op) ? METHOD_READ : METHOD_WRITE,
-                                          .request = buf_slice(&a->request),
-                                          .body = buf_slice(&a->body),
-                                          .done = on_done };
-    memcpy(a->base.request_id, op->request_id, REQUEST_ID_SIZE);
-    a->event.run = on_request;
-    a->event.drop = attempt_drop;
-    if (network_route(c, end_of_frontend(a->frontend), a->slot, &at))
-        cluster_post(c, &a->event, at + (is_read(op) ? cluster_below(c, READER_NS) : 0));
-    else
-        attempt_drop(&a->event);
+    call_send(a);
 }
 
 /* ---- sessions */
@@ -261,6 +175,7 @@ static struct op *op_new(struct cluster *c, struct session *s, enum op_kind kind
     op->frontend = cluster_chance(c, 900) ? s->frontend : (int)cluster_below(c, FRONTENDS);
     op->targets[0] = s->account;
     op->target_count = 1;
+    op->partition = s->account->partition;
     op->box = (int)cluster_below(c, BOXES);
     op->next = c->clients->ops;
     c->clients->ops = op;

@@ -41,6 +41,7 @@ struct op {
     int frontend;
     struct account *targets[TARGETS_MAX]; /* the account is the first */
     int target_count;
+    int partition; /* that is asked */
     int box, to_box;
     uint8_t request_id[REQUEST_ID_SIZE];
     uint8_t named_id[REQUEST_ID_SIZE]; /* delivery or upload */

@@ -8,6 +8,7 @@
  *   network.c    who hears whom, when
  *   node.c       a storage node: boot, turns, disk; death.c: its end; links.c: its messages to other nodes
  *   director.c   the store and requests to two directors; placing.c: what they do by themselves
+ *   call.c       one request of a front-end to a node
  *   client.c     what clients do and how they repeat it; op.c: the requests, answer.c: what answers say
  *   history.c    is there one order that explains every answer? (judged at the end)
  *   check.c      replicas that applied the same hold the same; is all well again?
