@@ -28,6 +28,7 @@ static struct {
     double begin, end;
     double *times; /* of each finished unit, in seconds */
     long times_room;
+    struct session *waiting, *waiting_last; /* for a unit to fall due, in turn */
 } run;
 
 static double now_seconds(void)
@@ -56,20 +57,52 @@ static void on_interrupt(int number)
     is_told_to_end = 1;
 }
 
+static void waiting_add(struct session *session)
+{
+    session->next_waiting = NULL;
+    if (run.waiting == NULL)
+        run.waiting = session;
+    else
+        run.waiting_last->next_waiting = session;
+    run.waiting_last = session;
+}
+
+static void waiting_remove(const struct session *session)
+{
+    struct session *list = run.waiting;
+    run.waiting = NULL;
+    for (struct session *next; list != NULL; list = next) {
+        next = list->next_waiting;
+        if (list != session)
+            waiting_add(list);
+    }
+}
+
+/* When the next unit may begin. */
+static double due_seconds(void)
+{
+    return options.rate == 0 ? now_seconds() : run.begin + (double)run.started / options.rate;
+}
+
 static bool work_left(void)
 {
     return !is_told_to_end && (options.units == 0 || run.started < options.units) &&
-           (options.seconds == 0 || now_seconds() - run.begin < options.seconds);
+           (options.seconds == 0 || due_seconds() - run.begin < options.seconds);
 }
 
-bool session_take(struct session *session)
+enum take session_take(struct session *session)
 {
+    double due = due_seconds();
     if (!work_left())
-        return false;
+        return TAKE_NONE;
+    if (due > now_seconds()) {
+        waiting_add(session);
+        return TAKE_LATER;
+    }
     session->unit = run.started++;
     session->failed = false;
-    session->started = now_seconds();
-    return true;
+    session->started = due;
+    return TAKE_NOW;
 }
 
 void session_finish(struct session *session)
@@ -147,6 +180,7 @@ static void session_closed(struct session *session)
 {
     close(session->fd);
     run.open--;
+    waiting_remove(session);
     if (session->unit >= 0) {
         if (!options.protocol->unit_is_connection || session->state >= 0)
             session_fail(session, "(connection closed)");
@@ -230,6 +264,26 @@ static void session_readable(struct session *session)
 
 /* ---- all of it */
 
+/* Those that wait for a unit: one each that is due, and all of them if there is no more work. */
+static void serve_waiting(void)
+{
+    while (run.waiting != NULL && (!work_left() || due_seconds() <= now_seconds())) {
+        struct session *session = run.waiting;
+        run.waiting = session->next_waiting;
+        options.protocol->on_due(session);
+        session_flush(session);
+    }
+}
+
+/* Until something comes from the server, or a unit falls due. */
+static int wait_for_events(struct epoll_event *events)
+{
+    double left = run.waiting == NULL ? STALL_SECONDS : due_seconds() - now_seconds();
+    left = left < 0 ? 0 : left;
+    struct timespec timeout = { (time_t)left, (long)((left - (double)(time_t)left) * 1e9) };
+    return epoll_pwait2(run.epoll, events, EVENTS_MAX, &timeout, NULL);
+}
+
 bool engine_run(void)
 {
     struct epoll_event events[EVENTS_MAX];
@@ -241,8 +295,8 @@ bool engine_run(void)
         session_start(&sessions[i]);
     bool is_alive = true;
     while (run.open > 0 && is_alive) {
-        int count = epoll_wait(run.epoll, events, EVENTS_MAX, STALL_SECONDS * 1000);
-        is_alive = count != 0; /* an interrupt is a sign of life */
+        int count = wait_for_events(events);
+        is_alive = count != 0 || run.waiting != NULL; /* an interrupt is a sign of life */
         for (int i = 0; i < count; i++) {
             struct session *session = events[i].data.ptr;
             if (events[i].events & EPOLLOUT)
@@ -250,6 +304,7 @@ bool engine_run(void)
             if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
                 session_readable(session);
         }
+        serve_waiting();
     }
     run.end = now_seconds();
     for (unsigned i = 0; i < options.connections; i++)

@@ -7,6 +7,10 @@
  * protocol is a few functions that say what to send next.
  *
  * A unit of work is what is counted and timed: a message for SMTP, a whole session for IMAP and POP3.
+ *
+ * Without a rate each session begins its next unit when it is done with one. With a rate units fall due at
+ * even distances, whatever the server does; a session that has none waits for one, and a unit's time runs
+ * from when it was due, so that a server that falls behind shows.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,6 +24,8 @@ struct protocol {
     void (*on_line)(struct session *session, const char *line, size_t size);
     /* A unit is all of a connection, from connecting to closing; else units are taken with session_take. */
     bool unit_is_connection;
+    /* The session that session_take told to wait may take a unit now. NULL: no rate with this protocol. */
+    void (*on_due)(struct session *session);
 };
 
 extern const struct protocol protocol_smtp, protocol_imap, protocol_pop3;
@@ -35,6 +41,7 @@ struct options {
     unsigned connections;
     long units;     /* at most so many; 0: as many as fit into `seconds` */
     double seconds; /* no unit starts later than this; 0: no such end */
+    double rate;    /* units that fall due a second; 0: as many as are done */
     unsigned users;
     const char *user_format; /* printf format with one %u: an address */
     const char *password;
@@ -52,6 +59,7 @@ struct session {
     /* the engine's own */
     int fd;
     double started;
+    struct session *next_waiting;
     char *out;
     size_t out_size, out_sent, out_room;
     size_t in_size;
@@ -64,8 +72,13 @@ extern struct options options;
 void session_send(struct session *session, const void *bytes, size_t size);
 __attribute__((format(printf, 2, 3))) void session_sendf(struct session *session, const char *format, ...);
 
-/* Begin the next unit now. False: there is no more work. */
-bool session_take(struct session *session);
+enum take {
+    TAKE_NOW,   /* the next unit is this session's */
+    TAKE_LATER, /* none is due: on_due follows */
+    TAKE_NONE   /* there is no more work */
+};
+
+enum take session_take(struct session *session);
 
 /* The unit is done; it succeeded unless session->failed. */
 void session_finish(struct session *session);

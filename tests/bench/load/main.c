@@ -14,6 +14,7 @@
 static const char usage_text[] =
     "usage: bench_load smtp|imap|pop3 --port PORT --connections N (--units N | --seconds S)\n"
     "                  --users N --user-format FORMAT [--password TEXT] [--messages DIR] [--retrieve N]\n"
+    "                  [--rate UNITS_A_SECOND]\n"
     "FORMAT has one %u, from 1 to the number of users. DIR holds messages with CRLF line ends (smtp).\n"
     "SIGINT ends it in order, with a report.\n";
 
@@ -88,11 +89,17 @@ static void choose_protocol(const char *name)
 static void parse_arguments(int count, char **arguments)
 {
     static const struct option known[] = {
-        { "port", required_argument, NULL, 'P' },     { "connections", required_argument, NULL, 'c' },
-        { "units", required_argument, NULL, 'n' },    { "seconds", required_argument, NULL, 's' },
-        { "users", required_argument, NULL, 'u' },    { "user-format", required_argument, NULL, 'f' },
-        { "password", required_argument, NULL, 'p' }, { "messages", required_argument, NULL, 'm' },
-        { "retrieve", required_argument, NULL, 'r' }, { NULL, 0, NULL, 0 },
+        { "port", required_argument, NULL, 'P' },
+        { "connections", required_argument, NULL, 'c' },
+        { "units", required_argument, NULL, 'n' },
+        { "seconds", required_argument, NULL, 's' },
+        { "users", required_argument, NULL, 'u' },
+        { "user-format", required_argument, NULL, 'f' },
+        { "password", required_argument, NULL, 'p' },
+        { "messages", required_argument, NULL, 'm' },
+        { "retrieve", required_argument, NULL, 'r' },
+        { "rate", required_argument, NULL, 'R' },
+        { NULL, 0, NULL, 0 },
     };
     int option;
     while ((option = getopt_long(count, arguments, "", known, NULL)) != -1) {
@@ -124,6 +131,9 @@ static void parse_arguments(int count, char **arguments)
         case 'r':
             options.retrieve = (unsigned)strtoul(optarg, NULL, 10);
             break;
+        case 'R':
+            options.rate = strtod(optarg, NULL);
+            break;
         default:
             refuse("what is that?");
         }
@@ -135,6 +145,8 @@ static void parse_arguments(int count, char **arguments)
         refuse("--port, --connections and --users must not be zero");
     if (options.units == 0 && options.seconds == 0)
         refuse("--units or --seconds is needed");
+    if (options.rate < 0 || (options.rate > 0 && options.protocol->on_due == NULL))
+        refuse("--rate is not for this protocol");
     if (options.protocol == &protocol_smtp && options.message_count == 0)
         refuse("--messages is needed, and messages in it");
 }

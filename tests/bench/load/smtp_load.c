@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GREETING, EHLO, MAIL, RCPT, DATA, BODY, QUIT };
+enum { GREETING, EHLO, WAIT, MAIL, RCPT, DATA, BODY, QUIT };
 
 /* The folder's messages again and again, each with a line of its own in front. */
 static void send_message(struct session *session)
@@ -18,12 +18,18 @@ static void send_message(struct session *session)
 
 static void next_message(struct session *session)
 {
-    if (session_take(session)) {
+    switch (session_take(session)) {
+    case TAKE_NOW:
         session->state = MAIL;
         session_sendf(session, "MAIL FROM:<sender@example.net>\r\n");
-    } else {
+        break;
+    case TAKE_LATER:
+        session->state = WAIT;
+        break;
+    case TAKE_NONE:
         session->state = QUIT;
         session_sendf(session, "QUIT\r\n");
+        break;
     }
 }
 
@@ -78,4 +84,4 @@ static void on_line(struct session *session, const char *line, size_t size)
     }
 }
 
-const struct protocol protocol_smtp = { .name = "smtp", .on_line = on_line };
+const struct protocol protocol_smtp = { .name = "smtp", .on_line = on_line, .on_due = next_message };

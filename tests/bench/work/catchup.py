@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node comes back with an empty disk and is sent everything, while mail flows: how fast, and what the mail notices of it."""
-import contextlib
-import ctypes
 import os
 import shutil
 import signal
@@ -9,9 +7,9 @@ import subprocess
 import time
 
 import corpus
+import hosts
 import load
 import measure
-from chaos import lan  # of tests/cluster
 from harness import wait_for
 from metrics import AtLeast, Below, Metric
 from tern import Tern
@@ -24,7 +22,7 @@ SIZE, SESSIONS = 5000, 2  # of the mail that flows
 TIMEOUT = 600.0
 LINK_MBIT = 1000
 LINK_RATE = LINK_MBIT / 8  # MB/s
-CLONE_NEWNET = 0x40000000
+DIRECTOR = {"repair_after": "1s"}
 
 
 class CatchUp(Bench):
@@ -57,10 +55,8 @@ class CatchUp(Bench):
         os.unlink(path)
         return self.plan.catchup_megabytes / seconds
 
-    @contextlib.contextmanager
     def cluster(self):
-        with Tern(self.tools.build, self.tools.work, STORAGES, self.plan.partitions, director={"repair_after": "1s"}) as side:
-            yield side
+        return Tern(self.tools.build, self.tools.work, STORAGES, self.plan.partitions, director=DIRECTOR)
 
     def _load(self, side, size, sessions, amount):
         return load.start(self.tools.load, "smtp", side.ports["smtp"], side, (USERS.replace("%d", "%u"), self.plan.users), sessions,
@@ -98,23 +94,6 @@ class CatchUp(Bench):
         return {"%s.%s" % (self.name, key): value for key, value in values.items()}
 
 
-def enter(namespace_or_flags, by):
-    libc = ctypes.CDLL(None, use_errno=True)
-    if getattr(libc, by)(*namespace_or_flags) != 0:
-        raise OSError(ctypes.get_errno(), "%s: %s" % (by, os.strerror(ctypes.get_errno())))
-
-
-@contextlib.contextmanager
-def own_network():
-    """This thread, and what it starts, is alone in a network of its own."""
-    with open("/proc/thread-self/ns/net") as before:
-        enter((CLONE_NEWNET,), "unshare")
-        try:
-            yield
-        finally:
-            enter((before.fileno(), CLONE_NEWNET), "setns")
-
-
 class CatchUpHosts(CatchUp):
     """Each storage node on a host with a link of its own. The hosts still share the machine's disk and processors. Needs root."""
     name = "catchup-hosts"
@@ -126,19 +105,8 @@ class CatchUpHosts(CatchUp):
     def speed(self):
         return LINK_RATE
 
-    @contextlib.contextmanager
     def cluster(self):
-        with own_network():
-            network = lan.Lan(["storage-%d" % number for number in range(1, STORAGES + 1)])
-            try:
-                hosts = list(network.hosts.values())
-                for host in hosts:
-                    host.limit(LINK_MBIT)
-                with Tern(self.tools.build, self.tools.work, STORAGES, self.plan.partitions, director={"repair_after": "1s"},
-                          hosts=hosts, home=lan.Home) as side:
-                    yield side
-            finally:
-                network.close()
+        return hosts.cluster(self.tools.build, self.tools.work, STORAGES, self.plan.partitions, LINK_MBIT, director=DIRECTOR)
 
     def measure(self, side):
         return super().measure(side) if measure.is_privileged() else {}
