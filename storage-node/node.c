@@ -20,6 +20,7 @@
 #include "storage-node/figures.h"
 #include "storage-node/kv/kv.h"
 #include "storage-node/leave.h"
+#include "storage-node/partition/lost.h"
 #include "storage-node/partition/reader.h"
 #include "storage-node/peer/peers.h"
 #include "storage-node/rpc/dispatch.h"
@@ -110,6 +111,7 @@ static enum err open_database(struct node *n)
         .wal_size_max = n->config->wal_size_max,
         .files_open_max = (int)(program_files_max() / OPEN_FILES_SHARE),
         .background_threads = BACKGROUND_THREADS,
+        .on_lost = partition_lost_rows,
     };
     enum err err = kv_open_rocksdb(&options, &n->kv);
     if (err == OK)

@@ -27,15 +27,29 @@ struct kv_iter;
 struct kv_batch;
 struct kv_txn;
 
+/* Rows of one group are lost together: keys of all families but KV_META begin with its number, big-endian. */
+enum { KV_GROUP_BYTES = 4 };
+
 struct kv_options {
     const char *path;    /* folder of the database, made if missing */
     size_t memory_limit; /* bytes: block cache, blob cache and write buffers together */
     size_t wal_size_max; /* bytes of write-ahead log kept before a flush is forced (start time hangs on it) */
     int files_open_max;
     int background_threads;
+    /* A group of which rows cannot be read, met while a damaged table is taken out (kv_open_rocksdb): from
+     * now on some of them may be missing, and older ones may be there. Whoever owns them writes into `kv`
+     * that it must not be trusted, or deletes it; on disk before the table goes. NULL: no table is taken out.
+     */
+    enum err (*on_lost)(void *arg, struct kv *kv, uint32_t group);
+    void *arg;
 };
 
-/* Opens the database; ERR_CORRUPT if the write-ahead log is damaged anywhere but in a torn tail. */
+/* Opens the database; ERR_CORRUPT if the write-ahead log is damaged anywhere but in a torn tail.
+ *
+ * A table that RocksDB could not merge, so that nothing could be written any more, is taken out first: what
+ * can be read of its groups is written anew, `on_lost` hears of the others, and the table is kept in the
+ * sub-folder "damaged". ERR_CORRUPT if that is not possible: rows of KV_META were in it, or the table cannot
+ * even be opened. */
 MUST_CHECK enum err kv_open_rocksdb(const struct kv_options *options, struct kv **out);
 /* An empty database in memory. Writes are visible at once and durable after kv_sync. */
 struct kv *kv_open_mem(void);

@@ -135,14 +135,14 @@ static enum err write_batch(struct kv *kv, struct kv_batch *base)
     rocksdb_write(r->db, r->write, b->batch, &message);
     if (b->bodies_deleted > 0)
         atomic_fetch_add_explicit(&r->bodies_deleted, b->bodies_deleted, memory_order_relaxed);
-    return rocks_err("write", message);
+    return rocks_write_err(r, "write", message);
 }
 
 static enum err sync_all(struct kv *kv)
 {
     char *message = NULL;
     rocksdb_flush_wal(rocks_of(kv)->db, 1, &message);
-    return rocks_err("sync of the write-ahead log", message);
+    return rocks_write_err(rocks_of(kv), "sync of the write-ahead log", message);
 }
 
 /* ---- care */
@@ -272,13 +272,19 @@ static char *open_database(struct rocks *r)
     return message;
 }
 
-enum err kv_open_rocksdb(const struct kv_options *options, struct kv **out)
+const char *rocks_family_name(enum kv_family family)
 {
-    TRY(check_room(options->path));
+    return family_names[family];
+}
+
+enum err rocks_open(const struct kv_options *options, bool still, struct rocks **out)
+{
     struct rocks *r = NEW(struct rocks);
     r->base.ops = &rocks_ops;
     r->path = xstrdup(options->path);
     rocks_options_init(r, options);
+    for (int family = 0; still && family < KV_FAMILY_COUNT; family++)
+        rocksdb_options_set_disable_auto_compactions(r->family_options[family], 1);
     char *message = open_database(r);
     if (message != NULL) {
         struct kv *failed = &r->base;
@@ -286,9 +292,20 @@ enum err kv_open_rocksdb(const struct kv_options *options, struct kv **out)
         kv_close(&failed);
         return rocks_err("open", message);
     }
+    if (!still)
+        r->blobs = rocks_blobs_start(r);
+    *out = r;
+    return OK;
+}
+
+enum err kv_open_rocksdb(const struct kv_options *options, struct kv **out)
+{
+    struct rocks *r;
+    TRY(check_room(options->path));
+    TRY(rocks_mend(options));
+    TRY(rocks_open(options, false, &r));
     if (!rocks_crc_was_called())
         log_info("kv", "RocksDB computes its checksums itself: slower, if the processor could help");
-    r->blobs = rocks_blobs_start(r);
     *out = &r->base;
     return OK;
 }

@@ -43,6 +43,10 @@ static inline struct rocks *rocks_of(struct kv *kv)
 /* The error behind a RocksDB message, logged here; frees the message. NULL is OK. */
 enum err rocks_err(const char *doing, char *message);
 
+/* The same for what fails when RocksDB can write no more: a damaged table that it names is noted, for the
+ * next opening (rocks_damage.c). */
+enum err rocks_write_err(const struct rocks *r, const char *doing, char *message);
+
 /* An integer property of one family, 0 if there is none. */
 uint64_t rocks_property(const struct rocks *r, enum kv_family family, const char *name);
 
@@ -52,6 +56,31 @@ bool rocks_is_stalled(const struct rocks *r);
 /* rocks_unlogged.c */
 enum err rocks_write_unlogged(struct kv *kv, struct kv_batch *base);
 enum err rocks_persist(struct kv *kv);
+
+/* Opens it as it is. `still`: RocksDB merges nothing by itself, and no thread collects bodies. Freed by
+ * kv_close. */
+enum err rocks_open(const struct kv_options *options, bool still, struct rocks **out);
+const char *rocks_family_name(enum kv_family family);
+
+/* rocks_damage.c: the tables noted in the folder. The list is short, and lives on disk until it is removed.
+ */
+enum { ROCKS_DAMAGED_MAX = 64 };
+size_t rocks_damaged_list(const char *path, uint64_t *numbers, size_t max);
+/* The number of the table that a message names, 0: none. */
+uint64_t rocks_damaged_in(const char *message);
+enum err rocks_damaged_forget(const char *path);
+
+/* rocks_mend.c: take the noted tables out of the (closed) database, as kv_open_rocksdb says. */
+enum err rocks_mend(const struct kv_options *options);
+
+/* rocks_manifest.c: write into the closed database's list of tables that this one is gone. It must be there:
+ * else the database does not open any more. Synced. ERR_IO, ERR_NO_SPACE. */
+struct rocks_table {
+    uint64_t number;
+    uint32_t family; /* RocksDB's id of it */
+    uint32_t level;
+};
+enum err rocks_manifest_drop(const char *path, const struct rocks_table *table);
 
 /* A thread that gives the space of deleted bodies back. */
 struct rocks_blobs *rocks_blobs_start(struct rocks *r);

@@ -32,7 +32,7 @@ enum err rocks_write_unlogged(struct kv *kv, struct kv_batch *base)
     while (must_wait(r))
         usleep(NAP_US);
     rocksdb_write(r->db, r->write_unlogged, ((struct rocks_batch *)base)->batch, &message);
-    return rocks_err("write past the log", message);
+    return rocks_write_err(r, "write past the log", message);
 }
 
 enum err rocks_persist(struct kv *kv)
@@ -42,7 +42,7 @@ enum err rocks_persist(struct kv *kv)
     for (int i = 0; i < FAMILIES && err == OK; i++) {
         char *message = NULL;
         rocksdb_flush_cf(r->db, r->flush, r->families[families[i]], &message);
-        err = rocks_err("writing buffers out", message);
+        err = rocks_write_err(r, "writing buffers out", message);
     }
     return err;
 }

@@ -83,9 +83,7 @@ static void write_batch(struct log_writer *w, struct kv_batch *batch, const stru
     enum err err = log_commit(w->kv, batch, p->jobs.first, NULL);
     if (err != OK)
         log_fatal("log_writer", "the log cannot be written, nothing may be acknowledged: %s%s", err_text(err),
-                  err == ERR_CORRUPT ? "; if the node ends so at each start, its folder must be emptied "
-                                       "(docs/operations.md)"
-                                     : "");
+                  err == ERR_CORRUPT ? "; if it ends so at each start: docs/operations.md" : "");
     atomic_fetch_add_explicit(&w->stats.batches, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->stats.jobs, p->count, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->stats.bytes, p->bytes, memory_order_relaxed);

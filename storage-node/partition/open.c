@@ -28,6 +28,8 @@ static enum err load_record(struct partition *p, bool *found_out)
         err = record_decode(value.bytes, &p->record);
     if (err == ERR_CORRUPT)
         p->record = (struct partition_record){ 0 };
+    if (err == OK && p->record.damaged && !p->record.installing) /* half a copy is wiped anyway */
+        err = ERR_CORRUPT;
     kv_value_release(&value);
     return err;
 }

@@ -3,6 +3,8 @@
 
 #include "lib/base/rand.h"
 
+enum { RECORD_INSTALLING = 1, RECORD_DAMAGED = 2 };
+
 enum { ROW_VERSION = 1, APPLIED_VERSION = 2, IDENTITY_VERSION = 2 /* 1: without a cluster */ };
 
 static const struct slice identity_key = { (const uint8_t *)"S", 1 };
@@ -90,7 +92,7 @@ void record_encode(const struct partition_record *r, struct buf *out)
 {
     buf_clear(out);
     buf_add_byte(out, ROW_VERSION);
-    buf_add_byte(out, r->installing ? 1 : 0);
+    buf_add_byte(out, (uint8_t)((r->installing ? RECORD_INSTALLING : 0) | (r->damaged ? RECORD_DAMAGED : 0)));
     buf_add_be64(out, r->dep);
     buf_add_be64(out, r->commit);
     buf_add_be64(out, r->base_index);
@@ -102,12 +104,15 @@ enum err record_decode(struct slice value, struct partition_record *out)
     struct cursor c = cursor_of(value);
     uint8_t version = cursor_u8(&c);
     uint8_t flags = cursor_u8(&c);
-    out->installing = flags == 1;
+    out->installing = (flags & RECORD_INSTALLING) != 0;
+    out->damaged = (flags & RECORD_DAMAGED) != 0;
     out->dep = cursor_be64(&c);
     out->commit = cursor_be64(&c);
     out->base_index = cursor_be64(&c);
     out->base_epoch = cursor_be64(&c);
-    return version == ROW_VERSION && flags <= 1 && cursor_done(&c) ? OK : ERR_CORRUPT;
+    return version == ROW_VERSION && flags <= (RECORD_INSTALLING | RECORD_DAMAGED) && cursor_done(&c)
+               ? OK
+               : ERR_CORRUPT;
 }
 
 void applied_key(uint32_t partition, struct buf *out)

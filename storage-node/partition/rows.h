@@ -37,6 +37,7 @@ struct partition_record {
     uint64_t commit; /* lazily: at least this much is committed */
     uint64_t base_index, base_epoch;
     bool installing;
+    bool damaged; /* some of its rows are gone: it is opened as a copy that cannot be read (R28) */
 };
 
 struct partition_applied {

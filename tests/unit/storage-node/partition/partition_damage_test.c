@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows that cannot be read, and copies that differ (P9, R28). */
+#include "storage-node/partition/lost.h"
 #include "tests/unit/storage-node/partition/partition_fixture.h"
 
 /* P9: damage stops this partition, answers who waits, and nothing else. */
@@ -98,6 +99,62 @@ static void test_damaged_member_leaves(void **state)
     assert_int_equal(info_of(f).last, 0);
     assert_int_equal(info_of(f).dep, 3);
     assert_int_equal(f->last_ask.type, REPLICA_ASK_ADD_LEARNER);
+}
+
+/* Rows went with a damaged table: the copy serves nothing, leaves and is wiped, after a further restart too.
+ */
+static void test_copy_that_lost_rows_leaves(void **state)
+{
+    struct fixture *f = *state;
+    give_conf(f, 1, false, 0);
+    turn(f);
+    push_alias(f, 1000);
+    turn(f);
+    partition_close(&f->p);
+    assert_int_equal(partition_lost_rows(NULL, f->kv, PARTITION), OK);
+    open_partition(f);
+    assert_true(atomic_load(&f->pub.stopped));
+    assert_int_equal(info_of(f).dep, 1); /* what it has promised it still knows */
+    partition_close(&f->p);
+    open_partition(f);
+    assert_true(atomic_load(&f->pub.stopped));
+    assert_true(has_rows(f));
+    give_others_conf(f, 2, true, 0);
+    turn(f);
+    give_others_conf(f, 2, true, f->last_ask.id);
+    turn(f);
+    assert_int_equal(f->last_ask.type, REPLICA_ASK_EVICT);
+    give_others_conf(f, 3, false, f->last_ask.id);
+    turn(f);
+    assert_false(has_rows(f));
+    assert_false(atomic_load(&f->pub.stopped));
+    partition_close(&f->p);
+    open_partition(f);
+    assert_false(atomic_load(&f->pub.stopped));
+}
+
+/* What comes back of a copy that had been wiped is deleted. */
+static void test_lost_rows_of_no_copy(void **state)
+{
+    struct fixture *f = *state;
+    struct buf key = { 0 };
+    give_conf(f, 1, false, 0);
+    turn(f);
+    push_alias(f, 1000);
+    turn(f);
+    partition_close(&f->p);
+    struct kv_batch *batch = kv_batch_new(f->kv);
+    record_key(PARTITION, &key);
+    kv_batch_delete(batch, KV_META, buf_slice(&key));
+    assert_int_equal(kv_write(f->kv, batch), OK);
+    kv_batch_free(&batch);
+    assert_true(has_rows(f));
+    assert_int_equal(partition_lost_rows(NULL, f->kv, PARTITION), OK);
+    assert_false(has_rows(f));
+    struct kv_value value = { 0 };
+    assert_int_equal(kv_get(f->kv, NULL, KV_META, buf_slice(&key), &value), ERR_NOT_FOUND);
+    buf_fini(&key);
+    open_partition(f);
 }
 
 /* A row that one reader missed: all goes on until another can have the seat. */
@@ -201,9 +258,13 @@ static void test_damage_met_while_applying(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_damaged_row_stops_the_partition), TEST(test_damaged_member_leaves),
-        TEST(test_some_damage_leaves_in_order),     TEST(test_copies_that_differ_are_told),
+        TEST(test_damaged_row_stops_the_partition),
+        TEST(test_damaged_member_leaves),
+        TEST(test_some_damage_leaves_in_order),
+        TEST(test_copies_that_differ_are_told),
         TEST(test_damage_met_while_applying),
+        TEST(test_copy_that_lost_rows_leaves),
+        TEST(test_lost_rows_of_no_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,15 @@ static void test_record(void **state)
     assert_int_equal(out.base_index, 77);
     assert_int_equal(out.base_epoch, 2);
     assert_true(out.installing);
+    assert_false(out.damaged);
     ASSERT_EXACT(b, record_decode(value, &out));
+    in = (struct partition_record){ .dep = 4, .damaged = true };
+    record_encode(&in, &b);
+    assert_int_equal(record_decode(buf_slice(&b), &out), OK);
+    assert_false(out.installing);
+    assert_true(out.damaged);
+    b.data[1] = 4; /* a flag of another version */
+    assert_int_equal(record_decode(buf_slice(&b), &out), ERR_CORRUPT);
     b.data[0] = 9;
     assert_int_equal(record_decode(buf_slice(&b), &out), ERR_CORRUPT);
     buf_fini(&b);
