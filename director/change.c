@@ -35,6 +35,7 @@ static void change_free(struct change *change)
     free(change->keys);
     free(change->parts);
     buf_fini(&change->name);
+    free(change->told);
     free(change);
 }
 
@@ -64,6 +65,40 @@ void change_add_delete(struct change *change, enum row_kind kind, uint32_t numbe
                        uint64_t expected_mod)
 {
     add_part(change, kind, number, name, expected_mod)->action = COORDINATION_DELETE;
+}
+
+void change_add_check(struct change *change, uint32_t node)
+{
+    const struct map_node *known = map_find_node(&change->director->map, node);
+    struct buf key = { 0 };
+    bool there = false;
+    row_key(&key, ROW_NODE, node, SLICE_NULL);
+    for (size_t i = 0; i < change->txn.count && !there; i++)
+        there = slice_eq(change->parts[i].key, buf_slice(&key));
+    buf_fini(&key);
+    if (!there)
+        add_part(change, ROW_NODE, node, SLICE_NULL, known == NULL ? 0 : known->mod)->action =
+            COORDINATION_CHECK;
+}
+
+void change_add_conf(struct change *change, const struct conf *next)
+{
+    const struct map *map = &change->director->map;
+    const struct conf *conf = &map->confs[next->partition];
+    Tern__PartitionConf proto;
+    conf_to_proto(next, &proto);
+    change_add_put(change, ROW_PARTITION, next->partition, SLICE_NULL, map->conf_mods[next->partition],
+                   &proto.base);
+    for (size_t i = 0; i < (size_t)next->member_count + next->learner_count; i++) {
+        uint32_t node = i < next->member_count ? next->members[i] : next->learners[i - next->member_count];
+        if (conf_admits(conf, next, node))
+            change_add_check(change, node);
+    }
+}
+
+size_t change_conf_parts(const struct conf *next)
+{
+    return 1 + (size_t)next->member_count + next->learner_count;
 }
 
 static void finish(struct change *change)

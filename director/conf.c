@@ -34,6 +34,13 @@ bool conf_is_learner(const struct conf *conf, uint32_t node)
     return contains(conf->learners, conf->learner_count, node);
 }
 
+bool conf_admits(const struct conf *conf, const struct conf *next, uint32_t node)
+{
+    if (conf_is_member(conf, node))
+        return next->handover && next->primary == node && conf->primary != node;
+    return conf_is_member(next, node) || (conf_is_learner(next, node) && !conf_is_learner(conf, node));
+}
+
 struct conf conf_create(uint32_t partition, uint32_t primary, const uint32_t *members, size_t count)
 {
     struct conf conf = {
@@ -74,13 +81,13 @@ static enum err evict(const struct conf_request *request, struct conf *next)
 
 /* R21: the director cannot see whether the asker is active and the joiner caught up; the primary asks only
  * then. */
-static enum err add(const struct conf_request *request, struct conf *next)
+static enum err add(const struct conf_request *request, bool may_join, struct conf *next)
 {
     if (request->asker != next->primary)
         return ERR_DENIED;
     if (conf_is_member(next, request->subject))
         return ERR_EXISTS;
-    if (!conf_is_learner(next, request->subject))
+    if (!conf_is_learner(next, request->subject) || !may_join)
         return ERR_INVALID;
     remove_node(next->learners, &next->learner_count, request->subject);
     next->members[next->member_count++] = request->subject;
@@ -88,13 +95,13 @@ static enum err add(const struct conf_request *request, struct conf *next)
 }
 
 /* R22: the old primary stays a member. */
-static enum err hand_over(const struct conf_request *request, struct conf *next)
+static enum err hand_over(const struct conf_request *request, bool may_join, struct conf *next)
 {
     if (request->asker != next->primary)
         return ERR_DENIED;
     if (request->subject == next->primary)
         return ERR_EXISTS;
-    if (!conf_is_member(next, request->subject))
+    if (!conf_is_member(next, request->subject) || !may_join)
         return ERR_INVALID;
     next->primary = request->subject;
     next->since = next->epoch;
@@ -108,13 +115,13 @@ static bool may_change_learners(const struct conf_request *request, const struct
     return request->asker == 0 || request->asker == request->subject || request->asker == conf->primary;
 }
 
-static enum err add_learner(const struct conf_request *request, bool subject_known, struct conf *next)
+static enum err add_learner(const struct conf_request *request, bool may_join, struct conf *next)
 {
     if (!may_change_learners(request, next))
         return ERR_DENIED;
     if (conf_is_member(next, request->subject) || conf_is_learner(next, request->subject))
         return ERR_EXISTS;
-    if (!subject_known || request->subject == 0)
+    if (!may_join || request->subject == 0)
         return ERR_INVALID;
     if (next->member_count + next->learner_count >= CONF_NODES_MAX)
         return ERR_LIMIT;
@@ -132,7 +139,7 @@ static enum err drop_learner(const struct conf_request *request, struct conf *ne
     return OK;
 }
 
-static enum err change(const struct conf_request *request, bool subject_known, struct conf *next)
+static enum err change(const struct conf_request *request, bool may_join, struct conf *next)
 {
     switch (request->change) {
     case TERN__CONF_CHANGE__CONF_PROMOTE:
@@ -140,11 +147,11 @@ static enum err change(const struct conf_request *request, bool subject_known, s
     case TERN__CONF_CHANGE__CONF_EVICT:
         return evict(request, next);
     case TERN__CONF_CHANGE__CONF_ADD:
-        return add(request, next);
+        return add(request, may_join, next);
     case TERN__CONF_CHANGE__CONF_HANDOVER:
-        return hand_over(request, next);
+        return hand_over(request, may_join, next);
     case TERN__CONF_CHANGE__CONF_ADD_LEARNER:
-        return add_learner(request, subject_known, next);
+        return add_learner(request, may_join, next);
     case TERN__CONF_CHANGE__CONF_DROP_LEARNER:
         return drop_learner(request, next);
     default:
@@ -152,7 +159,7 @@ static enum err change(const struct conf_request *request, bool subject_known, s
     }
 }
 
-enum err conf_change(const struct conf *current, const struct conf_request *request, bool subject_known,
+enum err conf_change(const struct conf *current, const struct conf_request *request, bool may_join,
                      struct conf *next)
 {
     if (current->epoch == 0 || request->epoch != current->epoch)
@@ -160,7 +167,7 @@ enum err conf_change(const struct conf *current, const struct conf_request *requ
     struct conf made = *current;
     made.epoch++;
     made.handover = false; /* of this epoch alone (R12b) */
-    TRY(change(request, subject_known, &made));
+    TRY(change(request, may_join, &made));
     assert(conf_is_valid(&made));
     *next = made;
     return OK;

@@ -35,6 +35,8 @@ struct conf conf_create(uint32_t partition, uint32_t primary, const uint32_t *me
 
 bool conf_is_member(const struct conf *conf, uint32_t node);
 bool conf_is_learner(const struct conf *conf, uint32_t node);
+/* Does `next` give the node a part that it has not in `conf`: as a learner, a member, or by a hand-over? */
+bool conf_admits(const struct conf *conf, const struct conf *next, uint32_t node);
 
 struct conf_request {
     Tern__ConfChange change;
@@ -46,9 +48,10 @@ struct conf_request {
 /* What a request makes of `current`. OK: *next is conf(epoch + 1). Otherwise *next is not touched:
  * ERR_CONFLICT: epoch is not the current one; ERR_EXISTS: it is so already (nothing to change);
  * ERR_DENIED: not the asker's to ask; ERR_INVALID: not possible with that subject; ERR_LIMIT: CONF_NODES_MAX.
- * `subject_known`: the subject is a registered node. CONF_READ is no change: ERR_INVALID. */
-MUST_CHECK enum err conf_change(const struct conf *current, const struct conf_request *request,
-                                bool subject_known, struct conf *next);
+ * `may_join`: the subject is a registered node that nobody is about to remove, so it may become more than it
+ * is (conf_admits), else ERR_INVALID. CONF_READ is no change: ERR_INVALID. */
+MUST_CHECK enum err conf_change(const struct conf *current, const struct conf_request *request, bool may_join,
+                                struct conf *next);
 
 /* Go on from `node`'s copy alone, whatever the others had. Only because a person said so. The epoch is above
  * `known` too, the highest that a node tells of. */

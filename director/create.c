@@ -58,7 +58,8 @@ enum err create_cluster(struct director *d)
 
 static bool may_hold(const struct map_node *node, uint64_t now_mono_ms)
 {
-    return map_node_is_alive(node, now_mono_ms) && !node->leaving && !node->info->draining;
+    return map_node_is_alive(node, now_mono_ms) && !node->leaving && !node->info->draining &&
+           !node->info->removing;
 }
 
 static size_t count_usable(const struct map *map, uint64_t now_mono_ms)
@@ -106,18 +107,16 @@ static void submit_placement(struct director *d, const struct placement_slot *sl
     for (uint32_t p = 0; p < d->map.partition_count; p++) {
         if (d->map.confs[p].epoch != 0)
             continue;
+        struct conf conf = conf_create(p, slots[p].nodes[0], slots[p].nodes, slots[p].count);
+        if (change != NULL && change->txn.count + change_conf_parts(&conf) > change->parts_max) {
+            change_submit(change);
+            change = NULL;
+        }
         if (change == NULL) {
             change = change_new(d, NULL, COORDINATION_CHANGES_MAX, on_placed);
             d->creating++;
         }
-        struct conf conf = conf_create(p, slots[p].nodes[0], slots[p].nodes, slots[p].count);
-        Tern__PartitionConf proto;
-        conf_to_proto(&conf, &proto);
-        change_add_put(change, ROW_PARTITION, p, SLICE_NULL, 0, &proto.base);
-        if (change->txn.count == change->parts_max) {
-            change_submit(change);
-            change = NULL;
-        }
+        change_add_conf(change, &conf);
     }
     if (change != NULL)
         change_submit(change);

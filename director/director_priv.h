@@ -112,6 +112,9 @@ struct change {
     struct conf_request asked;
     uint8_t id[MAP_ID_SIZE];
     struct buf name;
+    bool old_store;
+    uint64_t *told; /* highest epochs that nodes had told of, by partition */
+    uint32_t told_count;
 };
 
 /* With room for parts_max changes, at most COORDINATION_CHANGES_MAX. */
@@ -121,6 +124,13 @@ void change_add_put(struct change *change, enum row_kind kind, uint32_t number, 
                     uint64_t expected_mod, const ProtobufCMessage *value);
 void change_add_delete(struct change *change, enum row_kind kind, uint32_t number, struct slice name,
                        uint64_t expected_mod);
+/* Only if a node's row is as the picture shows it. */
+void change_add_check(struct change *change, uint32_t node);
+/* The partition that `next` is of goes on with it, if its row is as the picture shows it, and so are those of
+ * the nodes that `next` takes in (conf_admits): who is about to be removed is not taken in (retire.c). Adds
+ * at most change_conf_parts(next) changes. */
+void change_add_conf(struct change *change, const struct conf *next);
+size_t change_conf_parts(const struct conf *next);
 /* Takes the change; `finish` is called in every case, perhaps at once (the store takes no more: ERR_BUSY). */
 void change_submit(struct change *change);
 /* Finish what waited for the picture to come this far. */
@@ -199,6 +209,11 @@ MUST_CHECK enum err give_up_judge(const struct director *d, uint32_t node, uint6
                                   struct buf *why);
 /* Remove one that no configuration names any more. The leading director's. */
 void give_up_finish(struct director *d);
+
+/* ---- nodes that go for ever (retire.c) */
+
+/* Take a mark away that a removal has left behind which came to nothing. The leading director's. */
+void retire_unmark(struct director *d, uint64_t now_mono_ms);
 
 /* ---- what the director does by itself */
 

@@ -59,7 +59,7 @@ static bool see_nodes(struct view *v)
         v->nodes[i] = (struct moves_node){ .id = node->info->id,
                                            .zone = map_zone_number(map, i),
                                            .alive = alive,
-                                           .draining = node->info->draining,
+                                           .draining = node->info->draining || node->info->removing,
                                            .gone = is_gone(v, node),
                                            .full = node->disk_low };
         v->away |= !alive && !v->nodes[i].gone;
@@ -163,15 +163,13 @@ static void submit(struct director *d, const struct moves_step *step)
                                   .epoch = step->epoch,
                                   .subject = step->node };
     struct conf next;
-    if (heard_is_ahead(&d->heard, conf) || conf_change(conf, &asked, true, &next) != OK)
+    if (heard_is_ahead(&d->heard, conf) ||
+        conf_change(conf, &asked, map_find_joinable(&d->map, asked.subject) != NULL, &next) != OK)
         return;
-    struct change *change = change_new(d, NULL, 1, on_changed);
-    Tern__PartitionConf proto;
+    struct change *change = change_new(d, NULL, change_conf_parts(&next), on_changed);
     change->number = step->partition;
     change->asked = asked;
-    conf_to_proto(&next, &proto);
-    change_add_put(change, ROW_PARTITION, step->partition, SLICE_NULL, d->map.conf_mods[step->partition],
-                   &proto.base);
+    change_add_conf(change, &next);
     d->drive.changes++;
     change_submit(change);
 }
@@ -217,8 +215,10 @@ void drive_copies(struct director *d, uint64_t now_mono_ms)
         if (is_ours(&drive->plan.steps[i]))
             submit(d, &drive->plan.steps[i]);
     }
-    if (coordination_leads(d->coordination))
+    if (coordination_leads(d->coordination)) {
         give_up_finish(d);
+        retire_unmark(d, now_mono_ms);
+    }
 }
 
 /* ---- what it wishes of others */

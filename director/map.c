@@ -101,6 +101,12 @@ bool map_is_given_up(const struct map *map, const struct map_node *node)
     return map->removed_count > 0 && map_find_removed(map, slice_of(id->data, id->len)) != NULL;
 }
 
+const struct map_node *map_find_joinable(const struct map *map, uint32_t id)
+{
+    const struct map_node *node = map_find_node(map, id);
+    return node == NULL || node->info->removing || map_is_given_up(map, node) ? NULL : node;
+}
+
 struct map_domain *map_find_domain(const struct map *map, struct slice name)
 {
     return find(map->domains, map->domain_count, sizeof *map->domains, &name, cmp_domain);

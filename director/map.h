@@ -29,6 +29,8 @@ struct map_node {
     uint32_t not_active;  /* partitions that one makes it primary of and that it does not serve yet */
     bool leaving;         /* it is being stopped */
     bool disk_low;        /* its disk has less free than its disk_reserve */
+    uint64_t marked_ms;   /* on the monotonic clock, when the leading director saw that somebody is about to
+                             remove it (retire.c); 0: nobody is, as far as it saw */
 };
 
 struct map_domain {
@@ -77,6 +79,9 @@ MUST_CHECK enum err map_apply(struct map *map, const struct coordination_row *ro
 /* NULL: no such. Valid until the next map_apply. */
 struct map_node *map_find_node(const struct map *map, uint32_t id);
 struct map_node *map_find_store(const struct map *map, struct slice store_id);
+/* The node, if configurations may take it in: nobody is about to remove it, and it is not given up. NULL:
+ * they may not, or there is no such node. */
+const struct map_node *map_find_joinable(const struct map *map, uint32_t id);
 /* A removed node's; borrowed. */
 const Tern__NodeInfo *map_find_removed(const struct map *map, struct slice store_id);
 /* It is refused like a removed one, and listed for as long as a configuration names it (give_up.c). */

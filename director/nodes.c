@@ -114,6 +114,7 @@ static void store_facts(struct director *d, struct rpc_request *request, Tern__N
     memcpy(change->id, facts->store_id.data, MAP_ID_SIZE);
     facts->seen_ms = 0;
     facts->draining = known != NULL && known->info->draining;
+    facts->removing = known != NULL && known->info->removing;
     if (known == NULL) {
         Tern__NodeInfo last = TERN__NODE_INFO__INIT;
         bool had = is_of_us && facts->id > d->map.last_node_id;

@@ -63,7 +63,7 @@ static void ask_store(struct director *d, struct rpc_request *request, uint32_t 
                       const struct conf_request *asked)
 {
     const struct conf *current = &d->map.confs[partition];
-    struct change *change = change_new(d, request, 1, on_conf_decided);
+    struct change *change = change_new(d, request, 1 + CONF_NODES_MAX, on_conf_decided);
     struct conf next;
     change->number = partition;
     change->asked = *asked;
@@ -74,17 +74,13 @@ static void ask_store(struct director *d, struct rpc_request *request, uint32_t 
         judged =
             ERR_CONFLICT; /* it would use an epoch a second time (R27), or might: see recover.c, hearing.c */
     else if (changes)
-        judged = conf_change(current, asked, map_find_node(&d->map, asked->subject) != NULL, &next);
+        judged = conf_change(current, asked, map_find_joinable(&d->map, asked->subject) != NULL, &next);
     if (judged == OK && asked->change == TERN__CONF_CHANGE__CONF_ADD_LEARNER &&
         asked->asker == asked->subject)
         judged = judge_return(d, current, asked->asker);
     change->answer = judged == ERR_EXISTS ? OK : judged;
-    if (judged == OK) {
-        Tern__PartitionConf proto;
-        conf_to_proto(&next, &proto);
-        change_add_put(change, ROW_PARTITION, partition, SLICE_NULL, d->map.conf_mods[partition],
-                       &proto.base);
-    }
+    if (judged == OK)
+        change_add_conf(change, &next);
     change_submit(change);
 }
 

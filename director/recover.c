@@ -32,12 +32,9 @@ static void on_recovered(struct director *d, struct change *change, enum err res
 
 static void store_conf(struct director *d, struct rpc_request *request, const struct conf *next)
 {
-    struct change *change = change_new(d, request, 1, on_recovered);
-    Tern__PartitionConf proto;
+    struct change *change = change_new(d, request, change_conf_parts(next), on_recovered);
     change->number = next->partition;
-    conf_to_proto(next, &proto);
-    change_add_put(change, ROW_PARTITION, next->partition, SLICE_NULL, d->map.conf_mods[next->partition],
-                   &proto.base);
+    change_add_conf(change, next);
     change_submit(change);
 }
 
@@ -96,7 +93,7 @@ static size_t list_learners(const struct director *d, const struct conf *conf, u
         bool has = conf_is_member(conf, id) || conf_is_learner(conf, id);
         for (size_t k = 0; k < copies_count; k++)
             has = has || copies[k].node == id;
-        if (has && id != primary && !map_is_given_up(&d->map, &d->map.nodes[i]))
+        if (has && id != primary && map_find_joinable(&d->map, id) != NULL)
             out[count++] = id;
     }
     return count;
@@ -212,12 +209,14 @@ static enum err judge(struct director *d, const Tern__PartitionRecoverRequest *a
 static enum err find_next(struct director *d, const Tern__PartitionRecoverRequest *asked, struct conf *next,
                           struct buf *why)
 {
-    if (!asked->accept_loss)
-        return go_on(d, asked->partition, next, why);
-    enum err err = judge(d, asked, why);
-    if (err == OK)
+    enum err err = asked->accept_loss ? judge(d, asked, why) : go_on(d, asked->partition, next, why);
+    if (err == OK && asked->accept_loss)
         *next = conf_recover(&d->map.confs[asked->partition], asked->node,
                              heard_epoch(&d->heard, asked->partition));
+    if (err == OK && map_find_joinable(&d->map, next->primary) == NULL) {
+        buf_addf(why, "node %u is just being removed: ask again in some seconds", next->primary);
+        err = ERR_BUSY;
+    }
     return err;
 }
 

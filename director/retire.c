@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nodes that are to be emptied, and nodes that go for ever. A removed node leaves a row of its own: its store
  * id is refused from then on. While the store is older than the disks (R27) nodes go by other rules:
- * give_up.c. */
+ * give_up.c.
+ *
+ * A node that goes must be in no configuration, also in none that another director makes at the same moment.
+ * So its row is marked first. What takes a node in is conditional on the node's row (change_add_conf): what
+ * was decided by a picture without the mark fails from then on, and by one with it nobody takes the node in.
+ * The answer to the mark comes with all that was before it; if nothing is in the way then, nothing comes to
+ * be, and the node goes if its row is still the one that was marked. A mark of which nothing came is taken
+ * away. */
 #include "director/director_priv.h"
+#include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 enum {
     RETIRE_LEARNERS_MAX = COORDINATION_CHANGES_MAX - 2, /* let go together with a removal */
     RETIRE_NAMED_MAX = 8,                               /* partitions that an answer names */
+    RETIRE_MARK_MS = 10 * 1000, /* after so long nobody is at the removal any more that a mark is for */
 };
 
 static void refuse(struct director *d, struct rpc_request *request, enum err status, const char *detail)
@@ -200,11 +209,8 @@ static void drop_learner(struct director *d, struct change *change, uint32_t par
                                   .epoch = conf->epoch,
                                   .subject = node };
     struct conf next;
-    Tern__PartitionConf proto;
-    if (heard_is_ahead(&d->heard, conf) || conf_change(conf, &asked, true, &next) != OK)
-        return;
-    conf_to_proto(&next, &proto);
-    change_add_put(change, ROW_PARTITION, partition, SLICE_NULL, d->map.conf_mods[partition], &proto.base);
+    if (!heard_is_ahead(&d->heard, conf) && conf_change(conf, &asked, false, &next) == OK)
+        change_add_conf(change, &next);
 }
 
 /* `listed`: only its store id is refused. */
@@ -220,7 +226,9 @@ static void store_removal(struct director *d, struct rpc_request *request, const
     change->number = id;
     if (!map_is_given_up(&d->map, node))
         change_add_put(change, ROW_REMOVED, id, SLICE_NULL, 0, &stone.base);
-    if (!listed)
+    if (listed)
+        change_add_check(change, id);
+    else
         change_add_delete(change, ROW_NODE, id, SLICE_NULL, node->mod);
     for (uint32_t p = 0; p < d->map.partition_count && !listed; p++) {
         if (conf_is_learner(&d->map.confs[p], id))
@@ -229,18 +237,34 @@ static void store_removal(struct director *d, struct rpc_request *request, const
     change_submit(change);
 }
 
-/* By the picture as it is behind the barrier: an older one may lack that the node has come back and is a
- * member again. (What becomes of it while the removal is on its way, its row does not show: a member that is
- * removed all the same is evicted like one that died.) */
-static void on_looked(struct director *d, struct change *looked, enum err result)
+static void take_step(struct director *d, struct rpc_request *request, bool old_store);
+
+static void on_marked(struct director *d, struct change *change, enum err result)
 {
-    struct rpc_request *request = looked->request;
-    uint64_t now = clock_mono_ms();
-    looked->request = NULL;
-    if (result != OK) {
+    struct rpc_request *request = change->request;
+    change->request = NULL;
+    if (result == OK)
+        take_step(d, request, change->old_store);
+    else if (result == ERR_CONFLICT)
+        refuse(d, request, ERR_BUSY, "the node has changed at the same moment, ask again");
+    else
         refuse(d, request, ERR_UNAVAILABLE, "the coordination store does not answer");
-        return;
-    }
+}
+
+static void add_mark(struct change *change, const struct map_node *node, bool mark)
+{
+    Tern__NodeInfo info = *node->info;
+    info.removing = mark;
+    info.seen_ms = 0;
+    change->number = info.id;
+    change_add_put(change, ROW_NODE, info.id, SLICE_NULL, node->mod, &info.base);
+}
+
+/* By the picture, which includes what the last step did. The first step judges, too: what cannot be is
+ * refused without a mark. */
+static void take_step(struct director *d, struct rpc_request *request, bool old_store)
+{
+    uint64_t now = clock_mono_ms();
     Tern__NodeRemoveRequest *asked =
         (Tern__NodeRemoveRequest *)answer_unpack(d, request, &tern__node_remove_request__descriptor);
     if (asked == NULL)
@@ -251,19 +275,78 @@ static void on_looked(struct director *d, struct change *looked, enum err result
         refuse(d, request, ERR_NOT_FOUND, "no such node");
     } else {
         struct ties ties = ties_of(d, asked->node, now);
-        bool old_store = d->heard.ahead > 0;
         enum err err = old_store ? judge_above_old_store(d, node, &ties, asked->lost, now, &why)
                                  : judge(node, &ties, asked->lost, hearing_lasts(d, now), now, &why);
-        if (err == OK)
-            store_removal(d, request, node, old_store);
-        else
+        if (err != OK) {
             refuse(d, request, err, buf_cstr(&why));
+        } else if (node->info->removing) {
+            store_removal(d, request, node, old_store);
+        } else {
+            struct change *change = change_new(d, request, 1, on_marked);
+            change->old_store = old_store;
+            add_mark(change, node, true);
+            change_submit(change);
+        }
     }
     buf_fini(&why);
     tern__node_remove_request__free_unpacked(asked, NULL);
 }
 
+/* Is the store behind what nodes had told before it was looked at? What they tell in the meantime may be of
+ * changes that came after the look. */
+static bool store_is_old(const struct director *d, const struct change *looked)
+{
+    bool old = false;
+    for (uint32_t p = 0; p < looked->told_count && p < d->map.partition_count && !old; p++)
+        old = d->map.confs[p].epoch != 0 && looked->told[p] > d->map.confs[p].epoch;
+    return old;
+}
+
+/* By the picture as it is behind the barrier: an older one may lack that the node has come back and is a
+ * member again, and may be behind the nodes though the store is not. */
+static void on_looked(struct director *d, struct change *looked, enum err result)
+{
+    struct rpc_request *request = looked->request;
+    looked->request = NULL;
+    if (result == OK)
+        take_step(d, request, store_is_old(d, looked));
+    else
+        refuse(d, request, ERR_UNAVAILABLE, "the coordination store does not answer");
+}
+
 void on_node_remove(struct director *d, struct rpc_request *request)
 {
-    change_submit(change_new(d, request, 1, on_looked));
+    struct change *look = change_new(d, request, 1, on_looked);
+    look->told_count = d->heard.partition_count;
+    look->told = NEW_ARRAY(uint64_t, look->told_count + 1);
+    for (uint32_t p = 0; p < look->told_count; p++)
+        look->told[p] = heard_epoch(&d->heard, p);
+    change_submit(look);
+}
+
+/* ---- marks of which nothing came */
+
+static void on_unmarked(struct director *d, struct change *change, enum err result)
+{
+    d->drive.changes--;
+    if (result == OK)
+        log_info("nodes", "node %u stays: it was to be removed, and was not", change->number);
+}
+
+void retire_unmark(struct director *d, uint64_t now_mono_ms)
+{
+    for (size_t i = 0; i < d->map.node_count; i++) {
+        struct map_node *node = &d->map.nodes[i];
+        if (!node->info->removing || map_is_given_up(&d->map, node)) {
+            node->marked_ms = 0;
+        } else if (node->marked_ms == 0) {
+            node->marked_ms = now_mono_ms;
+        } else if (now_mono_ms >= node->marked_ms + RETIRE_MARK_MS) {
+            struct change *change = change_new(d, NULL, 1, on_unmarked);
+            add_mark(change, node, false);
+            d->drive.changes++;
+            change_submit(change);
+            return; /* the picture may have changed; the next one's turn comes */
+        }
+    }
 }

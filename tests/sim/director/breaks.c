@@ -18,7 +18,7 @@ static const struct {
     { "cas", { .cas = true } },         { "moves", { .moves = true } },     { "zones", { .zones = true } },
     { "epoch", { .epoch = true } },     { "promote", { .promote = true } }, { "drain", { .drain = true } },
     { "lease", { .lease = true } },     { "repair", { .repair = true } },   { "even", { .even = true } },
-    { "learner", { .learner = true } },
+    { "learner", { .learner = true } }, { "mark", { .mark = true } },
 };
 
 bool dbreaks_find(const char *name, struct dbreaks *out)

@@ -23,8 +23,7 @@ struct checks {
     struct numbers acked[PARTITIONS_MAX];
     struct conf *known[PARTITIONS_MAX]; /* every configuration there was, by epoch - 1 */
     size_t known_count[PARTITIONS_MAX];
-    bool moving[PARTITIONS_MAX][ID_MAX];       /* the learner was made by a director */
-    uint64_t named_at[PARTITIONS_MAX][ID_MAX]; /* when it became a learner, or the partition was made */
+    bool moving[PARTITIONS_MAX][ID_MAX]; /* the learner was made by a director */
     struct sight sights[DIRECTORS][PARTITIONS_MAX];
 };
 
@@ -192,8 +191,9 @@ void check_conf(const struct conf *old, const struct conf *now, const struct mad
     check_step(old, now, made);
     for (uint32_t id = 0; id < ID_MAX; id++) {
         bool was = conf_is_member(old, id) || conf_is_learner(old, id);
-        if (!was && (conf_is_member(now, id) || conf_is_learner(now, id)))
-            k->named_at[p][id] = sim->now;
+        const struct node *n = node_of(id);
+        if (!was && (conf_is_member(now, id) || conf_is_learner(now, id)) && n != NULL && n->gone)
+            sim_fail("partition %u takes in node %u, which is removed", p, id);
     }
     for (uint32_t id = 0; id < ID_MAX; id++)
         k->moving[p][id] = k->moving[p][id] && conf_is_learner(now, id);
@@ -242,12 +242,11 @@ void check_acked(const struct node *n, uint32_t partition, size_t count)
     }
 }
 
-void check_removed(uint32_t id, const struct made *made)
+void check_removed(uint32_t id)
 {
     for (uint32_t p = 0; p < sim->partitions; p++) {
-        if (conf_is_member(store_conf(p), id) &&
-            (made->looked_at == 0 || sim->checks->named_at[p][id] < made->looked_at))
-            sim_fail("node %u is removed and is a member of partition %u", id, p);
+        if (conf_is_member(store_conf(p), id) || conf_is_learner(store_conf(p), id))
+            sim_fail("node %u is removed and is a member or learner of partition %u", id, p);
     }
     struct node *n = node_of(id);
     sim_trace("node %u is removed", id);
@@ -377,6 +376,10 @@ bool check_settled(struct buf *why)
         well = !n->used || !n->removing || n->gone;
         if (!well)
             buf_addf(why, "node %u is not removed yet", n->id);
+        else if (is_usable(n) && store_is_marked(n->id)) {
+            buf_addf(why, "node %u stays, and is still marked as one to be removed", n->id);
+            well = false;
+        }
     }
     for (uint32_t p = 0; p < sim->partitions && well; p++)
         well = partition_is_settled(p, usable < sim->copies ? usable : sim->copies, why);

@@ -6,10 +6,12 @@
  *   director_sim --break NAME --seeds A:B   with something broken, until a run notices; --seed N: that run
  *   director_sim --breaks                   what can be broken
  *   director_sim --smoke                    what the tests run
+ *   ... --haste                             operators call nodes lost that are only away
  *
  * Exit status 0: all was well, or the break was noticed by a run that is well without it; 1: not so; 2:
  * usage. */
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/base/log.h"
 #include "tests/sim/common/seeds.h"
@@ -55,7 +57,7 @@ static void play(void)
 
 struct job {
     struct dbreaks breaks;
-    bool trace;
+    bool haste, trace;
 };
 
 static bool run(void *arg, uint64_t seed, bool whole, bool quiet)
@@ -63,7 +65,7 @@ static bool run(void *arg, uint64_t seed, bool whole, bool quiet)
     const struct job *job = arg;
     struct dbreaks none = { 0 };
     static struct sim s;
-    sim_init(&s, seed, whole ? &none : &job->breaks, job->trace);
+    sim_init(&s, seed, whole ? &none : &job->breaks, job->haste, job->trace);
     play();
     const struct totals *t = &s.totals;
     if (!quiet)
@@ -91,7 +93,7 @@ static int usage(void)
 {
     fprintf(stderr,
             "usage: director_sim --smoke | --breaks | [--break NAME] --seed N [--trace] | [--break NAME] "
-            "--seeds A:B [--quiet]\n");
+            "--seeds A:B [--quiet], any of them with --haste\n");
     return 2;
 }
 
@@ -100,7 +102,9 @@ int main(int argc, char **argv)
     struct seeds seeds = { 0 };
     struct job job = { 0 };
     for (int i = 1; i < argc; i++) {
-        if (!seeds_take(&seeds, SMOKE_SEEDS, argc, argv, &i))
+        if (strcmp(argv[i], "--haste") == 0)
+            job.haste = true;
+        else if (!seeds_take(&seeds, SMOKE_SEEDS, argc, argv, &i))
             return usage();
     }
     if (seeds.list) {
@@ -109,6 +113,7 @@ int main(int argc, char **argv)
     }
     if (seeds.to <= seeds.from || (seeds.broken != NULL && !dbreaks_find(seeds.broken, &job.breaks)))
         return usage();
+    job.haste = job.haste || job.breaks.mark;
     job.trace = seeds.trace;
     if (!job.trace)
         log_set_level(LOG_LEVEL_ERROR + 1); /* what breaks is what this is about */

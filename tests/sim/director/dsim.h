@@ -43,6 +43,7 @@ struct dbreaks {
     bool repair;  /* a missing copy is made anew at once */
     bool even;    /* never is it quiet enough to even things out */
     bool learner; /* learners that nobody waits for stay */
+    bool mark;    /* the store does not look whether a node that is taken in is about to be removed */
 };
 
 struct numbers {
@@ -89,7 +90,7 @@ struct sim {
     struct todo **heap;
     size_t heap_count, heap_cap;
     struct dbreaks breaks;
-    bool trace, calm, failed;
+    bool trace, haste, calm, failed;
     char failure[400];
     uint32_t partitions, copies, moves_max, moves_per_node, zones;
     struct node nodes[NODES_MAX];
@@ -105,7 +106,8 @@ extern struct sim *sim; /* the one there is: directors call clocks without namin
 
 /* ---- world.c */
 
-void sim_init(struct sim *s, uint64_t seed, const struct dbreaks *breaks, bool trace);
+/* `haste`: see weather.c. */
+void sim_init(struct sim *s, uint64_t seed, const struct dbreaks *breaks, bool haste, bool trace);
 void sim_fini(struct sim *s);
 void sim_run(uint64_t until);
 void numbers_add(struct numbers *n, uint32_t number);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What goes wrong, and what operators do: nodes come, are emptied, removed, and die for good. */
+/* What goes wrong, and what operators do: nodes come, are emptied, removed, and die for good. In haste they
+ * also call nodes lost that are only away, and say so again and again while these come back. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,10 @@ enum {
     FAULT_EVERY_MS = 2500,
     LONG_MS = 6000,
     OPERATE_EVERY_MS = 2000,
+    HASTE_EVERY_MS = 9000,
+    HASTE_AWAY_MS = MAP_NODE_ALIVE_MS - 500, /* a node is away: no director need have noticed, or all have */
+    HASTE_TELLS_MS = 60,
+    HASTE_LASTS_MS = 4000,
 };
 
 struct wind {
@@ -130,12 +135,12 @@ static void tell_drain(struct node *n)
     call_send(&call, METHOD_NODE_DRAIN, &request.base);
 }
 
-static void tell_remove(struct node *n)
+static void tell_remove(const struct node *n, bool lost)
 {
     Tern__NodeRemoveRequest request = TERN__NODE_REMOVE_REQUEST__INIT;
     struct call call = { .node = -1, .kind = CALL_OPERATOR, .director = (int)sim_below(DIRECTORS) };
     request.node = n->id;
-    request.lost = n->dead;
+    request.lost = lost;
     call_send(&call, METHOD_NODE_REMOVE, &request.base);
 }
 
@@ -207,7 +212,7 @@ void weather_operate(void)
         if (!n->dead)
             tell_drain(n);
         if (n->removing)
-            tell_remove(n);
+            tell_remove(n, n->dead);
     }
 }
 
@@ -238,6 +243,46 @@ static void wind_start(bool operators)
     sim_post(&w->todo, sim->now + FAULT_EVERY_MS);
 }
 
+/* ---- haste */
+
+/* Somebody who calls a node lost that is only away. */
+struct haste {
+    struct todo todo;
+    uint32_t id; /* 0: chooses one next */
+    uint64_t until;
+};
+
+static void haste_run(struct todo *todo)
+{
+    struct haste *h = (struct haste *)todo;
+    struct node *n = node_of(h->id);
+    if (h->id != 0 && n != NULL && !n->gone && !sim->calm && sim->now < h->until) {
+        tell_remove(n, true);
+        sim_post(todo, sim->now + sim_below(HASTE_TELLS_MS));
+        return;
+    }
+    n = any_node();
+    h->id = 0;
+    if (!sim->calm && is_placed() && n != NULL && n->up && may_die(n)) {
+        uint64_t away = HASTE_AWAY_MS + sim_below(2000);
+        node_crash(n, away);
+        h->id = n->id;
+        h->until = sim->now + away + HASTE_LASTS_MS;
+        sim_post(todo, sim->now + HASTE_AWAY_MS);
+    } else if (sim->calm) {
+        free(h);
+    } else {
+        sim_post(todo, sim->now + HASTE_EVERY_MS / 2 + sim_below(HASTE_EVERY_MS));
+    }
+}
+
+static void haste_start(void)
+{
+    struct haste *h = NEW(struct haste);
+    h->todo = (struct todo){ .run = haste_run, .drop = wind_drop };
+    sim_post(&h->todo, sim->now + FAULT_EVERY_MS);
+}
+
 void weather_init(void)
 {
     uint32_t count = sim->copies + (uint32_t)sim_below(3);
@@ -252,6 +297,8 @@ void weather_init(void)
     }
     wind_start(false);
     wind_start(true);
+    if (sim->haste)
+        haste_start();
 }
 
 void weather_calm(void)

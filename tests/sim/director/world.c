@@ -192,9 +192,9 @@ void sim_fail(const char *fmt, ...)
 
 /* ---- life */
 
-void sim_init(struct sim *s, uint64_t seed, const struct dbreaks *breaks, bool trace)
+void sim_init(struct sim *s, uint64_t seed, const struct dbreaks *breaks, bool haste, bool trace)
 {
-    *s = (struct sim){ .seed = seed, .breaks = *breaks, .trace = trace };
+    *s = (struct sim){ .seed = seed, .breaks = *breaks, .haste = haste, .trace = trace };
     sim = s;
     s->rand = seed * UINT64_C(0x2545f4914f6cdd1d) + 7;
     s->partitions = 4 + (uint32_t)sim_below(PARTITIONS_MAX - 4);
@@ -206,6 +206,7 @@ void sim_init(struct sim *s, uint64_t seed, const struct dbreaks *breaks, bool t
     directors.count = DIRECTORS;
     directors.breaks.cas = breaks->cas;
     directors.breaks.lease = breaks->lease;
+    directors.breaks.mark = breaks->mark;
     directors.options =
         (struct director_options){ .partitions = s->partitions,
                                    .copies = s->copies,

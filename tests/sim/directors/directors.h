@@ -46,6 +46,7 @@ struct directors {
     struct {
         bool cas;   /* the store takes what was judged by an old row */
         bool lease; /* a director that led once believes so for ever */
+        bool mark;  /* the store does not look whether a node that is taken in is about to be removed */
     } breaks;
     struct host hosts[DIRECTORS];
     struct store *store;
@@ -58,8 +59,8 @@ struct directors {
 extern struct directors directors; /* the ones there are: their code calls clocks and sends replies without
                                       naming them */
 
-/* There is nothing; the caller fills in the first part, then store_init and hosts_init; in the end hosts_fini,
- * and when all that was posted is dropped, store_fini. */
+/* There is nothing; the caller fills in the first part, then store_init and hosts_init; in the end
+ * hosts_fini, and when all that was posted is dropped, store_fini. */
 void directors_init(void);
 
 /* ---- store.c */
@@ -73,6 +74,8 @@ void store_down(uint64_t ms);
 void store_calm(void);
 /* As the store has it now. */
 const struct conf *store_conf(uint32_t partition);
+/* Somebody is about to remove the node. */
+bool store_is_marked(uint32_t node);
 /* The director that holds the lease; -1: none. */
 int store_leader(void);
 
@@ -95,7 +98,6 @@ struct call {
     uint32_t partition;
     Tern__ConfChange change; /* CALL_CONF */
     bool wished;             /* and the director wished for it */
-    uint64_t looked_at;      /* when the store last passed a read barrier of it, 0: not yet */
     uint64_t number;         /* the asker's own */
 };
 /* Sends a request, once or twice, or loses it. */
@@ -106,7 +108,6 @@ struct made {
     bool own; /* by a director itself, and which */
     bool wished;
     int director;
-    uint64_t looked_at; /* as of the call */
     struct conf_request asked;
 };
 
@@ -134,7 +135,8 @@ void weather_answer(const struct call *call, enum err status);
 
 /* The store has taken it. */
 void check_conf(const struct conf *old, const struct conf *now, const struct made *made);
-void check_removed(uint32_t id, const struct made *made);
+/* The transaction has done all else that it does. */
+void check_removed(uint32_t id);
 /* A director has had a turn; it begins a copy. */
 void check_turn(int host);
 void check_begins(int host, uint32_t partition);

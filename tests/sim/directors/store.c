@@ -61,7 +61,6 @@ struct transit {
     enum err result;
     uint64_t revision;
     struct made made;
-    struct call *call; /* that it answers, NULL: none; gone when txn is NULL */
 };
 
 /* A client's own affairs. */
@@ -123,6 +122,20 @@ const struct conf *store_conf(uint32_t partition)
     return &directors.store->confs[partition];
 }
 
+bool store_is_marked(uint32_t node)
+{
+    struct buf key = { 0 };
+    row_key(&key, ROW_NODE, node, SLICE_NULL);
+    const struct coordination_row *row = find(buf_slice(&key));
+    Tern__NodeInfo *info =
+        row == NULL ? NULL : (Tern__NodeInfo *)row_parse_value(row->value, &tern__node_info__descriptor);
+    bool marked = info != NULL && info->removing;
+    if (info != NULL)
+        tern__node_info__free_unpacked(info, NULL);
+    buf_fini(&key);
+    return marked;
+}
+
 int store_leader(void)
 {
     return sim_now() < directors.store->leader_until ? directors.store->leader : -1;
@@ -139,8 +152,6 @@ static void look(const struct coordination_row *row, const struct made *made)
         sim_fail("a row has no known key");
     } else if (kind == ROW_PARTITION && number >= directors.options.partitions) {
         sim_fail("a row of a partition that there is not");
-    } else if (kind == ROW_REMOVED) {
-        check_removed(number, made);
     } else if (kind == ROW_PARTITION) {
         struct conf next = { 0 }, old = directors.store->confs[number];
         Tern__PartitionConf *proto =
@@ -154,9 +165,21 @@ static void look(const struct coordination_row *row, const struct made *made)
     }
 }
 
+/* Behind all else that its transaction changed. */
+static void look_for_removal(const struct coordination_row *row)
+{
+    enum row_kind kind;
+    uint32_t number;
+    struct slice name;
+    if (row_parse_key(row->key, &kind, &number, &name) == OK && kind == ROW_REMOVED)
+        check_removed(number);
+}
+
 static bool holds(const struct transit *t)
 {
     for (size_t i = 0; i < t->count && !directors.breaks.cas; i++) {
+        if (directors.breaks.mark && t->actions[i] == COORDINATION_CHECK)
+            continue;
         const struct coordination_row *row = find(t->rows[i].key);
         if ((row == NULL ? 0 : row->mod) != t->rows[i].mod)
             return false;
@@ -201,14 +224,14 @@ static void take(struct transit *t)
                 look(&t->rows[i], &t->made);
             }
         }
+        for (size_t i = 0; i < t->count; i++)
+            look_for_removal(&t->rows[i]);
         remember(t);
         for (int i = 0; i < directors.count; i++) {
             if (directors.hosts[i].client != NULL)
                 errand_post(i, directors.hosts[i].boot, TELLS, sim_now() + 1 + sim_below(directors.lag_ms));
         }
     }
-    if (t->count == 0 && t->call != NULL && t->txn != NULL)
-        t->call->looked_at = sim_now();
     directors.totals.conflicts += t->result == ERR_CONFLICT;
     t->revision = s->revision;
 }
@@ -314,13 +337,11 @@ static enum err client_submit(struct coordination *base, struct coordination_txn
                                                 .mod = from->expected_mod };
         t->actions[i] = (int)from->action;
     }
-    struct call *call = change->request == NULL ? NULL : change->request->user;
+    const struct call *call = change->request == NULL ? NULL : change->request->user;
     t->made = (struct made){ .own = change->request == NULL,
                              .wished = call != NULL && call->wished,
                              .director = c->host,
-                             .looked_at = call == NULL ? 0 : call->looked_at,
                              .asked = change->asked };
-    t->call = call;
     if (t->made.own && change->asked.change == TERN__CONF_CHANGE__CONF_ADD_LEARNER)
         check_begins(c->host, change->number);
     c->transits = t;

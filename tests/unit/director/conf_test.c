@@ -51,7 +51,7 @@ static const struct {
     int change;
     uint64_t epoch;
     uint32_t asker, subject;
-    bool unknown; /* the subject is no registered node */
+    bool unknown; /* the subject is no registered node, or about to be removed */
     enum err err;
     const char *next;
 } rows[] = {
@@ -74,11 +74,13 @@ static const struct {
     { "the joiner itself may not", ADD, 5, 4, 4, false, ERR_DENIED, NULL },
     { "not who is no learner", ADD, 5, 1, 9, false, ERR_INVALID, NULL },
     { "a member is one already", ADD, 5, 1, 2, false, ERR_EXISTS, NULL },
+    { "not who is about to be removed", ADD, 5, 1, 4, true, ERR_INVALID, NULL },
     /* R22 HandOver: the old primary stays, the mark is set */
     { "the primary hands over", HANDOVER, 5, 1, 2, false, OK, "6h 2/6 1,2,3|4" },
     { "nobody takes over", HANDOVER, 5, 2, 2, false, ERR_DENIED, NULL },
     { "not to a learner", HANDOVER, 5, 1, 4, false, ERR_INVALID, NULL },
     { "not to itself", HANDOVER, 5, 1, 1, false, ERR_EXISTS, NULL },
+    { "not to who is about to be removed", HANDOVER, 5, 1, 2, true, ERR_INVALID, NULL },
     /* R23 learners */
     { "the director adds a learner", ADD_LEARNER, 5, 0, 9, false, OK, "6 1/3 1,2,3|4,9" },
     { "the primary does", ADD_LEARNER, 5, 1, 9, false, OK, "6 1/3 1,2,3|4,9" },
@@ -115,6 +117,32 @@ static void test_rules(void **state)
         struct conf same = start();
         assert_memory_equal(&current, &same, sizeof same);
     }
+}
+
+/* What must look at the node's own row: whatever makes it more than it was. */
+static void test_who_is_taken_in(void **state)
+{
+    struct conf none = { 0 }, conf = start(), next;
+    struct conf_request add = { ADD, 5, 1, 4 }, hand_over = { HANDOVER, 5, 1, 2 },
+                        promote = { PROMOTE, 5, 2, 0 }, learner = { ADD_LEARNER, 5, 0, 9 },
+                        evict = { EVICT, 5, 1, 3 };
+    for (uint32_t node = 1; node <= 5; node++)
+        assert_int_equal(conf_admits(&none, &conf, node), node <= 4);
+    assert_int_equal(conf_change(&conf, &add, true, &next), OK);
+    for (uint32_t node = 1; node <= 9; node++)
+        assert_int_equal(conf_admits(&conf, &next, node), node == 4);
+    assert_int_equal(conf_change(&conf, &hand_over, true, &next), OK);
+    for (uint32_t node = 1; node <= 9; node++)
+        assert_int_equal(conf_admits(&conf, &next, node), node == 2);
+    assert_int_equal(conf_change(&conf, &learner, true, &next), OK);
+    for (uint32_t node = 1; node <= 9; node++)
+        assert_int_equal(conf_admits(&conf, &next, node), node == 9);
+    assert_int_equal(conf_change(&conf, &promote, false, &next), OK);
+    for (uint32_t node = 1; node <= 9; node++)
+        assert_false(conf_admits(&conf, &next, node));
+    assert_int_equal(conf_change(&conf, &evict, false, &next), OK);
+    for (uint32_t node = 1; node <= 9; node++)
+        assert_false(conf_admits(&conf, &next, node));
 }
 
 /* A retry of a request that has won finds the next epoch: never a second effect. */
@@ -246,10 +274,11 @@ static void test_go_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_go_on),        cmocka_unit_test(test_recover),
-        cmocka_unit_test(test_rules),        cmocka_unit_test(test_repeat_is_conflict),
-        cmocka_unit_test(test_always_valid), cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_create),       cmocka_unit_test(test_proto),
+        cmocka_unit_test(test_go_on),           cmocka_unit_test(test_recover),
+        cmocka_unit_test(test_rules),           cmocka_unit_test(test_repeat_is_conflict),
+        cmocka_unit_test(test_always_valid),    cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_create),          cmocka_unit_test(test_proto),
+        cmocka_unit_test(test_who_is_taken_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
