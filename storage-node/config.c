@@ -49,6 +49,9 @@ static const struct config_key keys[] = {
         "partition check\""),
     CONFIG_KEY_SIZE(struct node_config, check_rate, "check_rate", "16M", 0, INT64_MAX,
                     "bytes a second that this node reads for such checks; 0: no bound"),
+    CONFIG_KEY_INT(struct node_config, machine_version_max, "machine_version_max", "0", 0, UINT8_MAX,
+                   "the highest state-machine version to speak: holds an upgrade back, so that one can still "
+                   "go back from it; 0: the program's"),
 };
 
 const struct config_table node_config_table = CONFIG_TABLE(struct node_config, keys);

@@ -24,6 +24,7 @@ struct node_config {
     uint64_t copy_rate;
     uint64_t check_interval_ms;
     uint64_t check_rate;
+    int64_t machine_version_max;
 };
 
 extern const struct config_table node_config_table;

@@ -11,6 +11,7 @@
 #include "storage-node/hello.h"
 #include "storage-node/partition/rows.h"
 #include "storage-node/partition/worker.h"
+#include "storage-node/peer/codec.h"
 #include "storage-node/rpc/map_holder.h"
 
 enum {
@@ -28,7 +29,8 @@ struct control_options {
     const struct store_identity *identity; /* changed only by what is called on the control thread */
     /* What hello says. */
     const char *name, *zone, *endpoint, *peer_endpoint, *beat_endpoint;
-    const char *data;    /* whose disk hello tells about */
+    const char *data; /* whose disk hello tells about */
+    struct peer_speech speech;
     struct hello *hello; /* what it tells of partitions */
     /* On the control thread, before any configuration: the director's number for this store. Returns the
      * workers that take configurations. */

@@ -6,7 +6,6 @@
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "storage-node/control_priv.h"
-#include "storage-node/mailbox/machine.h"
 
 static void take_identity(struct control *c, uint32_t node_id)
 {
@@ -42,7 +41,9 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
     info.endpoint = (char *)c->options.endpoint;
     info.peer_endpoint = (char *)c->options.peer_endpoint;
     info.beat_endpoint = (char *)c->options.beat_endpoint;
-    info.machine_version = MACHINE_VERSION;
+    info.machine_version = c->options.speech.machine;
+    info.peer_version_min = c->options.speech.min;
+    info.peer_version_max = c->options.speech.max;
     request.node = &info;
     if (c->options.identity->joined)
         request.cluster_id =

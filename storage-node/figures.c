@@ -124,6 +124,7 @@ PEER_FIGURE(beats_sent, p.beats_sent)
 PEER_FIGURE(beats_received, p.beats_received)
 PEER_FIGURE(peer_dropped, p.dropped + p.beats_dropped)
 PEER_FIGURE(peer_malformed, p.malformed)
+PEER_FIGURE(peer_strangers, p.strangers)
 
 static double faults_there(void *arg)
 {
@@ -150,6 +151,9 @@ static void register_peers(struct node_figures *f)
                          "messages and beats not sent: nobody there, or a full queue", NULL, peer_dropped, f);
     metrics_counter_func("tern_peer_malformed_total", "frames of other nodes that made no sense", NULL,
                          peer_malformed, f);
+    metrics_gauge_func("tern_peer_strangers",
+                       "other storage nodes that speak no version of messages that this one speaks", NULL,
+                       peer_strangers, f);
     metrics_gauge_func("tern_faults", "faults of partitions that a person should look at", NULL, faults_there,
                        f);
 }

@@ -24,6 +24,7 @@
 #include "storage-node/partition/reader.h"
 #include "storage-node/peer/peers.h"
 #include "storage-node/rpc/dispatch.h"
+#include "storage-node/version.h"
 
 enum {
     OPEN_FILES_SHARE = 2,   /* of the process's files, 1/2 is the database's */
@@ -103,6 +104,20 @@ static enum err bind_http(struct node *n)
     return options.listen[0] == '\0' ? OK : http_start(&options, &n->http);
 }
 
+/* What an operator does not hold back. */
+static uint8_t machine_version(const struct node_config *config)
+{
+    int64_t max = config->machine_version_max;
+    return max > 0 && max < version_machine ? (uint8_t)max : version_machine;
+}
+
+static struct peer_speech speech_of(const struct node_config *config)
+{
+    return (struct peer_speech){ .min = PEER_VERSION_MIN,
+                                 .max = version_peer,
+                                 .machine = machine_version(config) };
+}
+
 static enum err open_database(struct node *n)
 {
     struct kv_options options = {
@@ -145,6 +160,7 @@ static struct worker_pool *on_identity(void *arg, uint32_t node_id)
         .self = { .store = cursor_be64(&store), .id = node_id },
         .check_interval_ms = n->config->check_interval_ms,
         .check_rate = n->config->check_rate,
+        .machine_version_max = machine_version(n->config),
         .workers = (uint32_t)n->config->workers,
         .copy_rate = n->config->copy_rate,
         .notify = dispatch_notify,
@@ -250,6 +266,7 @@ static enum err start_control(struct node *n)
         .peer_endpoint = either(n->config->peer_advertise, peers_endpoint(n->peers)),
         .beat_endpoint = either(n->config->beat_advertise, peers_beat_endpoint(n->peers)),
         .data = n->config->data,
+        .speech = speech_of(n->config),
         .hello = n->hello,
         .on_identity = on_identity,
         .on_map = on_map,
@@ -277,14 +294,16 @@ enum err node_start(const struct node_config *config, struct node **out)
     TRY_GOTO(make_data_folder(config), fail);
     TRY_GOTO(rpc_keys_open(n->zmq, config->common.keys, RPC_ROLE_STORAGE_NODE, &n->keys), fail);
     TRY_GOTO(bind_requests(n), fail);
-    TRY_GOTO(peers_bind(n->zmq, n->keys, config->peer_listen, config->beat_listen, &n->peers), fail);
+    TRY_GOTO(
+        peers_bind(n->zmq, n->keys, config->peer_listen, config->beat_listen, speech_of(config), &n->peers),
+        fail);
     TRY_GOTO(bind_http(n), fail);
     TRY_GOTO(privileges_drop(config->common.user), fail);
     TRY_GOTO(open_database(n), fail);
     n->readers = reader_pool_start(n->kv, n->directory, (uint32_t)config->readers);
     TRY_GOTO(start_control(n), fail);
-    log_info("node", "serving endpoint=%s http=%u data=%s", rpc_server_endpoint(n->server),
-             n->http == NULL ? 0 : http_port(n->http), config->data);
+    log_info("node", "serving endpoint=%s http=%u data=%s machine=%u", rpc_server_endpoint(n->server),
+             n->http == NULL ? 0 : http_port(n->http), config->data, machine_version(config));
     *out = n;
     return OK;
 fail:

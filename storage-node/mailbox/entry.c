@@ -18,6 +18,12 @@ bool entry_is_check(struct slice entry)
     return cursor_be32(&c) == ENTRY_CHECK && !c.bad;
 }
 
+uint8_t entry_version(struct slice entry)
+{
+    struct cursor c = cursor_of(entry);
+    return cursor_u8(&c);
+}
+
 enum err entry_decode(struct slice entry, struct entry_header *h_out, struct slice *request_out)
 {
     struct cursor c = cursor_of(entry);
@@ -26,7 +32,7 @@ enum err entry_decode(struct slice entry, struct entry_header *h_out, struct sli
     h_out->time_ms = cursor_be64(&c);
     struct slice id = cursor_bytes(&c, REQUEST_ID_SIZE);
     h_out->body_len = cursor_be32(&c);
-    if (c.bad || h_out->version == 0 || h_out->version > MACHINE_VERSION)
+    if (c.bad || h_out->version == 0)
         return ERR_CORRUPT;
     memcpy(h_out->request_id, id.data, REQUEST_ID_SIZE);
     *request_out = c.rest;

@@ -289,7 +289,8 @@ static enum err apply_entry(struct apply *a, struct slice request)
         TRY(apply_sweep(a));
     else if (a->header->method == ENTRY_RECOVER)
         TRY(apply_recover(a));
-    else if (a->header->method != ENTRY_BARRIER && a->header->method != ENTRY_CHECK)
+    else if (a->header->method != ENTRY_BARRIER && a->header->method != ENTRY_CHECK &&
+             a->header->method != ENTRY_VERSION)
         TRY(apply_request(a, request));
     if (a->header->body_len > 0 && !a->body_taken)
         apply_free_body(a, a->index, a->header->body_len);

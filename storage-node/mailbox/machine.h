@@ -4,8 +4,12 @@
  * holds the same rows. All rows live in KV_STATE under the partition's prefix (see keys.h, the only place
  * that knows key layouts); bodies are found in KV_BODY under (partition, index).
  *
- * An entry is [header][request]: the header is fixed binary (entry.h), the request is the method's protobuf
- * exactly as the caller sent it. */
+ * An entry is [header][request]: the header is fixed binary, the same in all versions; the request is the
+ * method's protobuf exactly as the caller sent it.
+ *
+ * What an entry means hangs on the state-machine version that its header names, for ever: a program applies
+ * entries of all versions from 1 to the highest it speaks, each in its own way (docs/replication.md, R30).
+ * Where that differs, the code looks at the version of the header (struct apply in method.h). */
 #ifndef STORAGE_NODE_MAILBOX_MACHINE_H
 #define STORAGE_NODE_MAILBOX_MACHINE_H
 
@@ -16,7 +20,7 @@
 #include "storage-node/kv/kv.h"
 
 enum {
-    MACHINE_VERSION = 1, /* the highest state-machine version this program speaks */
+    MACHINE_VERSION = 1, /* the highest state-machine version this source speaks */
     MACHINE_READ_MAX =
         7 * 512 * 1024, /* bytes of an answer's response or body: below what a frame may have */
 };
@@ -37,14 +41,18 @@ enum {
     ENTRY_RECOVER = 1002, /* a barrier of a partition that goes on from an older copy (R29): each mailbox gets
                              a new UIDVALIDITY */
     ENTRY_CHECK = 1003,   /* no effect; copies are compared as of it (storage-node/partition/check.c) */
+    ENTRY_VERSION = 1004, /* no effect on rows; the first entry of its version, which all later ones have */
 };
 
 void entry_encode(const struct entry_header *h, struct slice request, struct buf *out);
-/* ERR_CORRUPT if it is no entry of a version this program knows. *request_out borrows from `entry`. */
+/* ERR_CORRUPT if it is no entry. It may be of any version: whether that can be applied is the driver's to
+ * judge, once (storage-node/partition/version.c). *request_out borrows from `entry`. */
 MUST_CHECK enum err entry_decode(struct slice entry, struct entry_header *h_out, struct slice *request_out);
 
 /* Cheap: looks only at where the method stands. */
 bool entry_is_check(struct slice entry);
+/* Likewise; 0: it is no entry. */
+uint8_t entry_version(struct slice entry);
 
 /* What applying changed in a mailbox, for watches. */
 struct machine_change {

@@ -122,6 +122,8 @@ static enum err apply_bytes(struct apply_round *round, struct partition *p, uint
     uint64_t bytes = p->applying.body_bytes + body_len, freed = item->result.free_body_bytes;
     p->applying.body_bytes = bytes > freed ? bytes - freed : 0;
     p->applying_check = entry_is_check(entry);
+    if (entry_version(entry) > p->applying.version)
+        p->applying.version = entry_version(entry);
     p->applying.index = index;
     p->applying.chain = chain_next(p->applying.chain, entry);
     return OK;

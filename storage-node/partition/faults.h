@@ -21,6 +21,7 @@ enum {
 enum fault_kind {
     FAULT_STOPPED,  /* a damaged row: the copy serves nothing (P9) */
     FAULT_REPLICA,  /* the replica met what should not be: enum replica_reason */
+    FAULT_VERSION,  /* what is here, or comes from others, is of a version that this node does not speak */
     FAULT_CHECKSUM, /* the state differs from other copies', or fails its own checksums */
     FAULT_KIND_COUNT,
 };

@@ -43,7 +43,7 @@ static enum err load_applied(struct partition *p)
         return OK;
     if (err == OK)
         err = applied_decode(value.bytes, &p->applied);
-    if (err == ERR_CORRUPT)
+    if (err != OK)
         p->applied = (struct partition_applied){ 0 };
     kv_value_release(&value);
     return err;
@@ -131,6 +131,17 @@ static enum err load_time(struct partition *p, uint64_t last)
     return OK;
 }
 
+/* Versions never fall along a log: the newest entry has the highest. */
+static enum err check_version(struct partition *p, uint64_t last)
+{
+    uint8_t version;
+    TRY(partition_version_at(p, last, &version));
+    if (version <= p->version_max)
+        return OK;
+    partition_version_refuse(p, version);
+    return ERR_UNSUPPORTED;
+}
+
 enum err partition_load(struct partition *p, uint64_t nonce, struct partition_now now)
 {
     struct replica_event event = { .type = REPLICA_EV_START, .now = now.boot_ns };
@@ -141,6 +152,7 @@ enum err partition_load(struct partition *p, uint64_t nonce, struct partition_no
     p->recorded = event.start.record;
     TRY(load_applied(p));
     TRY(find_last(p, &last));
+    TRY(check_version(p, last));
     TRY(load_time(p, last));
     TRY_GOTO(find_runs(p, last, &runs), out);
     if (STORAGE_FAULT(p->faults, skip_replay))

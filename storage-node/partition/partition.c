@@ -99,6 +99,8 @@ static struct partition *make(const struct partition_options *options, struct pa
     p->proposal = NEW_ARRAY(struct replica_entry, PROPOSE_COUNT_MAX);
     p->self = options->self;
     p->min_members = options->min_members;
+    p->version_max = options->machine_version_max != 0 ? options->machine_version_max : MACHINE_VERSION;
+    p->next_version_ns = REPLICA_NEVER;
     p->check_pace = options->check_pace;
     p->check_interval_ms = options->check_interval_ms;
     p->next_check_ns = partition_check_first(p->id, p->check_interval_ms, now.boot_ns);
@@ -120,6 +122,11 @@ enum err partition_open(const struct partition_options *options, struct partitio
     if (err == ERR_CORRUPT) {
         partition_stop(p, "its rows cannot be read");
         err = partition_load_damaged(p, options->nonce, now);
+    }
+    if (err == ERR_UNSUPPORTED) {
+        if (!p->too_new)
+            partition_version_refuse(p, 0);
+        err = OK;
     }
     if (err != OK)
         partition_close(&p);
@@ -263,13 +270,15 @@ enum err partition_conf(struct partition *p, struct partition_now now, const str
     struct replica_event event = { .type = REPLICA_EV_CONF, .now = now.boot_ns };
     event.conf.conf = conf;
     event.conf.ask_id = ask_id;
+    if (p->too_new)
+        return OK;
     TRY(partition_step(p, &event, now));
     settle_report(p);
     return OK;
 }
 
-/* Entries of a peer learn their time and size from their own header. False: no entry this program can read.
- */
+/* Entries of a peer learn their time and size from their own header. False: some of them are none that this
+ * program can read. */
 static bool take_peer_entries(struct partition *p, const struct replica_msg *msg)
 {
     bool good = true;
@@ -277,7 +286,7 @@ static bool take_peer_entries(struct partition *p, const struct replica_msg *msg
         struct log_entry *e = msg->append.entries[i].handle;
         struct entry_header h;
         struct slice request;
-        if (entry_decode(log_entry_bytes(e), &h, &request) != OK) {
+        if (entry_decode(log_entry_bytes(e), &h, &request) != OK || !partition_version_take(p, h.version)) {
             good = false;
             continue;
         }
@@ -298,7 +307,9 @@ enum err partition_message(struct partition *p, struct partition_now now, const 
     bool wanted = !p->stopped && !p->dropped;
     if (wanted && ((append && !take_peer_entries(p, msg)) ||
                    (msg->type == REPLICA_MSG_CHUNK && !partition_snap_check(p, msg)))) {
-        log_error("partition", "what a member sent cannot be read partition=%u node=%u", p->id, msg->peer.id);
+        if (p->version_refused == 0)
+            log_error("partition", "what a member sent cannot be read partition=%u node=%u", p->id,
+                      msg->peer.id);
         wanted = false;
     }
     if (wanted && msg->type == REPLICA_MSG_CHECK) {
@@ -373,7 +384,7 @@ bool partition_awaits_heir(const struct partition *p)
 enum err partition_drop(struct partition *p, struct partition_now now)
 {
     struct replica_event event = { .type = REPLICA_EV_DROP, .now = now.boot_ns };
-    return p->dropped ? OK : partition_step(p, &event, now);
+    return p->dropped || p->too_new ? OK : partition_step(p, &event, now);
 }
 
 bool partition_is_gone(const struct partition *p)
@@ -465,6 +476,8 @@ static enum err sweep(struct partition *p, struct partition_now now)
 
 enum err partition_tick(struct partition *p, struct partition_now now)
 {
+    if (p->too_new)
+        return OK;
     if (now.boot_ns >= p->next_tick) {
         struct replica_event event = { .type = REPLICA_EV_TICK, .now = now.boot_ns };
         TRY(partition_step(p, &event, now));
@@ -476,6 +489,8 @@ enum err partition_tick(struct partition *p, struct partition_now now)
     if (p->stopped)
         return OK;
     TRY(partition_check_tick(p, now));
+    if (now.boot_ns >= partition_version_next(p))
+        TRY(partition_version_tick(p, now));
     if (now.boot_ns >= p->next_sweep_ns)
         TRY(sweep(p, now));
     return OK;
@@ -496,7 +511,7 @@ uint64_t partition_next_tick(const struct partition *p)
     if (p->stopped)
         return next;
     next = earlier(next, earlier(partition_check_next(p), p->next_check_ns));
-    return earlier(next, p->next_sweep_ns);
+    return earlier(next, earlier(p->next_sweep_ns, partition_version_next(p)));
 }
 
 /* ---- figures */

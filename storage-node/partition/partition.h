@@ -113,6 +113,9 @@ struct peer_transport {
     void (*beats)(void *arg, const struct beats *beats); /* what a worker has to say; borrowed */
     /* By the worker, at the end of its turn: what was sent and waited for more to come leaves now. */
     void (*flush)(void *arg);
+    /* The highest state-machine version that a node has said it speaks; 0: it has not been heard. NULL:
+     * nobody has. */
+    uint8_t (*speaks)(void *arg, struct replica_node node);
 };
 /* A node without peers: messages go nowhere (the core repeats them). */
 extern const struct peer_transport peer_transport_none;
@@ -152,12 +155,15 @@ struct partition_options {
     uint32_t append_count_max;           /* entries of one Append; 0: REPLICA_APPEND_COUNT_MAX */
     uint64_t check_interval_ms;          /* between checks of the copies; 0: only when asked */
     struct pace *check_pace;             /* of reading for checks; NULL: no bound */
+    uint8_t machine_version_max;         /* the highest state-machine version to speak; 0: MACHINE_VERSION */
     const struct storage_faults *faults; /* NULL */
     struct faults *fault_list;           /* where it tells what is wrong with it; NULL: nowhere */
 };
 
 /* Reads the partition's rows and starts its replica. `options->host`, `pub` and `stats` are borrowed for the
- * partition's life. ERR_CORRUPT stops it at once: *out exists and answers, but serves nothing. */
+ * partition's life. Damaged rows stop it at once: *out exists and answers, but serves nothing. The same if
+ * some of what is here is of a higher version than this node speaks (R30); then its replica takes no part in
+ * anything, and its rows stay as they are. */
 MUST_CHECK enum err partition_open(const struct partition_options *options, struct partition_now now,
                                    struct partition **out);
 /* Requests still waiting are answered ERR_UNAVAILABLE or, if proposed, ERR_IN_DOUBT. All jobs are back

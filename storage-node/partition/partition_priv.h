@@ -47,6 +47,7 @@ struct partition {
     struct partition_applied applied; /* in the state that readers see */
     bool stopped;                     /* a damaged row (P9) */
     bool dropped;                     /* the job that deletes this copy was submitted */
+    bool too_new;                     /* its rows are for a later program: the replica was not started */
     enum damage damage;
     uint64_t heal_at_ns;                                /* with damage: when to look what can be done */
     uint64_t next_sweep_ns;                             /* CLOCK_BOOTTIME */
@@ -62,6 +63,11 @@ struct partition {
     uint64_t next_leave_ns;         /* not again before */
     uint64_t wipe_token;            /* of the job that deletes the copy, which ends the damage; 0: none */
     uint8_t min_members;
+
+    uint8_t version_max;      /* the highest state-machine version this node speaks */
+    uint8_t version;          /* as primary: of the newest entry of the log, and the next */
+    uint8_t version_refused;  /* the highest that came from others and was not taken; 0: none */
+    uint64_t next_version_ns; /* as active primary: when to look whether all speak more */
 
     struct check_table checks; /* what the primary heard */
     struct pace *check_pace;
@@ -119,8 +125,25 @@ struct log_entry *partition_make_internal(struct partition *p, uint32_t method, 
 /* Propose an entry of the primary's own, without a request. */
 MUST_CHECK enum err partition_propose_internal(struct partition *p, uint32_t method,
                                                struct partition_now now);
+/* Propose ENTRY_VERSION; if it is taken, entries have that version from it on. */
+MUST_CHECK enum err partition_propose_version(struct partition *p, uint8_t version, struct partition_now now);
 
-/* open.c: reads the rows and steps EV_START. ERR_CORRUPT, ERR_IO. */
+/* version.c: which state-machine version entries name (R30). */
+/* Can this node apply what is of this version? If not, people are told, once. */
+bool partition_version_take(struct partition *p, uint8_t version);
+/* What is on disk is of a version above version_max (0: nobody here can say of which): nothing is started. */
+void partition_version_refuse(struct partition *p, uint8_t version);
+/* The version of the log at its entry `last`, its newest, 0 if it is empty. ERR_IO, ERR_CORRUPT. */
+MUST_CHECK enum err partition_version_at(struct partition *p, uint64_t last, uint8_t *version_out);
+/* A term begins behind the entry `last`: entries have its version from now on. */
+void partition_version_begin(struct partition *p, uint64_t last, struct partition_now now);
+/* Raise the version if all members and learners speak more. */
+MUST_CHECK enum err partition_version_tick(struct partition *p, struct partition_now now);
+/* CLOCK_BOOTTIME ns at which that is to be looked at. */
+uint64_t partition_version_next(const struct partition *p);
+
+/* open.c: reads the rows and steps EV_START. ERR_CORRUPT, ERR_IO; ERR_UNSUPPORTED: they are of a version that
+ * this node does not speak. */
 MUST_CHECK enum err partition_load(struct partition *p, uint64_t nonce, struct partition_now now);
 /* After ERR_CORRUPT: a replica that only leaves (R28). */
 MUST_CHECK enum err partition_load_damaged(struct partition *p, uint64_t nonce, struct partition_now now);

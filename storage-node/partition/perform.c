@@ -12,7 +12,7 @@ static void no_beats(void *arg, const struct beats *beats) {}
 
 static void no_flush(void *arg) {}
 
-const struct peer_transport peer_transport_none = { NULL, no_send, no_beats, no_flush };
+const struct peer_transport peer_transport_none = { NULL, no_send, no_beats, no_flush, NULL };
 
 /* The keys of everything a partition has at or behind `index` in the log and body families. */
 static void delete_from(struct partition *p, struct log_job *job, uint64_t index)
@@ -95,6 +95,7 @@ static void do_write(struct partition *p, const struct replica_action *a, struct
     if (a->write.cut_from != 0)
         cut(p, job, a->write.cut_from);
     if (a->write.barrier) {
+        partition_version_begin(p, a->write.first - 1, now);
         struct log_entry *e = partition_make_internal(p, barrier_method(p, a->write.first), now);
         e->index = a->write.first;
         e->epoch = a->write.epoch;

@@ -26,18 +26,14 @@ static uint64_t next_time(struct partition *p, struct partition_now now)
 
 struct log_entry *partition_make_internal(struct partition *p, uint32_t method, struct partition_now now)
 {
-    struct entry_header header = { .version = MACHINE_VERSION,
-                                   .method = method,
-                                   .time_ms = next_time(p, now) };
+    struct entry_header header = { .version = p->version, .method = method, .time_ms = next_time(p, now) };
     return make_entry(p, &header, SLICE_NULL);
 }
 
 static struct log_entry *entry_of_request(struct partition *p, struct partition_request *r,
                                           struct partition_now now)
 {
-    struct entry_header header = { .version = MACHINE_VERSION,
-                                   .method = r->method,
-                                   .time_ms = next_time(p, now) };
+    struct entry_header header = { .version = p->version, .method = r->method, .time_ms = next_time(p, now) };
     memcpy(header.request_id, r->request_id, REQUEST_ID_SIZE);
     header.body_len = (uint32_t)r->body.len;
     struct log_entry *e = make_entry(p, &header, r->request);
@@ -125,5 +121,15 @@ enum err partition_propose_internal(struct partition *p, uint32_t method, struct
     if (p->proposal_refused == OK && method == ENTRY_CHECK)
         p->check_asked = e->index;
     log_entry_unref(e);
+    return err;
+}
+
+enum err partition_propose_version(struct partition *p, uint8_t version, struct partition_now now)
+{
+    uint8_t before = p->version;
+    p->version = version;
+    enum err err = partition_propose_internal(p, ENTRY_VERSION, now);
+    if (p->proposal_refused != OK)
+        p->version = before;
     return err;
 }

@@ -5,7 +5,12 @@
 
 enum { RECORD_INSTALLING = 1, RECORD_DAMAGED = 2 };
 
-enum { ROW_VERSION = 1, APPLIED_VERSION = 2, IDENTITY_VERSION = 2 /* 1: without a cluster */ };
+enum {
+    ROW_VERSION = 1,
+    APPLIED_VERSION = 2,     /* 1: did not count the bodies */
+    APPLIED_VERSION_NOW = 3, /* only above state-machine version 1: programs that know no other read 2 */
+    IDENTITY_VERSION = 2,    /* 1: without a cluster */
+};
 
 static const struct slice identity_key = { (const uint8_t *)"S", 1 };
 
@@ -123,10 +128,12 @@ void applied_key(uint32_t partition, struct buf *out)
 void applied_encode(const struct partition_applied *a, struct buf *out)
 {
     buf_clear(out);
-    buf_add_byte(out, APPLIED_VERSION);
+    buf_add_byte(out, a->version > 1 ? APPLIED_VERSION_NOW : APPLIED_VERSION);
     buf_add_be64(out, a->index);
     buf_add_be64(out, a->chain);
     buf_add_be64(out, a->body_bytes);
+    if (a->version > 1)
+        buf_add_byte(out, a->version);
 }
 
 enum err applied_decode(struct slice value, struct partition_applied *out)
@@ -135,8 +142,12 @@ enum err applied_decode(struct slice value, struct partition_applied *out)
     uint8_t version = cursor_u8(&c);
     out->index = cursor_be64(&c);
     out->chain = cursor_be64(&c);
-    out->body_bytes = version >= 2 ? cursor_be64(&c) : 0; /* version 1 did not count */
-    return version >= 1 && version <= APPLIED_VERSION && cursor_done(&c) ? OK : ERR_CORRUPT;
+    out->body_bytes = version >= 2 ? cursor_be64(&c) : 0;
+    out->version = version >= APPLIED_VERSION_NOW ? cursor_u8(&c) : 1;
+    if (version > APPLIED_VERSION_NOW)
+        return ERR_UNSUPPORTED;
+    return version >= 1 && out->version > (version == APPLIED_VERSION_NOW) && cursor_done(&c) ? OK
+                                                                                              : ERR_CORRUPT;
 }
 
 void log_key(uint32_t partition, uint64_t index, struct buf *out)

@@ -44,6 +44,7 @@ struct partition_applied {
     uint64_t index;
     uint64_t chain;      /* hash chain over all entries applied: equal on replicas at an equal index */
     uint64_t body_bytes; /* of the bodies that rows refer to, as applied: equal on replicas likewise */
+    uint8_t version;     /* state-machine version of the newest entry applied; 0: there is none */
 };
 
 void record_key(uint32_t partition, struct buf *out);
@@ -52,6 +53,7 @@ MUST_CHECK enum err record_decode(struct slice value, struct partition_record *o
 
 void applied_key(uint32_t partition, struct buf *out);
 void applied_encode(const struct partition_applied *a, struct buf *out);
+/* ERR_CORRUPT; ERR_UNSUPPORTED: a later program wrote it. */
 MUST_CHECK enum err applied_decode(struct slice value, struct partition_applied *out);
 
 /* All records of the node: from record_range's lower to its upper bound; the id of one record's key (false:

@@ -25,7 +25,8 @@ static bool row_is_ours(struct partition *p, const struct snap_row *row, const s
     if (row->family == KV_META) {
         applied_key(p->id, &p->key);
         return msg->chunk.seq == 0 && slice_eq(row->key, buf_slice(&p->key)) &&
-               applied_decode(row->value, &applied) == OK && applied.index == msg->chunk.index;
+               applied_decode(row->value, &applied) == OK && applied.index == msg->chunk.index &&
+               partition_version_take(p, applied.version);
     }
     if (row->family != KV_STATE && row->family != KV_BODY)
         return false;

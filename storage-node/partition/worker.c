@@ -133,6 +133,7 @@ static void open_partition(struct worker *w, struct slot *slot, const struct con
         .append_count_max = w->pool->options.append_count_max,
         .check_interval_ms = w->pool->options.check_interval_ms,
         .check_pace = &w->pool->check_pace,
+        .machine_version_max = w->pool->options.machine_version_max,
         .faults = w->pool->options.faults,
         .fault_list = w->pool->options.fault_list,
     };
@@ -407,7 +408,7 @@ void worker_init(struct worker_pool *pool, uint32_t i)
     w->slots = NEW_ARRAY(struct slot, slot_count(w));
     w->touched = NEW_ARRAY(struct partition *, slot_count(w));
     w->round = apply_round_new(pool->options.kv);
-    w->transport = (struct peer_transport){ w, worker_send, NULL, NULL };
+    w->transport = (struct peer_transport){ w, worker_send, NULL, NULL, worker_speaks };
     w->host = (struct partition_host){ w, host_submit, host_notify, host_ask, &w->transport, host_work };
 }
 

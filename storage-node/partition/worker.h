@@ -36,6 +36,7 @@ struct worker_pool_options {
     uint32_t append_count_max;               /* 0: likewise */
     uint64_t check_interval_ms,
         check_rate;                      /* see partition_options; bytes a second of this node, 0: no bound */
+    uint8_t machine_version_max;         /* see partition_options */
     const struct storage_faults *faults; /* NULL */
     struct faults *fault_list;           /* NULL: what is wrong is only logged */
     struct board *board;                 /* where worker_pool_tell puts figures; NULL: nowhere */

@@ -27,6 +27,12 @@ void worker_send(void *arg, struct partition *p, const struct replica_msg *msg)
     }
 }
 
+uint8_t worker_speaks(void *arg, struct replica_node node)
+{
+    const struct peer_transport *peers = worker_peers(arg);
+    return peers->speaks == NULL ? 0 : peers->speaks(peers->arg, node);
+}
+
 static struct beat_list *list_of(struct worker *w, struct replica_node node)
 {
     for (size_t i = 0; i < w->list_count; i++) {

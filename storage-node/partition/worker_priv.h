@@ -147,6 +147,7 @@ void worker_beat(struct worker *w, struct partition_now now);
 void worker_beat_early(struct worker *w, struct slot *slot);
 void worker_take_beats(struct worker *w, struct beats_item *b, struct partition_now now);
 void worker_send(void *arg, struct partition *p, const struct replica_msg *msg); /* a partition's transport */
+uint8_t worker_speaks(void *arg, struct replica_node node);                      /* likewise */
 /* worker_seats.c */
 void worker_take_wish(struct worker *w, struct wish_item *item, struct partition_now now);
 void worker_hand_over(struct worker *w, struct partition_now now);

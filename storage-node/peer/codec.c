@@ -19,10 +19,46 @@ static void set_node(Tern__PeerNode *out, struct replica_node node)
     out->store = node.store;
 }
 
-static bool get_ends(const Tern__PeerNode *from, const Tern__PeerNode *to, struct peer_ends *out)
+static void set_speech(Tern__PeerSpeech *out, struct peer_speech says)
 {
-    if (from == NULL || to == NULL || from->id == 0 || to->id == 0)
+    tern__peer_speech__init(out);
+    out->min = says.min;
+    out->max = says.max;
+    out->machine = says.machine;
+}
+
+static uint8_t version_of(const struct peer_ends *ends)
+{
+    return ends->version != 0 ? ends->version : PEER_VERSION_MIN;
+}
+
+static bool get_speech(const Tern__PeerSpeech *says, struct peer_speech *out)
+{
+    *out = (struct peer_speech){ PEER_VERSION_MIN, PEER_VERSION_MIN, 1 };
+    if (says == NULL)
+        return true;
+    if (says->min > says->max || says->max > UINT8_MAX || says->machine > UINT8_MAX)
         return false;
+    if (says->max != 0)
+        *out = (struct peer_speech){ (uint8_t)says->min, (uint8_t)says->max, out->machine };
+    if (says->machine != 0)
+        out->machine = (uint8_t)says->machine;
+    return true;
+}
+
+uint8_t peer_version_of_both(struct peer_speech a, struct peer_speech b)
+{
+    uint8_t version = a.max < b.max ? a.max : b.max;
+    return version >= a.min && version >= b.min ? version : 0;
+}
+
+static bool get_ends(const Tern__PeerNode *from, const Tern__PeerNode *to, uint32_t version,
+                     const Tern__PeerSpeech *says, struct peer_ends *out)
+{
+    if (from == NULL || to == NULL || from->id == 0 || to->id == 0 || version > UINT8_MAX ||
+        !get_speech(says, &out->says))
+        return false;
+    out->version = (uint8_t)version;
     out->from = (struct replica_node){ .store = from->store, .id = from->id };
     out->to = (struct replica_node){ .store = to->store, .id = to->id };
     return true;
@@ -148,11 +184,14 @@ static void begin(struct peer_bundle *b)
 {
     Tern__PeerBundle head = TERN__PEER_BUNDLE__INIT;
     Tern__PeerNode from, to;
+    Tern__PeerSpeech says;
     set_node(&from, b->ends.from);
     set_node(&to, b->ends.to);
-    head.version = PEER_VERSION;
+    set_speech(&says, b->ends.says);
+    head.version = version_of(&b->ends);
     head.from = &from;
     head.to = &to;
+    head.says = &says;
     buf_add_be64(&b->frame, 0); /* peer_bundle_end */
     pack(&head.base, &b->frame);
 }
@@ -275,12 +314,17 @@ static bool get_message(struct cursor *c, struct replica_node from, struct inbox
     return good;
 }
 
-static bool get_head(struct slice packed, struct peer_ends *ends_out)
+static enum err check_version(const struct peer_ends *ends, uint8_t version_max)
+{
+    return ends->version >= PEER_VERSION_MIN && ends->version <= version_max ? OK : ERR_UNSUPPORTED;
+}
+
+static enum err get_head(struct slice packed, uint8_t version_max, struct peer_ends *ends_out)
 {
     Tern__PeerBundle *head = tern__peer_bundle__unpack(NULL, packed.len, packed.data);
-    bool good = head != NULL && head->version == PEER_VERSION && get_ends(head->from, head->to, ends_out);
+    bool good = head != NULL && get_ends(head->from, head->to, head->version, head->says, ends_out);
     tern__peer_bundle__free_unpacked(head, NULL);
-    return good;
+    return good ? check_version(ends_out, version_max) : ERR_PROTOCOL;
 }
 
 void peer_free_messages(struct inbox_chain *messages)
@@ -292,12 +336,15 @@ void peer_free_messages(struct inbox_chain *messages)
     *messages = (struct inbox_chain){ 0 };
 }
 
-enum err peer_decode(struct slice frame, struct peer_ends *ends_out, struct inbox_chain *out)
+enum err peer_decode(struct slice frame, uint8_t version_max, struct peer_ends *ends_out,
+                     struct inbox_chain *out)
 {
     struct cursor c = cursor_of(frame);
     uint64_t sum = cursor_be64(&c);
-    bool good = !c.bad && sum == hash_xxh3(c.rest) && get_head(cursor_varbytes(&c), ends_out);
+    bool good = !c.bad && sum == hash_xxh3(c.rest);
     *out = (struct inbox_chain){ 0 };
+    if (good)
+        TRY(get_head(cursor_varbytes(&c), version_max, ends_out));
     for (uint32_t count = 0; good && !cursor_done(&c); count++)
         good = count < PEER_BUNDLE_COUNT_MAX && get_message(&c, ends_out->from, out);
     if (good && out->first != NULL)
@@ -312,6 +359,7 @@ struct buf peer_encode_beats(const struct peer_ends *ends, const struct beats *b
 {
     Tern__PeerBeat m = TERN__PEER_BEAT__INIT;
     Tern__PeerNode from, to;
+    Tern__PeerSpeech says;
     uint32_t *partitions = NEW_ARRAY(uint32_t, beats->count + 1);
     uint64_t *epochs = NEW_ARRAY(uint64_t, 2 * beats->count + 1), *commits = epochs + beats->count;
     struct buf frame = { 0 };
@@ -322,9 +370,11 @@ struct buf peer_encode_beats(const struct peer_ends *ends, const struct beats *b
     }
     set_node(&from, ends->from);
     set_node(&to, ends->to);
-    m.version = PEER_VERSION;
+    set_speech(&says, ends->says);
+    m.version = version_of(ends);
     m.from = &from;
     m.to = &to;
+    m.says = &says;
     m.answer = beats->answer;
     m.boot = beats->boot;
     m.number = beats->number;
@@ -340,26 +390,35 @@ struct buf peer_encode_beats(const struct peer_ends *ends, const struct beats *b
     return frame;
 }
 
-enum err peer_decode_beats(struct slice frame, struct peer_ends *ends_out, struct beats *out)
+static bool get_parts(const Tern__PeerBeat *m, const struct peer_ends *ends, struct beats *out)
+{
+    size_t count = m->n_partitions;
+    if (count > PEER_PARTS_MAX || m->n_epochs != count || m->n_commits != (m->answer ? 0 : count))
+        return false;
+    struct beat_part *parts = NEW_ARRAY(struct beat_part, count + 1);
+    for (size_t i = 0; i < count; i++)
+        parts[i] = (struct beat_part){ m->partitions[i], m->epochs[i], m->answer ? 0 : m->commits[i] };
+    *out = (struct beats){ .peer = ends->from,
+                           .answer = m->answer,
+                           .boot = m->boot,
+                           .number = m->number,
+                           .parts = parts,
+                           .count = count };
+    return true;
+}
+
+enum err peer_decode_beats(struct slice frame, uint8_t version_max, struct peer_ends *ends_out,
+                           struct beats *out)
 {
     Tern__PeerBeat *m = tern__peer_beat__unpack(NULL, frame.len, frame.data);
     *out = (struct beats){ 0 };
     if (m == NULL)
         return ERR_PROTOCOL;
-    size_t count = m->n_partitions;
-    bool good = m->version == PEER_VERSION && get_ends(m->from, m->to, ends_out) && count <= PEER_PARTS_MAX &&
-                m->n_epochs == count && m->n_commits == (m->answer ? 0 : count);
-    if (good) {
-        struct beat_part *parts = NEW_ARRAY(struct beat_part, count + 1);
-        for (size_t i = 0; i < count; i++)
-            parts[i] = (struct beat_part){ m->partitions[i], m->epochs[i], m->answer ? 0 : m->commits[i] };
-        *out = (struct beats){ .peer = ends_out->from,
-                               .answer = m->answer,
-                               .boot = m->boot,
-                               .number = m->number,
-                               .parts = parts,
-                               .count = count };
-    }
+    enum err err = get_ends(m->from, m->to, m->version, m->says, ends_out)
+                       ? check_version(ends_out, version_max)
+                       : ERR_PROTOCOL;
+    if (err == OK && !get_parts(m, ends_out, out))
+        err = ERR_PROTOCOL;
     tern__peer_beat__free_unpacked(m, NULL);
-    return good ? OK : ERR_PROTOCOL;
+    return err;
 }

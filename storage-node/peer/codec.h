@@ -2,7 +2,12 @@
 /* Messages between replicas and beats, to and from frames (proto/replication.proto). Pure.
  *
  * Messages for one node travel together, in a bundle: each frame costs its own encryption, and each ZeroMQ
- * message the wake-up of some threads. */
+ * message the wake-up of some threads.
+ *
+ * A frame names the version that it is written in, and what its sender speaks: so each side knows the highest
+ * that both do, and writes in that. Until it has heard the other it writes in the lowest. How a frame begins
+ * (its sum, and the fields of its head that struct peer_ends has) is the same in all versions, so that
+ * everybody understands who speaks and what, if nothing else. */
 #ifndef STORAGE_NODE_PEER_CODEC_H
 #define STORAGE_NODE_PEER_CODEC_H
 
@@ -12,15 +17,27 @@
 #include "storage-node/partition/worker.h"
 
 enum {
-    PEER_VERSION = 2,
+    PEER_VERSION_MIN = 2, /* of frames: the lowest that this source speaks */
+    PEER_VERSION = 2,     /* and the highest */
     PEER_PARTS_MAX = PARTITION_COUNT_MAX,
     PEER_BUNDLE_COUNT_MAX = 1024,   /* messages in one */
     PEER_BUNDLE_BYTES = 256 * 1024, /* no message joins others beyond it; one alone may be larger */
 };
 
+/* What a node says that it speaks. */
+struct peer_speech {
+    uint8_t min, max; /* versions of frames; 0: it does not say, and so it is PEER_VERSION_MIN only */
+    uint8_t machine;  /* the highest version of the state machine; 0: it does not say, and so it is 1 */
+};
+
 struct peer_ends {
     struct replica_node from, to;
+    uint8_t version; /* of the frame; 0 when it is written: PEER_VERSION_MIN */
+    struct peer_speech says;
 };
+
+/* The version for frames between two that speak so: the highest that both do. 0: there is none. */
+uint8_t peer_version_of_both(struct peer_speech a, struct peer_speech b);
 
 /* An Append's entries, gathered before it is encoded. Zero-initialised is empty; used again and again. */
 struct peer_entries {
@@ -54,14 +71,17 @@ void peer_bundle_add(struct peer_bundle *bundle, uint32_t partition, const struc
 /* The frame of a bundle that is not empty, which it is afterwards. The caller frees it. */
 struct buf peer_bundle_end(struct peer_bundle *bundle);
 
-/* ERR_PROTOCOL unless the frame is a bundle. *out are its messages (struct worker_message), at least one and
- * in their order, for worker_pool_messages or peer_free_messages. */
-MUST_CHECK enum err peer_decode(struct slice frame, struct peer_ends *ends_out, struct inbox_chain *out);
+/* ERR_PROTOCOL unless the frame is a bundle; ERR_UNSUPPORTED, with *ends_out filled in, if its version is
+ * above `version_max` or below PEER_VERSION_MIN. *out are its messages (struct worker_message), at least one
+ * and in their order, for worker_pool_messages or peer_free_messages. */
+MUST_CHECK enum err peer_decode(struct slice frame, uint8_t version_max, struct peer_ends *ends_out,
+                                struct inbox_chain *out);
 void peer_free_messages(struct inbox_chain *messages);
 
 /* The caller frees the frame. */
 struct buf peer_encode_beats(const struct peer_ends *ends, const struct beats *beats);
-/* out->parts is allocated, the caller frees it; out->peer is the sender. ERR_PROTOCOL. */
-MUST_CHECK enum err peer_decode_beats(struct slice frame, struct peer_ends *ends_out, struct beats *out);
+/* out->parts is allocated, the caller frees it; out->peer is the sender. Errors as peer_decode. */
+MUST_CHECK enum err peer_decode_beats(struct slice frame, uint8_t version_max, struct peer_ends *ends_out,
+                                      struct beats *out);
 
 #endif

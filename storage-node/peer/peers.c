@@ -9,8 +9,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/rand.h"
-#include "storage-node/peer/codec.h"
 #include "storage-node/peer/link.h"
+#include "storage-node/peer/voices.h"
 
 struct sent_beat {
     uint64_t number, at_ns;
@@ -27,6 +27,7 @@ struct outbox {
 
 struct peers {
     struct link *data, *beat;
+    struct voices *voices;
     struct replica_node self;
     struct worker_pool *workers;
     uint32_t outbox_count;
@@ -50,6 +51,14 @@ static void add(_Atomic uint64_t *figure, uint64_t n)
     atomic_fetch_add_explicit(figure, n, memory_order_relaxed);
 }
 
+static struct peer_ends ends_to(const struct peers *peers, struct replica_node node)
+{
+    return (struct peer_ends){ .from = peers->self,
+                               .to = node,
+                               .version = voices_version(peers->voices, node),
+                               .says = voices_own(peers->voices) };
+}
+
 static struct peer_bundle *bundle_for(struct outbox *o, struct replica_node node)
 {
     for (size_t i = 0; i < o->count; i++) {
@@ -61,7 +70,7 @@ static struct peer_bundle *bundle_for(struct outbox *o, struct replica_node node
         o->bundles = xrealloc(o->bundles, o->cap * sizeof *o->bundles);
     }
     struct peer_bundle *bundle = &o->bundles[o->count++];
-    *bundle = (struct peer_bundle){ .ends = { .from = o->peers->self, .to = node } };
+    *bundle = (struct peer_bundle){ .ends = ends_to(o->peers, node) };
     return bundle;
 }
 
@@ -115,13 +124,18 @@ static void send_beats(void *arg, const struct beats *given)
 {
     struct peers *peers = ((struct outbox *)arg)->peers;
     struct beats beats = *given;
-    struct peer_ends ends = { .from = peers->self, .to = beats.peer };
+    struct peer_ends ends = ends_to(peers, beats.peer);
     if (!beats.answer) {
         beats.boot = peers->boot;
         beats.number = remember_beat(peers, beats.peer);
     }
     struct buf frame = peer_encode_beats(&ends, &beats);
     link_send(peers->beat, beats.peer.id, &frame);
+}
+
+static uint8_t speaks(void *arg, struct replica_node node)
+{
+    return voices_machine(((struct outbox *)arg)->peers->voices, node);
 }
 
 /* ---- in, on the links' threads */
@@ -152,14 +166,23 @@ static void take_in(struct peers *peers, struct inbox_chain *messages)
         hand_on(peers);
 }
 
+/* Of a frame that is for us, whether or not it can be read. */
+static void hear(struct peers *peers, const struct peer_ends *ends)
+{
+    voices_hear(peers->voices, ends->from, ends->says);
+}
+
 static void on_bundle(void *arg, struct slice frame)
 {
     struct peers *peers = arg;
     struct peer_ends ends;
     struct inbox_chain messages;
-    if (peer_decode(frame, &ends, &messages) != OK)
+    enum err err = peer_decode(frame, voices_own(peers->voices).max, &ends, &messages);
+    if (err == ERR_PROTOCOL)
         log_warn("peers", "a message of another node does not decode");
     else if (is_for_us(peers, &ends))
+        hear(peers, &ends);
+    if (err == OK && is_for_us(peers, &ends))
         take_in(peers, &messages);
     else
         peer_free_messages(&messages);
@@ -183,14 +206,30 @@ static bool find_sent(struct peers *peers, struct beats *answer)
     return sent.number == answer->number && sent.number != 0 && replica_node_eq(sent.to, answer->peer);
 }
 
+/* Say what we speak, in what it speaks. */
+static void say(struct peers *peers, struct peer_ends to)
+{
+    struct beats nothing = { .peer = to.from, .answer = true };
+    struct peer_ends ends = ends_to(peers, to.from);
+    if (peer_version_of_both(voices_own(peers->voices), to.says) == 0)
+        return;
+    struct buf frame = peer_encode_beats(&ends, &nothing);
+    link_send(peers->beat, to.from.id, &frame);
+}
+
 static void on_beats(void *arg, struct slice frame)
 {
     struct peers *peers = arg;
     struct peer_ends ends;
     struct beats beats;
-    if (peer_decode_beats(frame, &ends, &beats) != OK)
+    enum err err = peer_decode_beats(frame, voices_own(peers->voices).max, &ends, &beats);
+    if (err == ERR_PROTOCOL)
         log_warn("peers", "a beat of another node does not decode");
-    else if (is_for_us(peers, &ends) && (!beats.answer || find_sent(peers, &beats)))
+    else if (is_for_us(peers, &ends))
+        hear(peers, &ends);
+    if (err == ERR_UNSUPPORTED && is_for_us(peers, &ends))
+        say(peers, ends);
+    if (err == OK && is_for_us(peers, &ends) && (!beats.answer || find_sent(peers, &beats)))
         worker_pool_beats(peers->workers, &beats);
     free((void *)beats.parts);
 }
@@ -198,7 +237,7 @@ static void on_beats(void *arg, struct slice frame)
 /* ---- life */
 
 enum err peers_bind(void *zmq, struct rpc_keys *keys, const char *endpoint, const char *beat_endpoint,
-                    struct peers **out)
+                    struct peer_speech speech, struct peers **out)
 {
     struct peers *peers = NEW(struct peers);
     struct link_options data = { .zmq = zmq,
@@ -221,6 +260,7 @@ enum err peers_bind(void *zmq, struct rpc_keys *keys, const char *endpoint, cons
                                  .arg = peers };
     pthread_mutex_init(&peers->lock, NULL);
     peers->boot = rand_u64();
+    peers->voices = voices_new(speech);
     peers->sent = NEW_ARRAY(struct sent_beat, PEER_BEATS_REMEMBERED);
     *out = peers;
     TRY(link_bind(&data, &peers->data));
@@ -246,7 +286,7 @@ const struct peer_transport *peers_transports(struct peers *peers, struct replic
     for (uint32_t i = 0; i < workers; i++) {
         peers->outboxes[i].peers = peers;
         peers->transports[i] =
-            (struct peer_transport){ &peers->outboxes[i], send_message, send_beats, flush };
+            (struct peer_transport){ &peers->outboxes[i], send_message, send_beats, flush, speaks };
     }
     return peers->transports;
 }
@@ -290,6 +330,7 @@ void peers_free(struct peers **out)
     struct peers *peers = *out;
     if (peers == NULL)
         return;
+    voices_free(&peers->voices);
     link_free(&peers->data);
     link_free(&peers->beat);
     pthread_mutex_destroy(&peers->lock);
@@ -315,5 +356,6 @@ void peers_figures(const struct peers *peers, struct peers_figures *out)
                                    .received_bytes = data->received_bytes,
                                    .beats_sent = beat->sent,
                                    .beats_received = beat->received,
-                                   .beats_dropped = beat->dropped };
+                                   .beats_dropped = beat->dropped,
+                                   .strangers = voices_strangers(peers->voices) };
 }

@@ -5,13 +5,18 @@
  *
  * A beat says its number and this process's id; the time noted for it is from before it was queued, so a
  * lease never counts from too late (R17). Nodes are named by id and store id; what is meant for another is
- * dropped (R26). */
+ * dropped (R26).
+ *
+ * Every frame says what its sender speaks (voices.h), so programs of neighbouring versions work side by side.
+ * One that has been replaced by an older program is still sent frames that it cannot read, and would never
+ * speak by itself: a beat that cannot be read is answered by an empty one, which says what can. */
 #ifndef STORAGE_NODE_PEER_PEERS_H
 #define STORAGE_NODE_PEER_PEERS_H
 
 #include "lib/rpc/keys.h"
 #include "proto/cluster.pb-c.h"
 #include "storage-node/partition/worker.h"
+#include "storage-node/peer/codec.h"
 
 enum {
     PEER_QUEUE_BYTES_MAX = 64 * 1024 * 1024,   /* waiting for one node; beyond it messages are dropped */
@@ -24,9 +29,9 @@ enum {
 struct peers;
 
 /* Binds both sockets, for the storage nodes of the allow-list if there are keys (NULL: none); logged if it
- * cannot. The endpoints are borrowed during the call. */
+ * cannot. The endpoints are borrowed during the call. `speech` is what this node speaks and says so. */
 MUST_CHECK enum err peers_bind(void *zmq, struct rpc_keys *keys, const char *endpoint,
-                               const char *beat_endpoint, struct peers **out);
+                               const char *beat_endpoint, struct peer_speech speech, struct peers **out);
 const char *peers_endpoint(const struct peers *peers);
 const char *peers_beat_endpoint(const struct peers *peers);
 
@@ -46,6 +51,7 @@ struct peers_figures {
     uint64_t sent, received, dropped, malformed, sent_bytes, received_bytes;
     uint64_t bundles_sent, bundles_received; /* in which these messages went */
     uint64_t beats_sent, beats_received, beats_dropped;
+    uint64_t strangers; /* nodes with which this one shares no version of messages */
 };
 void peers_figures(const struct peers *peers, struct peers_figures *out);
 

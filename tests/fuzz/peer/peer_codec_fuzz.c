@@ -50,7 +50,8 @@ static void say_again(const struct peer_ends *ends, const struct worker_message 
         msg.chunk.handle = &rows;
     peer_bundle_add(&bundle, message->partition, &msg, NULL);
     struct buf frame = peer_bundle_end(&bundle);
-    must(peer_decode(buf_slice(&frame), &got, &messages) == OK && messages.first == messages.last);
+    must(peer_decode(buf_slice(&frame), PEER_VERSION, &got, &messages) == OK &&
+         messages.first == messages.last);
     const struct worker_message *second = (const struct worker_message *)messages.first;
     must(replica_node_eq(got.from, ends->from) && replica_node_eq(got.to, ends->to));
     must(second->partition == message->partition && second->msg.type == msg.type);
@@ -77,7 +78,7 @@ static void try_bundle(struct slice frame)
     struct peer_ends ends;
     struct inbox_chain messages;
     uint32_t count = 0;
-    if (peer_decode(frame, &ends, &messages) != OK)
+    if (peer_decode(frame, PEER_VERSION, &ends, &messages) != OK)
         return;
     must(ends.from.id != 0 && ends.to.id != 0);
     for (const struct inbox_item *item = messages.first; item != NULL; item = item->next) {
@@ -92,11 +93,11 @@ static void try_beats(struct slice frame)
 {
     struct peer_ends ends, got;
     struct beats beats, second;
-    if (peer_decode_beats(frame, &ends, &beats) != OK)
+    if (peer_decode_beats(frame, PEER_VERSION, &ends, &beats) != OK)
         return;
     must(beats.count <= PEER_PARTS_MAX);
     struct buf again = peer_encode_beats(&ends, &beats);
-    must(peer_decode_beats(buf_slice(&again), &got, &second) == OK);
+    must(peer_decode_beats(buf_slice(&again), PEER_VERSION, &got, &second) == OK);
     must(second.answer == beats.answer && second.boot == beats.boot && second.number == beats.number &&
          second.count == beats.count);
     for (size_t i = 0; i < beats.count; i++)

@@ -27,6 +27,12 @@ static bool is_for(const struct node *n, const struct peer_ends *ends)
     return replica_node_eq(ends->to, n->self) && ends->from.id != n->self.id;
 }
 
+static void hear(struct node *n, const struct peer_ends *ends)
+{
+    if (ends->from.id < IDS_MAX)
+        n->heard[ends->from.id] = ends->says.machine;
+}
+
 /* R17: only answers to beats of this process that are still remembered. */
 static bool find_sent(struct node *n, struct beats *answer)
 {
@@ -51,9 +57,10 @@ static void take_bundle(struct node *n, struct slice frame)
 {
     struct peer_ends ends;
     struct inbox_chain messages;
-    if (peer_decode(frame, &ends, &messages) != OK)
+    if (peer_decode(frame, PEER_VERSION, &ends, &messages) != OK)
         cluster_fail(n->c, "a message does not decode");
     else if (is_for(n, &ends)) {
+        hear(n, &ends);
         look_at_chunks(n, &messages);
         worker_pool_messages(n->pool, &messages);
     } else
@@ -64,10 +71,13 @@ static void take_beats(struct node *n, struct slice frame)
 {
     struct peer_ends ends;
     struct beats beats;
-    if (peer_decode_beats(frame, &ends, &beats) != OK)
+    if (peer_decode_beats(frame, PEER_VERSION, &ends, &beats) != OK)
         cluster_fail(n->c, "a beat does not decode");
-    else if (is_for(n, &ends) && (!beats.answer || find_sent(n, &beats)))
-        worker_pool_beats(n->pool, &beats);
+    else if (is_for(n, &ends)) {
+        hear(n, &ends);
+        if (!beats.answer || find_sent(n, &beats))
+            worker_pool_beats(n->pool, &beats);
+    }
     free((void *)beats.parts);
 }
 
@@ -135,6 +145,12 @@ static void on_flush(void *arg)
     o->count = 0;
 }
 
+static struct peer_ends ends_to(const struct node *n, struct replica_node to)
+{
+    return (
+        struct peer_ends){ .from = n->self, .to = to, .says = { PEER_VERSION_MIN, PEER_VERSION, n->speaks } };
+}
+
 static size_t bundle_for(struct outbox *o, struct replica_node to)
 {
     for (size_t i = 0; i < o->count; i++) {
@@ -143,7 +159,7 @@ static size_t bundle_for(struct outbox *o, struct replica_node to)
     }
     if (o->count == BUNDLES_MAX)
         on_flush(o);
-    o->bundles[o->count] = (struct peer_bundle){ .ends = { .from = o->node->self, .to = to } };
+    o->bundles[o->count] = (struct peer_bundle){ .ends = ends_to(o->node, to) };
     return o->count++;
 }
 
@@ -171,7 +187,7 @@ static void on_beats(void *arg, const struct beats *given)
 {
     struct node *n = ((struct outbox *)arg)->node;
     struct beats beats = *given;
-    struct peer_ends ends = { .from = n->self, .to = beats.peer };
+    struct peer_ends ends = ends_to(n, beats.peer);
     if (n->dying || n->c->failed)
         return;
     struct packet *packet = NEW(struct packet);
@@ -186,11 +202,18 @@ static void on_beats(void *arg, const struct beats *given)
     post(n, beats.peer.id, packet);
 }
 
+/* The newest message says it, of whatever process of that node. */
+static uint8_t speaks(void *arg, struct replica_node node)
+{
+    const struct node *n = ((struct outbox *)arg)->node;
+    return node.id < IDS_MAX ? n->heard[node.id] : 0;
+}
+
 void links_init(struct node *n)
 {
     for (size_t i = 0; i < WORKERS_SIM_MAX; i++) {
         n->outboxes[i].node = n;
-        n->transports[i] = (struct peer_transport){ &n->outboxes[i], on_send, on_beats, on_flush };
+        n->transports[i] = (struct peer_transport){ &n->outboxes[i], on_send, on_beats, on_flush, speaks };
     }
 }
 

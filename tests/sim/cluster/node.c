@@ -119,6 +119,7 @@ static void boot(struct node *n)
     memset(n->told, 0, sizeof n->told);
     memset(n->checked, 0, sizeof n->checked);
     memset(n->half, 0, sizeof n->half);
+    memset(n->heard, 0, sizeof n->heard);
     if (kv_sync(n->kv) != OK)
         cluster_fail(c, "node %u: the first sync", n->self.id);
     n->workers = 1 + (uint32_t)cluster_below(c, WORKERS_SIM_MAX);
@@ -136,6 +137,7 @@ static void boot(struct node *n)
                                                      .log_keep_count = c->log_keep,
                                                      .copy_chunk_bytes = c->copy_chunk,
                                                      .append_count_max = c->append_count,
+                                                     .machine_version_max = n->speaks,
                                                      .faults = &c->breaks.storage };
     n->pool->seam = (struct worker_seam){ .arg = n, .submit = on_submit, .fatal = on_fatal, .work = on_work };
     for (uint32_t i = 0; i < n->workers; i++) {
@@ -156,6 +158,7 @@ struct node *node_new(struct cluster *c, int slot)
     n->real_skew_ms = (int64_t)cluster_below(c, 4000) - 2000;
     n->kv = kv_open_mem();
     n->batch = kv_batch_new(n->kv);
+    n->speaks = 1;
     n->self.store = cluster_rand(c) | 1;
     n->self.id = (uint32_t)slot + 1; /* as directors_init registers them */
     n->start_at = c->now + cluster_below(c, 50 * MS);

@@ -33,7 +33,13 @@ static void on_beats(void *arg, const struct beats *beats) {}
 
 static void on_flush(void *arg) {}
 
-static struct peer_transport peers = { NULL, on_send, on_beats, on_flush };
+static uint8_t speaks(void *arg, struct replica_node node)
+{
+    assert_true(replica_node_eq(node, other));
+    return ((struct fixture *)arg)->other_speaks;
+}
+
+static struct peer_transport peers = { NULL, on_send, on_beats, on_flush, speaks };
 
 void open_partition(struct fixture *f)
 {
@@ -47,6 +53,7 @@ void open_partition(struct fixture *f)
         .stats = &f->stats,
         .log_keep_count = f->log_keep,
         .copy_chunk_bytes = f->copy_chunk,
+        .machine_version_max = f->version_max,
         .fault_list = f->faults,
     };
     assert_int_equal(partition_open(&options, f->now, &f->p), OK);

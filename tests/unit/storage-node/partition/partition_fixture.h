@@ -40,6 +40,8 @@ struct fixture {
     struct inbox_chain jobs;
     uint32_t log_keep, copy_chunk;
     unsigned asks, sends;
+    uint8_t version_max;          /* what this node speaks; 0: as the program */
+    uint8_t other_speaks;         /* as it has been heard; 0: it has not */
     struct replica_msg last_sent; /* its pointers are not valid any more; of a chunk: last_rows bytes */
     size_t last_rows;
     struct partition_ask last_ask;

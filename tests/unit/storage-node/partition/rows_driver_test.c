@@ -69,7 +69,28 @@ static void test_applied(void **state)
     assert_int_equal(out.index, 12);
     assert_int_equal(out.body_bytes, 0);
     ASSERT_EXACT(b, applied_decode(value, &out));
-    b.data[0] = 3;
+    assert_int_equal(out.version, 1);
+    b.data[0] = 4;
+    assert_int_equal(applied_decode(buf_slice(&b), &out), ERR_UNSUPPORTED);
+    buf_fini(&b);
+}
+
+/* As long as the partition is of the first version, programs that know no other can read the row. */
+static void test_applied_names_its_version(void **state)
+{
+    struct partition_applied in = { .index = 12, .chain = 5, .body_bytes = 7, .version = 1 }, out;
+    struct buf b = { 0 };
+    applied_encode(&in, &b);
+    assert_int_equal(b.data[0], 2);
+    in.version = 2;
+    applied_encode(&in, &b);
+    assert_int_equal(b.data[0], 3);
+    assert_int_equal(applied_decode(buf_slice(&b), &out), OK);
+    assert_int_equal(out.index, 12);
+    assert_int_equal(out.body_bytes, 7);
+    assert_int_equal(out.version, 2);
+    ASSERT_EXACT(b, applied_decode(value, &out));
+    b.data[b.len - 1] = 1;
     assert_int_equal(applied_decode(buf_slice(&b), &out), ERR_CORRUPT);
     buf_fini(&b);
 }
@@ -235,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_record),
         cmocka_unit_test(test_applied),
+        cmocka_unit_test(test_applied_names_its_version),
         cmocka_unit_test(test_log_row),
         cmocka_unit_test(test_keys_order),
         cmocka_unit_test(test_identity_is_made_once),

@@ -99,7 +99,7 @@ static int set_up(void **state)
     struct fixture *f = NEW(struct fixture);
     f->kv = kv_open_mem();
     for (int i = 0; i < WORKERS; i++)
-        f->peers[i] = (struct peer_transport){ f, on_send, on_beats, on_flush };
+        f->peers[i] = (struct peer_transport){ f, on_send, on_beats, on_flush, NULL };
     f->pool = xcalloc(1, sizeof *f->pool + WORKERS * sizeof f->pool->workers[0]);
     f->pool->options = (struct worker_pool_options){ .kv = f->kv,
                                                      .directory = directory_new(),

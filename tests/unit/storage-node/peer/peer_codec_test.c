@@ -24,7 +24,7 @@ static struct worker_message *round_trip(const struct replica_msg *msg, struct p
     struct buf frame = bundle_of(msg, entries);
     struct peer_ends got;
     struct inbox_chain messages;
-    assert_int_equal(peer_decode(buf_slice(&frame), &got, &messages), OK);
+    assert_int_equal(peer_decode(buf_slice(&frame), PEER_VERSION, &got, &messages), OK);
     assert_true(replica_node_eq(got.from, ends.from) && replica_node_eq(got.to, ends.to));
     assert_ptr_equal(messages.first, messages.last);
     struct worker_message *out = (struct worker_message *)messages.first;
@@ -132,7 +132,7 @@ static void test_bundle(void **state)
     struct buf frame = bundle_of_all();
     struct peer_ends got;
     struct inbox_chain messages;
-    assert_int_equal(peer_decode(buf_slice(&frame), &got, &messages), OK);
+    assert_int_equal(peer_decode(buf_slice(&frame), PEER_VERSION, &got, &messages), OK);
     const struct inbox_item *item = messages.first;
     for (uint32_t i = 0; i < sizeof small / sizeof small[0]; i++) {
         const struct worker_message *m = (const struct worker_message *)item, *n;
@@ -162,7 +162,7 @@ static void test_bounds_of_a_bundle(void **state)
     }
     assert_false(peer_bundle_has_room(&bundle, 0));
     struct buf frame = peer_bundle_end(&bundle);
-    assert_int_equal(peer_decode(buf_slice(&frame), &got, &messages), OK);
+    assert_int_equal(peer_decode(buf_slice(&frame), PEER_VERSION, &got, &messages), OK);
     peer_free_messages(&messages);
     buf_fini(&frame);
     for (uint32_t i = 0; i <= PEER_BUNDLE_COUNT_MAX; i++) {
@@ -170,7 +170,7 @@ static void test_bounds_of_a_bundle(void **state)
         peer_bundle_add(&bundle, 1, &small[ACK], NULL);
     }
     frame = peer_bundle_end(&bundle);
-    assert_int_equal(peer_decode(buf_slice(&frame), &got, &messages), ERR_PROTOCOL);
+    assert_int_equal(peer_decode(buf_slice(&frame), PEER_VERSION, &got, &messages), ERR_PROTOCOL);
     assert_null(messages.first);
     buf_fini(&frame);
 }
@@ -179,7 +179,7 @@ static enum err try_decode(struct slice frame)
 {
     struct peer_ends got;
     struct inbox_chain messages;
-    enum err err = peer_decode(frame, &got, &messages);
+    enum err err = peer_decode(frame, PEER_VERSION, &got, &messages);
     peer_free_messages(&messages);
     return err;
 }
@@ -225,7 +225,7 @@ static void test_beats(void **state)
         struct beats beats = { .answer = answer, .boot = 5, .number = 6, .parts = parts, .count = 2 }, out;
         struct buf frame = peer_encode_beats(&ends, &beats);
         struct peer_ends got;
-        assert_int_equal(peer_decode_beats(buf_slice(&frame), &got, &out), OK);
+        assert_int_equal(peer_decode_beats(buf_slice(&frame), PEER_VERSION, &got, &out), OK);
         assert_true(replica_node_eq(out.peer, ends.from) && replica_node_eq(got.to, ends.to));
         assert_true(out.answer == (answer != 0) && out.boot == 5 && out.number == 6 && out.count == 2);
         assert_int_equal(out.parts[1].partition, 16383);
@@ -235,7 +235,7 @@ static void test_beats(void **state)
         for (size_t i = 0; i < frame.len; i++) {
             uint8_t *cut = malloc(i + 1);
             memcpy(cut, frame.data, i);
-            if (peer_decode_beats(slice_of(cut, i), &got, &out) == OK)
+            if (peer_decode_beats(slice_of(cut, i), PEER_VERSION, &got, &out) == OK)
                 free((void *)out.parts);
             free(cut);
         }
@@ -243,12 +243,59 @@ static void test_beats(void **state)
     }
 }
 
+/* How a frame begins is the same in all versions: who sent a later one is known, and what it speaks. */
+static void test_versions(void **state)
+{
+    struct peer_ends later = ends, got;
+    struct inbox_chain messages;
+    struct beats beats = { .answer = true }, out;
+    later.version = PEER_VERSION + 1;
+    later.says = (struct peer_speech){ PEER_VERSION, PEER_VERSION + 1, 7 };
+    struct peer_bundle bundle = { .ends = later };
+    peer_bundle_add(&bundle, 77, &small[ACK], NULL);
+    struct buf frame = peer_bundle_end(&bundle), beat = peer_encode_beats(&later, &beats);
+    assert_int_equal(peer_decode(buf_slice(&frame), PEER_VERSION, &got, &messages), ERR_UNSUPPORTED);
+    assert_null(messages.first);
+    assert_true(replica_node_eq(got.from, ends.from) && replica_node_eq(got.to, ends.to));
+    assert_memory_equal(&got.says, &later.says, sizeof got.says);
+    got = (struct peer_ends){ 0 };
+    assert_int_equal(peer_decode_beats(buf_slice(&beat), PEER_VERSION, &got, &out), ERR_UNSUPPORTED);
+    assert_true(replica_node_eq(got.from, ends.from));
+    assert_memory_equal(&got.says, &later.says, sizeof got.says);
+    assert_int_equal(peer_decode(buf_slice(&frame), PEER_VERSION + 1, &got, &messages), OK);
+    peer_free_messages(&messages);
+    assert_int_equal(peer_decode_beats(buf_slice(&beat), PEER_VERSION + 1, &got, &out), OK);
+    free((void *)out.parts);
+    buf_fini(&frame);
+    buf_fini(&beat);
+}
+
+/* As programs wrote frames before they said what they speak. */
+static void test_one_that_does_not_say(void **state)
+{
+    struct peer_ends got;
+    struct inbox_chain messages;
+    struct buf frame = bundle_of(&small[ACK], NULL);
+    assert_int_equal(peer_decode(buf_slice(&frame), PEER_VERSION, &got, &messages), OK);
+    assert_int_equal(got.version, PEER_VERSION_MIN);
+    assert_int_equal(got.says.min, PEER_VERSION_MIN);
+    assert_int_equal(got.says.max, PEER_VERSION_MIN);
+    assert_int_equal(got.says.machine, 1);
+    peer_free_messages(&messages);
+    buf_fini(&frame);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_append), cmocka_unit_test(test_small_ones),
-        cmocka_unit_test(test_bundle), cmocka_unit_test(test_bounds_of_a_bundle),
-        cmocka_unit_test(test_damage), cmocka_unit_test(test_beats),
+        cmocka_unit_test(test_append),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_one_that_does_not_say),
+        cmocka_unit_test(test_small_ones),
+        cmocka_unit_test(test_bundle),
+        cmocka_unit_test(test_bounds_of_a_bundle),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_beats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
