@@ -4,8 +4,9 @@
  * of idle sessions cost a hash entry each and no stack.
  *
  * Nothing is missed: a registration carries the newest modseq told, and its answer the mailbox's; when the
- * map changes or an answer fails, the topic is registered again. Notices are hints and may be lost; the
- * renewal finds what they would have said. */
+ * map changes or an answer fails, the topic is registered again. So it is, too, while the node does not know
+ * the map's epoch yet: it may lose its seat or be restarted and then serve in that epoch, without our watch
+ * and without another map. Notices are hints and may be lost; the renewal finds what they would have said. */
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -93,7 +94,8 @@ static void forget(struct watches *all, struct topic *topic)
     free(topic);
 }
 
-/* Register (or, without watchers, end) one topic at its primary. Yields. */
+/* Register (or, without watchers, end) one topic at its primary. ERR_STALE_MAP: it is registered, but by an
+ * epoch older than the map's. Yields. */
 static enum err register_topic(struct watches *all, struct topic *topic)
 {
     Tern__WatchRequest request = TERN__WATCH_REQUEST__INIT;
@@ -108,8 +110,9 @@ static enum err register_topic(struct watches *all, struct topic *topic)
                     &response));
     if (!request.end)
         tell(topic, response->modseq);
+    bool behind = !request.end && response->epoch != 0 && response->epoch < topic->primary_epoch;
     tern__watch_response__free_unpacked(response, NULL);
-    return OK;
+    return behind ? ERR_STALE_MAP : OK;
 }
 
 static void worker(void *arg)

@@ -161,8 +161,11 @@ static enum err current_modseq(struct partition *p, const Tern__WatchRequest *wa
 static void answer_watch(struct partition *p, struct partition_request *request, uint64_t modseq)
 {
     Tern__WatchResponse response = TERN__WATCH_RESPONSE__INIT;
+    struct replica_info info;
     struct buf packed = { 0 };
+    replica_info(p->replica, &info);
     response.modseq = modseq;
+    response.epoch = info.epoch;
     packed.len = tern__watch_response__pack(
         &response, buf_reserve(&packed, tern__watch_response__get_packed_size(&response)));
     struct partition_answer answer = { .status = OK, .time_ms = p->applied_time, .response = &packed };

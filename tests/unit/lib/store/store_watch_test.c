@@ -23,7 +23,7 @@ static struct {
     bool end;
     uint64_t modseq, mailbox, watch;
 } asked[64];
-static uint64_t answer_modseq;
+static uint64_t answer_modseq, answer_epoch;
 static unsigned hold_first; /* so many of the first requests get no answer until `held` is let go */
 static struct rpc_request *held[8];
 static unsigned held_count;
@@ -38,6 +38,7 @@ static void on_watch(int node, struct rpc_request *request, unsigned nth)
     asked[nth].mailbox = w->mailbox;
     asked[nth].watch = w->watch;
     response.modseq = answer_modseq;
+    response.epoch = answer_epoch;
     tern__watch_request__free_unpacked(w, NULL);
     if (nth < hold_first)
         held[held_count++] = request;
@@ -58,7 +59,7 @@ static int setup(void **state)
 {
     (void)state;
     memset(asked, 0, sizeof asked);
-    answer_modseq = hold_first = held_count = 0;
+    answer_modseq = answer_epoch = hold_first = held_count = 0;
     store = fake_start(on_watch);
     return 0;
 }
@@ -179,6 +180,32 @@ static void a_new_epoch_registers_again(void **state)
     fake_run(new_map);
 }
 
+static void node_behind_the_map(void)
+{
+    uint64_t a = 0;
+    Tern__MapNotice notice = TERN__MAP_NOTICE__INIT;
+    answer_epoch = 1; /* as the first map has it */
+    struct watch *w = watch_new(store, account, 5, 10, on_change, &a);
+    await_count(1);
+    fake_move(account.home, 1);
+    notice.version = 2;
+    fake_notify(METHOD_MAP_NOTICE, &notice.base);
+    await_count(2);
+    await_count(3); /* soon again, not with the next renewal */
+    answer_epoch = 2;
+    await_count(4);
+    fiber_sleep_ms(2500);
+    assert_int_equal(fake_count(METHOD_WATCH), 4);
+    watch_free(&w);
+    await_count(5);
+}
+
+static void a_node_behind_the_map_is_asked_again(void **state)
+{
+    (void)state;
+    fake_run(node_behind_the_map);
+}
+
 static void free_while_registering(void)
 {
     uint64_t a = 0;
@@ -278,13 +305,10 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, fake_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(sessions_share_a_registration),
-        TEST(the_answer_tells_what_was_missed),
-        TEST(a_new_epoch_registers_again),
-        TEST(freed_while_being_registered),
-        TEST(watched_again_while_it_ends),
-        TEST(a_map_while_being_registered),
-        TEST(the_store_ends_with_registrations_under_way),
+        TEST(sessions_share_a_registration),        TEST(the_answer_tells_what_was_missed),
+        TEST(a_new_epoch_registers_again),          TEST(freed_while_being_registered),
+        TEST(a_node_behind_the_map_is_asked_again), TEST(watched_again_while_it_ends),
+        TEST(a_map_while_being_registered),         TEST(the_store_ends_with_registrations_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -281,6 +281,7 @@ static void watch_and_deliver(struct fixture *f)
     assert_int_equal(call(f, METHOD_WATCH, 1, &request.base, SLICE_NULL, &c), OK);
     Tern__WatchResponse *r = tern__watch_response__unpack(NULL, c.response.len, c.response.data);
     assert_int_equal(r->modseq, modseq);
+    assert_true(r->epoch > 0);
     tern__watch_response__free_unpacked(r, NULL);
     rpc_call_fini(&c);
     deliver(f, 1, account, SLICE_LIT("Subject: z\r\n\r\nz\r\n"));
