@@ -21,6 +21,7 @@ struct storage_faults {
     bool late_lease;          /* the lease is looked at after the state was taken (R14) */
     bool cut_ahead;           /* the log's front is cut beyond what is applied (R25; with core->r25) */
     bool own_version;         /* the primary raises the version to its own, whatever others speak (R30) */
+    bool drop_watches;        /* who registers a watch after a fail-over is answered, and forgotten */
     const struct replica_faults *core; /* NULL: none */
 };
 

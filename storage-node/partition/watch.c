@@ -210,6 +210,8 @@ void partition_watch(struct partition *p, struct partition_now now, struct parti
         w->expires_mono_ms = now.mono_ms + WATCH_EXPIRY_MS;
         w->modseq = modseq;
         answer_watch(p, request, modseq);
+        if (STORAGE_FAULT(p->faults, drop_watches) && p->record.dep > 1)
+            watch_table_fini(&p->watches);
     } else {
         partition_request_end(request, err != OK ? err : ERR_LIMIT, p->applied_time);
     }

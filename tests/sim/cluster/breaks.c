@@ -28,6 +28,8 @@ static const struct {
     { "R24-persist", COPYING, { .storage.unpersisted_install = true } },
     { "R24-bodies", COPYING, { .storage.bodiless_copy = true } },
     { "R25", ANY, { .core.r25 = true, .storage.cut_ahead = true } },
+    { "watch", CONFS, { .storage.drop_watches = true } },
+    { "watch-epoch", POWER, { .blind_watch = true } },
     { "gate", COPYING, { .storage.ungated_apply = true } },
     { "sync", POWER, { .storage.skip_sync = true } },
     { "applied", POWER, { .storage.split_applied = true } },

@@ -7,6 +7,7 @@
 
 #include "lib/base/alloc.h"
 #include "tests/sim/cluster/call.h"
+#include "tests/sim/cluster/watch.h"
 
 enum { RETRY_MS = 250, RETRY_MORE_MS = 900, BACKOFF_MS = 120, DEADLINE_MS = 300, DEADLINE_MORE_MS = 4000 };
 enum { GIVE_UP_PER_MILLE = 60, RENAME_PER_MILLE = 200 };
@@ -54,6 +55,8 @@ static void finish_op(struct op *op)
     c->totals.acked += !op->refused && !is_read(op);
     c->totals.refused += op->refused;
     c->totals.reads += is_read(op) && !op->refused;
+    if (!op->refused && !is_read(op))
+        watches_answered(op);
     s->next_at = c->now + cluster_below(c, 2 * c->clients->think_ns);
     if (op->kind == OP_CREATE || op->kind == OP_LIST)
         s->next_at = c->now;
@@ -61,8 +64,7 @@ static void finish_op(struct op *op)
         op->targets[0]->boxes[op->box].read_at_end |= op->begun >= c->clients->finish_at;
 }
 
-/* Else it goes by the map that it has. */
-static bool hears_directors(const struct cluster *c, int frontend)
+bool clients_hear_directors(const struct cluster *c, int frontend)
 {
     bool hears = c->calm;
     for (int d = 0; d < DIRECTORS; d++)
@@ -77,7 +79,7 @@ static void take_no_answer(struct op *op, const struct call *a)
     struct cluster *c = op->c;
     int *guess = &c->clients->guess[a->frontend][op->partition];
     op->doubt |= err_class(a->status) == ERR_CLASS_IN_DOUBT;
-    if (a->status != ERR_BUSY && a->slot == *guess && hears_directors(c, a->frontend))
+    if (a->status != ERR_BUSY && a->slot == *guess && clients_hear_directors(c, a->frontend))
         *guess = -1;
     uint64_t again = c->now + cluster_below(c, BACKOFF_MS * MS);
     if (again < op->retry_at)
@@ -120,7 +122,7 @@ static void on_answer(struct call *a)
 static int pick_slot(struct cluster *c, struct op *op)
 {
     int *guess = &c->clients->guess[op->frontend][op->partition];
-    if (hears_directors(c, op->frontend) && (*guess < 0 || cluster_chance(c, 30)))
+    if (clients_hear_directors(c, op->frontend) && (*guess < 0 || cluster_chance(c, 30)))
         *guess = directors_guess(c, op->partition);
     if (*guess < 0 || cluster_chance(c, 100))
         return (int)cluster_below(c, (uint64_t)c->slots);
@@ -289,5 +291,5 @@ bool clients_finished(const struct cluster *c)
         if (!c->clients->accounts[i].ready || unread(&c->clients->accounts[i]) >= 0)
             return false;
     }
-    return clients_idle(c);
+    return clients_idle(c) && watches_idle(c);
 }

@@ -102,8 +102,12 @@ struct clients {
     int guess[FRONTENDS][PARTITIONS_MAX + 1];
     uint64_t think_ns, tokens;
     bool finishing;
+    struct watches *watches; /* NULL: nobody waits for changes */
     uint64_t finish_at;
 };
+
+/* client.c: else that front-end goes by the map that it has. */
+bool clients_hear_directors(const struct cluster *c, int frontend);
 
 /* op.c: a request of that kind in op->request and op->body; false: there is nothing to do it with. */
 bool op_make(struct op *op);

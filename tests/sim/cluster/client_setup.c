@@ -5,6 +5,7 @@
 
 #include "lib/base/alloc.h"
 #include "tests/sim/cluster/client.h"
+#include "tests/sim/cluster/watch.h"
 
 void clients_init(struct cluster *c)
 {
@@ -27,11 +28,14 @@ void clients_init(struct cluster *c)
             s->next_at = c->now + cluster_below(c, 200 * MS);
         }
     }
+    if (c->seed % 2 == 1)
+        clients->watches = watches_new(c);
 }
 
 void clients_fini(struct cluster *c)
 {
     struct clients *clients = c->clients;
+    watches_free(&clients->watches);
     while (clients->ops != NULL) {
         struct op *op = clients->ops;
         clients->ops = op->next;

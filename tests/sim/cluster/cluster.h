@@ -10,6 +10,7 @@
  *   director.c   the store and requests to two directors; placing.c: what they do by themselves
  *   call.c       one request of a front-end to a node
  *   client.c     what clients do and how they repeat it; op.c: the requests, answer.c: what answers say
+ *   watch.c      who waits for changes, and must hear of them
  *   history.c    is there one order that explains every answer? (judged at the end)
  *   check.c      replicas that applied the same hold the same; is all well again?
  *   weather.c    what goes wrong
@@ -55,6 +56,7 @@ struct checks;
 struct breaks {
     struct storage_faults storage;
     struct replica_faults core;
+    bool blind_watch; /* front-ends do not look at the epoch by which a watch was registered */
 };
 
 struct cluster {
@@ -80,11 +82,13 @@ struct cluster {
     uint64_t late;                  /* per mille: the first chunk of a copy comes again much later */
     int struck;                     /* its sender, 1 + slot, dies next; 0: nobody */
     bool tear;                      /* the next fault meets the receiver of a copy */
+    uint64_t calm_at;               /* when the faults ended */
+    uint64_t shaken_at;             /* the same, or when something fell over since */
     bool calm, failed, trace, nested;
     char failure[300];
     struct {
         uint64_t crashes, cuts, installs, torn, epochs, acked, refused, repeated, reads, compared, moves,
-            disks, restores, batches;
+            disks, restores, batches, watches, notices;
     } totals;
 };
 
@@ -121,6 +125,8 @@ int weather_count(void);
 void weather_init(struct cluster *c, int weather); /* < 0: the seed's, of the first few */
 void weather_fault(struct cluster *c);
 void weather_calm(struct cluster *c);
+/* Then: a primary dies, or hands over. */
+void weather_fail_over(struct cluster *c);
 /* A copy of the state has begun to come in: in some weathers its receiver dies in the middle. */
 void weather_copy_begins(struct cluster *c);
 /* Its first chunk has come again, much later: in some weathers its sender (slot) dies then. */

@@ -24,6 +24,8 @@ enum {
     FAULTS_MS_MIN = 6000, /* with faults: as long, and at most as much again times three */
     CALM_MS = 60000,      /* by then everything must be well again */
     LOOK_MS = 100,
+    FAIL_OVERS = 3, /* of which whoever watches must not suffer */
+    FAIL_OVER_MS = 1500,
 };
 
 struct job {
@@ -59,6 +61,10 @@ static void play(struct cluster *c)
         return;
     weather_calm(c);
     cluster_run(c, c->now + 500 * MS); /* clients go on for a while */
+    for (int i = 0; i < FAIL_OVERS && c->seed % 2 == 1 && !c->failed; i++) {
+        weather_fail_over(c);
+        cluster_run(c, c->now + cluster_below(c, 2 * FAIL_OVER_MS) * MS);
+    }
     clients_finish(c);
     if (!wait_until(c, is_read)) {
         checks_tell(c);
@@ -81,7 +87,7 @@ static bool run(void *arg, uint64_t seed, bool whole, bool quiet)
         printf("seed %llu: %s; weather %d, %d nodes, %d partitions: %llu writes, %llu reads, %llu repeated, "
                "%llu "
                "refused; %llu crashes, %llu cuts, %llu copies (%llu torn), %llu moves, %llu new disks, %llu "
-               "restored, %llu epochs; %llu states compared\n",
+               "restored, %llu epochs; %llu states compared, %llu watches, %llu notices\n",
                (unsigned long long)seed, c.failed ? c.failure : "ok", c.weather, c.slots, c.partitions,
                (unsigned long long)c.totals.acked, (unsigned long long)c.totals.reads,
                (unsigned long long)c.totals.repeated, (unsigned long long)c.totals.refused,
@@ -89,7 +95,8 @@ static bool run(void *arg, uint64_t seed, bool whole, bool quiet)
                (unsigned long long)c.totals.installs, (unsigned long long)c.totals.torn,
                (unsigned long long)c.totals.moves, (unsigned long long)c.totals.disks,
                (unsigned long long)c.totals.restores, (unsigned long long)c.totals.epochs,
-               (unsigned long long)c.totals.compared);
+               (unsigned long long)c.totals.compared, (unsigned long long)c.totals.watches,
+               (unsigned long long)c.totals.notices);
     else if (c.failed)
         printf("seed %llu: %s\n", (unsigned long long)seed, c.failure);
     fflush(stdout);

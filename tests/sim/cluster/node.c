@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/sim/cluster/node.h"
+#include "tests/sim/cluster/watch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,7 @@ static void on_fatal(void *arg, const char *what, enum err err)
 static void on_notify(void *arg, const struct partition_peer *peer, uint32_t method, uint32_t partition,
                       struct slice packed)
 {
+    watches_notice(arg, peer, packed);
 }
 
 static void on_ask(void *arg, const struct partition_ask *ask)

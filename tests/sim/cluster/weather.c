@@ -308,6 +308,7 @@ void weather_calm(struct cluster *c)
 {
     cluster_trace(c, "faults stop");
     c->calm = true;
+    c->calm_at = c->shaken_at = c->now;
     for (int i = 0; i < c->slots; i++) {
         struct node *n = c->nodes[i];
         n->paused_until = n->full_until = 0;
@@ -317,4 +318,15 @@ void weather_calm(struct cluster *c)
             n->start_at = c->now;
     }
     directors_calm(c);
+}
+
+void weather_fail_over(struct cluster *c)
+{
+    struct node *n =
+        node_find(c, directors_conf(c, 1 + (int)cluster_below(c, (uint64_t)c->partitions))->primary);
+    c->shaken_at = c->now;
+    if (cluster_chance(c, 500))
+        hand_over(c);
+    else if (n != NULL)
+        node_kill(n, cluster_below(c, 2000 * MS));
 }
