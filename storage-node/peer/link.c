@@ -116,6 +116,8 @@ static void *open_socket(struct link *link, struct link_node *node, struct rpc_w
         return NULL;
     rpc_socket_prepare(socket);
     zmq_setsockopt(socket, ZMQ_SNDHWM, &hwm, sizeof hwm);
+    if (link->options.unsent_bytes_max > 0)
+        zmq_setsockopt(socket, ZMQ_SNDBUF, &link->options.unsent_bytes_max, sizeof(int));
     /* Nothing waits for a connection that is not there: it would arrive late and in a burst. */
     zmq_setsockopt(socket, ZMQ_IMMEDIATE, &on, sizeof on);
     node->keys = rpc_keys_of_connection(link->options.keys, RPC_ROLE_STORAGE_NODE);
@@ -241,7 +243,8 @@ static void follow_keys(struct link *link)
         return;
     link->keys_generation = generation;
     link->unsettled = false;
-    doors_refresh(&link->doors);
+    if (link->options.endpoint != NULL)
+        doors_refresh(&link->doors);
     size_t count = count_nodes(link);
     for (size_t i = 0; i < count; i++) {
         if (changed)
@@ -438,6 +441,8 @@ enum err link_bind(const struct link_options *options, struct link **out)
         log_error("link", "cannot make an eventfd: %s", strerror(errno));
         return ERR_IO;
     }
+    if (options->endpoint == NULL)
+        return OK;
     struct doors_options doors = { .zmq = options->zmq,
                                    .keys = options->keys,
                                    .service = options->service,

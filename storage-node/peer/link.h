@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One kind of traffic between storage nodes: a ROUTER socket that hears everybody and a DEALER socket to each
- * node it talks to. A message is one frame. Messages may be lost (a node that is not connected, a full
- * queue): the replicas repeat what matters.
+ * node it talks to; or only the latter, to the ROUTER socket of another link. A message is one frame.
+ * Messages may be lost (a node that is not connected, a full queue): the replicas repeat what matters.
  *
  * Whoever has something to say gives it to ZeroMQ on its own thread, under the lock of the node's socket (a
  * socket may go from thread to thread behind a full fence), so that no other thread has to wake up for it.
@@ -30,9 +30,10 @@ struct link_options {
     void *zmq;
     struct rpc_keys *keys; /* NULL: none */
     enum rpc_service service;
-    const char *endpoint; /* to bind */
+    const char *endpoint; /* to bind; NULL: nobody is heard here */
     const char *name;     /* of the thread */
     size_t queue_bytes_max;
+    int unsent_bytes_max; /* given to the kernel for one node and not acknowledged by it; 0: as it likes */
     /* On the link's thread. The frame is valid during the call. */
     void (*receive)(void *arg, struct slice frame);
     /* On the link's thread: nothing more waits, or the caller has had its share. NULL: nothing to do. */

@@ -17,16 +17,22 @@ struct sent_beat {
     struct replica_node to;
 };
 
+/* To one node on one link. */
+struct outgoing {
+    struct link *link;
+    struct peer_bundle bundle;
+};
+
 /* What one worker says in one turn; its thread's alone. */
 struct outbox {
     struct peers *peers;
-    struct peer_bundle *bundles; /* one a node; the first `count` are in use */
+    struct outgoing *bundles; /* the first `count` are in use */
     size_t count, cap;
     struct peer_entries entries; /* scratch */
 };
 
 struct peers {
-    struct link *data, *beat;
+    struct link *data, *copies, *beat;
     struct voices *voices;
     struct replica_node self;
     struct worker_pool *workers;
@@ -59,28 +65,28 @@ static struct peer_ends ends_to(const struct peers *peers, struct replica_node n
                                .says = voices_own(peers->voices) };
 }
 
-static struct peer_bundle *bundle_for(struct outbox *o, struct replica_node node)
+static struct peer_bundle *bundle_for(struct outbox *o, struct link *link, struct replica_node node)
 {
     for (size_t i = 0; i < o->count; i++) {
-        if (replica_node_eq(o->bundles[i].ends.to, node))
-            return &o->bundles[i];
+        if (o->bundles[i].link == link && replica_node_eq(o->bundles[i].bundle.ends.to, node))
+            return &o->bundles[i].bundle;
     }
     if (o->count == o->cap) {
         o->cap = o->cap == 0 ? 8 : o->cap * 2;
         o->bundles = xrealloc(o->bundles, o->cap * sizeof *o->bundles);
     }
-    struct peer_bundle *bundle = &o->bundles[o->count++];
-    *bundle = (struct peer_bundle){ .ends = ends_to(o->peers, node) };
-    return bundle;
+    struct outgoing *out = &o->bundles[o->count++];
+    *out = (struct outgoing){ .link = link, .bundle = { .ends = ends_to(o->peers, node) } };
+    return &out->bundle;
 }
 
-static void send_bundle(struct peers *peers, struct peer_bundle *bundle)
+static void send_bundle(struct peers *peers, struct link *link, struct peer_bundle *bundle)
 {
     uint32_t count = bundle->count;
     if (count == 0)
         return;
     struct buf frame = peer_bundle_end(bundle);
-    bool sent = link_send(peers->data, bundle->ends.to.id, &frame);
+    bool sent = link_send(link, bundle->ends.to.id, &frame);
     add(sent ? &peers->messages.sent : &peers->messages.dropped, count);
 }
 
@@ -96,9 +102,10 @@ static void send_message(void *arg, struct partition *p, const struct replica_ms
     struct outbox *o = arg;
     if (msg->type == REPLICA_MSG_APPEND && !peer_gather(p, msg, &o->entries))
         return;
-    struct peer_bundle *bundle = bundle_for(o, msg->peer);
+    struct link *link = msg->type == REPLICA_MSG_CHUNK ? o->peers->copies : o->peers->data;
+    struct peer_bundle *bundle = bundle_for(o, link, msg->peer);
     if (!peer_bundle_has_room(bundle, bytes_of(msg, &o->entries)))
-        send_bundle(o->peers, bundle);
+        send_bundle(o->peers, link, bundle);
     peer_bundle_add(bundle, partition_id(p), msg, &o->entries);
 }
 
@@ -106,7 +113,7 @@ static void flush(void *arg)
 {
     struct outbox *o = arg;
     for (size_t i = 0; i < o->count; i++)
-        send_bundle(o->peers, &o->bundles[i]);
+        send_bundle(o->peers, o->bundles[i].link, &o->bundles[i].bundle);
     o->count = 0;
 }
 
@@ -250,6 +257,11 @@ enum err peers_bind(void *zmq, struct rpc_keys *keys, const char *endpoint, cons
                                  .received = hand_on,
                                  .may_receive = may_receive,
                                  .arg = peers };
+    struct link_options copies = { .zmq = zmq,
+                                   .keys = keys,
+                                   .name = "copies",
+                                   .queue_bytes_max = PEER_QUEUE_BYTES_MAX,
+                                   .unsent_bytes_max = PEER_COPY_UNSENT_MAX };
     struct link_options beat = { .zmq = zmq,
                                  .keys = keys,
                                  .service = RPC_SERVICE_BEAT,
@@ -264,6 +276,7 @@ enum err peers_bind(void *zmq, struct rpc_keys *keys, const char *endpoint, cons
     peers->sent = NEW_ARRAY(struct sent_beat, PEER_BEATS_REMEMBERED);
     *out = peers;
     TRY(link_bind(&data, &peers->data));
+    TRY(link_bind(&copies, &peers->copies));
     return link_bind(&beat, &peers->beat);
 }
 
@@ -295,6 +308,7 @@ enum err peers_start(struct peers *peers, struct worker_pool *workers)
 {
     peers->workers = workers;
     TRY(link_start(peers->data));
+    TRY(link_start(peers->copies));
     return link_start(peers->beat);
 }
 
@@ -305,6 +319,7 @@ void peers_take_map(struct peers *peers, const Tern__Map *map)
         if (node->id == peers->self.id)
             continue;
         link_set_node(peers->data, node->id, node->peer_endpoint);
+        link_set_node(peers->copies, node->id, node->peer_endpoint);
         link_set_node(peers->beat, node->id, node->beat_endpoint);
     }
 }
@@ -314,13 +329,14 @@ void peers_stop(struct peers *peers)
     if (peers == NULL)
         return;
     link_stop(peers->data);
+    link_stop(peers->copies);
     link_stop(peers->beat);
 }
 
 static void free_outbox(struct outbox *o)
 {
     for (size_t i = 0; i < o->count; i++)
-        buf_fini(&o->bundles[i].frame);
+        buf_fini(&o->bundles[i].bundle.frame);
     free(o->bundles);
     peer_entries_fini(&o->entries);
 }
@@ -332,6 +348,7 @@ void peers_free(struct peers **out)
         return;
     voices_free(&peers->voices);
     link_free(&peers->data);
+    link_free(&peers->copies);
     link_free(&peers->beat);
     pthread_mutex_destroy(&peers->lock);
     for (uint32_t i = 0; i < peers->outbox_count; i++)
@@ -346,13 +363,14 @@ void peers_free(struct peers **out)
 void peers_figures(const struct peers *peers, struct peers_figures *out)
 {
     const struct link_stats *data = link_get_stats(peers->data), *beat = link_get_stats(peers->beat);
+    const struct link_stats *copies = link_get_stats(peers->copies);
     *out = (struct peers_figures){ .sent = peers->messages.sent,
                                    .received = peers->messages.received,
                                    .dropped = peers->messages.dropped,
-                                   .bundles_sent = data->sent,
+                                   .bundles_sent = data->sent + copies->sent,
                                    .bundles_received = data->received,
                                    .malformed = data->malformed + beat->malformed,
-                                   .sent_bytes = data->sent_bytes,
+                                   .sent_bytes = data->sent_bytes + copies->sent_bytes,
                                    .received_bytes = data->received_bytes,
                                    .beats_sent = beat->sent,
                                    .beats_received = beat->received,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The other storage nodes, as the partitions of this one see them: a transport for their messages, and what
  * comes in handed to the workers. Entries, acknowledgements and copies go over one link, beats over another
- * with a thread of its own, so that no bulk delays a lease.
+ * with a thread of its own, so that no bulk delays a lease. Chunks of copies have connections of their own to
+ * the first one: an entry, for which somebody waits, would stand behind all chunks that are on their way. So
+ * they may arrive in another order than they were said in.
  *
  * A beat says its number and this process's id; the time noted for it is from before it was queued, so a
  * lease never counts from too late (R17). Nodes are named by id and store id; what is meant for another is
@@ -21,14 +23,16 @@
 enum {
     PEER_QUEUE_BYTES_MAX = 64 * 1024 * 1024,   /* waiting for one node; beyond it messages are dropped */
     PEER_RECEIVE_BYTES_MAX = 64 * 1024 * 1024, /* received and not worked on: reading stops above it */
-    PEER_GATHER_BYTES = 256 * 1024,            /* of these, received together and handed on together */
+    PEER_COPY_UNSENT_MAX = 256 * 1024, /* of copies for one node that the network has: others' packets stand
+                                          behind them in the switch, 2 ms at 1 Gbit/s */
+    PEER_GATHER_BYTES = 256 * 1024,    /* of these, received together and handed on together */
     PEER_BEAT_BYTES_MAX = 4 * 1024 * 1024,
     PEER_BEATS_REMEMBERED = 16384, /* newest beats whose answers count */
 };
 
 struct peers;
 
-/* Binds both sockets, for the storage nodes of the allow-list if there are keys (NULL: none); logged if it
+/* Binds two sockets, for the storage nodes of the allow-list if there are keys (NULL: none); logged if it
  * cannot. The endpoints are borrowed during the call. `speech` is what this node speaks and says so. */
 MUST_CHECK enum err peers_bind(void *zmq, struct rpc_keys *keys, const char *endpoint,
                                const char *beat_endpoint, struct peer_speech speech, struct peers **out);

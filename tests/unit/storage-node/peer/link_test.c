@@ -38,7 +38,7 @@ struct receiver {
 
 struct fixture {
     void *zmq;
-    struct link *out;
+    struct link *out, *other; /* other: NULL, or what `out` was */
     struct receiver in, moved;
     atomic_bool enough; /* was sent */
 };
@@ -135,6 +135,7 @@ static int tear_down(void **state)
     link_stop(f->moved.link);
     zmq_ctx_term(f->zmq);
     link_free(&f->out);
+    link_free(&f->other);
     link_free(&f->in.link);
     link_free(&f->moved.link);
     free(f);
@@ -258,6 +259,27 @@ static void test_a_node_that_moves_while_many_send(void **state)
     }
 }
 
+/* Without a socket that hears. What waits in it for a receiver that falls behind is bounded all the same. */
+static void test_one_that_only_talks(void **state)
+{
+    struct fixture *f = *state;
+    struct link_options options = {
+        .zmq = f->zmq, .name = "talks", .queue_bytes_max = QUEUE_BYTES, .unsent_bytes_max = PIECE
+    };
+    static const uint8_t piece[PIECE];
+    f->other = f->out;
+    assert_int_equal(link_bind(&options, &f->out), OK);
+    assert_int_equal(link_start(f->out), OK);
+    link_set_node(f->out, OTHER, link_endpoint(f->in.link));
+    send_until_it_arrives(f, &f->in);
+    atomic_store(&f->in.closed, true);
+    for (uint64_t end = clock_mono_ms() + WAIT_MS; send_bytes(f->out, piece, PIECE);)
+        assert_true(clock_mono_ms() < end);
+    atomic_store(&f->in.closed, false);
+    send_until_it_arrives(f, &f->in);
+    link_stop(f->other);
+}
+
 static void test_nobody_there(void **state)
 {
     struct fixture *f = *state;
@@ -295,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_receiver_that_falls_behind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_node_that_moves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_node_that_moves_while_many_send, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_that_only_talks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nobody_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_other_frames, set_up, tear_down),
     };
