@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "director/director_priv.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 /* On the network thread. */
@@ -13,11 +14,17 @@ static void on_request(struct rpc_request *request, void *arg)
     director_request(arg, request);
 }
 
+static uint64_t wait_ms(const struct director *d)
+{
+    uint64_t drive = drive_wait_ms(d, clock_mono_ms());
+    return drive < DIRECTOR_TICK_MS ? drive : DIRECTOR_TICK_MS;
+}
+
 static void *run(void *arg)
 {
     struct director *d = arg;
     struct event *list;
-    while (events_take(&d->events, DIRECTOR_TICK_MS, &list))
+    while (events_take(&d->events, wait_ms(d), &list))
         director_turn(d, list);
     return NULL;
 }

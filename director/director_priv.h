@@ -223,6 +223,9 @@ MUST_CHECK enum err create_cluster(struct director *d);
 void create_partitions(struct director *d, uint64_t now_mono_ms);
 /* Drive the copies to where they should be. Called every turn (drive.c). */
 void drive_copies(struct director *d, uint64_t now_mono_ms);
+/* After so many milliseconds drive_copies has something to do, even if nothing happens; UINT64_MAX: no need.
+ */
+uint64_t drive_wait_ms(const struct director *d, uint64_t now_mono_ms);
 /* Forgets the plan and the times; it may be driven on. */
 void drive_fini(struct drive *drive);
 /* What the leading director wishes of the primaries on `node` now, at most `max`; how many there are. */

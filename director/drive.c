@@ -17,9 +17,9 @@
 
 enum {
     DRIVE_INTERVAL_MS = 1000,
-    DRIVE_SOON_MS = 100,       /* between plans when the map changes */
-    DRIVE_SHARE = 20,          /* a plan that took t is followed by no other for so many t */
-    DRIVE_RETURN_MS = 5000,    /* a node that is here is given so long to ask for its copies */
+    DRIVE_SOON_MS = 20,     /* between plans when the map changes: a small copy takes a tenth of a second */
+    DRIVE_SHARE = 20,       /* a plan that took t is followed by no other for so many t */
+    DRIVE_RETURN_MS = 5000, /* a node that is here is given so long to ask for its copies */
     DRIVE_QUIET_MS = 10 * 1000 /* all has been well for so long: copies may move for evenness */
 };
 
@@ -219,6 +219,15 @@ void drive_copies(struct director *d, uint64_t now_mono_ms)
         give_up_finish(d);
         retire_unmark(d, now_mono_ms);
     }
+}
+
+uint64_t drive_wait_ms(const struct director *d, uint64_t now_mono_ms)
+{
+    const struct drive *drive = &d->drive;
+    bool changed = drive->made_version != d->map.version;
+    if (!changed || drive->changes > 0 || hearing_lasts(d, now_mono_ms) || !map_is_placed(&d->map))
+        return UINT64_MAX;
+    return drive->next_ms > now_mono_ms ? drive->next_ms - now_mono_ms : 0;
 }
 
 /* ---- what it wishes of others */
