@@ -51,8 +51,9 @@ struct node {
     struct hello *hello;
     _Atomic(struct worker_pool *) workers;
     struct reader_pool *readers;
-    struct control *control;
-    bool disk_low; /* the control thread's */
+    struct control *control; /* of whoever starts and ends it, and of its own thread and the workers */
+    _Atomic(struct control *) probed; /* the same for the HTTP thread, once it runs */
+    bool disk_low;                    /* the control thread's */
     struct node_figures figures;
 };
 
@@ -86,9 +87,10 @@ static enum err bind_requests(struct node *n)
 static void not_ready(struct buf *reasons, void *arg)
 {
     struct node *n = arg;
-    if (n->control == NULL || atomic_load(&n->workers) == NULL)
+    const struct control *control = atomic_load(&n->probed);
+    if (control == NULL || atomic_load(&n->workers) == NULL)
         buf_add_str(reasons, "no director has accepted this node yet\n");
-    if (n->control != NULL && control_is_refused(n->control))
+    if (control != NULL && control_is_refused(control))
         buf_add_str(reasons, "the director refuses this node, see the log\n");
     if (map_holder_version(n->map) == 0)
         buf_add_str(reasons, "no map yet\n");
@@ -275,7 +277,9 @@ static enum err start_control(struct node *n)
         .on_full_nodes = on_full_nodes,
         .arg = n,
     };
-    return control_start(&options, &n->control);
+    TRY(control_start(&options, &n->control));
+    atomic_store(&n->probed, n->control);
+    return OK;
 }
 
 enum err node_start(const struct node_config *config, struct node **out)
