@@ -12,6 +12,7 @@ enum {
     STORE_QUEUE_WAIT_MS = 5000,
     STORE_QUEUE_PUT_WAIT_MS = 1000, /* for one partition to take an item; then the next is asked */
     STORE_QUEUE_PUT_TRIES = 4,      /* partitions asked */
+    STORE_QUEUE_SETTLE_MS = 4000,   /* for each that may have taken it, if none did for certain, to say so */
     STORE_QUEUE_LEASE_MAX = 32,     /* items of one lease */
     STORE_QUEUE_ERROR_MAX = 200,    /* octets of an error's text; longer ones are cut */
     STORE_QUEUE_PATH_MAX = 320,     /* octets of an envelope address */
@@ -34,9 +35,9 @@ struct queue_put {
 /* Keep a finished upload's message for these recipients in a healthy partition: none of the recipients'
  * homes, rather at other nodes than theirs. The upload fits one chunk, or has or gets a spare copy
  * (upload_want_spare). Returns OK once it is durable there; ERR_UNAVAILABLE (nobody took it, or the bytes are
- * gone), ERR_LIMIT (the queues are full), ERR_NO_SPACE, ERR_IN_DOUBT (somebody may have taken it),
- * ERR_TOO_BIG (an address). *partition_out is where it (or, of very many recipients, the last part) is.
- * Yields. */
+ * gone), ERR_LIMIT (the queues are full), ERR_NO_SPACE, ERR_IN_DOUBT (somebody may have taken it
+ * and did not say so when asked again), ERR_TOO_BIG (an address). *partition_out is where it (or, of very
+ * many recipients, the last part) is. Yields. */
 MUST_CHECK enum err store_queue_put(struct store *store, struct upload *upload, const struct queue_put *put,
                                     uint32_t *partition_out);
 

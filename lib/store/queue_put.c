@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Putting mail into the queue of a healthy partition. */
+/* Putting mail into the queue of a healthy partition.
+ *
+ * Whoever does not answer in time may have taken it, and the next one is asked all the same: the delivery id
+ * makes one message of several. If nobody took it for certain, those in doubt are asked again, with more
+ * patience: the same item id has no second effect, and costs no further copy. A sender that is told 451
+ * comes again with another delivery id, and what was in doubt would arrive twice. */
 #include "lib/base/log.h"
 #include "lib/base/rand.h"
 #include "lib/store/message_priv.h"
@@ -10,12 +15,22 @@
 _Static_assert((int)UPLOAD_SPARE_USERS == (int)QUEUE_RECIPIENTS_MAX,
                "a spare copy must last for the items that are made of it");
 
+enum { UPLOAD_ID_SIZE = sizeof((struct upload_part){ 0 }.id) };
+
+/* May have taken it. */
+struct doubt {
+    uint32_t partition;
+    uint8_t upload_id[UPLOAD_ID_SIZE]; /* of the spare copy there, if the bytes do not travel with the item */
+};
+
 /* One item: as many recipients as fit. */
 struct putting {
     struct store *store;
     struct upload *upload;
     Tern__QueuePutRequest request;
     uint8_t item_id[16];
+    struct doubt doubts[STORE_QUEUE_PUT_TRIES];
+    size_t doubt_count;
 };
 
 static void describe(struct putting *p, const struct queue_put *put, size_t first, size_t count,
@@ -24,6 +39,7 @@ static void describe(struct putting *p, const struct queue_put *put, size_t firs
     Tern__QueuePutRequest *request = &p->request;
     struct delivery_id id = delivery_id_new(); /* a time and chance, as item ids are */
     tern__queue_put_request__init(request);
+    p->doubt_count = 0;
     memcpy(p->item_id, id.bytes, sizeof p->item_id);
     request->item_id = (ProtobufCBinaryData){ sizeof p->item_id, p->item_id };
     request->delivery_id =
@@ -45,35 +61,61 @@ static void describe(struct putting *p, const struct queue_put *put, size_t firs
     }
 }
 
-static enum err ask(struct putting *p, uint32_t partition, struct slice body)
+static enum err ask(struct putting *p, uint32_t partition, uint32_t wait_ms)
 {
+    bool inline_body = upload_is_inline(p->upload);
     struct call call = { .method = METHOD_QUEUE_PUT,
                          .partition = partition,
                          .request = &p->request.base,
-                         .body = body,
-                         .timeout_ms = STORE_QUEUE_PUT_WAIT_MS };
+                         .body = inline_body ? buf_slice(&p->upload->pending) : SLICE_NULL,
+                         .timeout_ms = wait_ms };
     enum err err = call_run(p->store, &call);
     call_fini(&call);
     if (err != OK)
         log_info("store", "queue of partition=%u does not take a message: %s", partition, err_name(err));
+    return err == ERR_NOT_FOUND ? ERR_UNAVAILABLE : err; /* the spare copy is gone */
+}
+
+/* Whom nobody asked before. */
+static enum err ask_first(struct putting *p, uint32_t partition)
+{
+    enum err err = ask(p, partition, STORE_QUEUE_PUT_WAIT_MS);
+    if (err == ERR_IN_DOUBT) {
+        struct doubt *doubt = &p->doubts[p->doubt_count++];
+        doubt->partition = partition;
+        if (!upload_is_inline(p->upload))
+            memcpy(doubt->upload_id, p->request.upload_id.data, sizeof doubt->upload_id);
+    }
     return err;
+}
+
+/* After all tries ended, the last with `err`. */
+static enum err settle(struct putting *p, enum err err, uint32_t *partition_out)
+{
+    for (size_t i = 0; i < p->doubt_count; i++) {
+        struct doubt *doubt = &p->doubts[i];
+        if (!upload_is_inline(p->upload))
+            p->request.upload_id = (ProtobufCBinaryData){ sizeof doubt->upload_id, doubt->upload_id };
+        *partition_out = doubt->partition;
+        if (ask(p, doubt->partition, STORE_QUEUE_SETTLE_MS) == OK)
+            return OK;
+    }
+    return p->doubt_count > 0 ? ERR_IN_DOUBT : err;
 }
 
 /* One healthy partition after the other. */
 static enum err put_anywhere(struct putting *p, struct place *place, uint32_t *partition_out)
 {
-    bool in_doubt = false;
     enum err err = ERR_UNAVAILABLE;
     for (int i = 0; i < STORE_QUEUE_PUT_TRIES; i++) {
         if (place_choose(place, partition_out) != OK)
             break;
-        err = ask(p, *partition_out, buf_slice(&p->upload->pending));
+        err = ask_first(p, *partition_out);
         if (err == OK || err == ERR_INVALID)
             return err;
-        in_doubt = in_doubt || err == ERR_IN_DOUBT;
         place_avoid(place, *partition_out);
     }
-    return in_doubt ? ERR_IN_DOUBT : err;
+    return settle(p, err, partition_out);
 }
 
 /* The bytes are at one partition only. */
@@ -82,14 +124,12 @@ static enum err ask_spare(struct putting *p, struct upload_part *part)
     if (part->err != OK)
         return ERR_UNAVAILABLE;
     p->request.upload_id = (ProtobufCBinaryData){ sizeof part->id, part->id };
-    enum err err = ask(p, part->partition, SLICE_NULL);
-    return err == ERR_NOT_FOUND ? ERR_UNAVAILABLE : err; /* the copy is gone */
+    return ask_first(p, part->partition);
 }
 
 /* Where the spare copy is, and if that does not take it wherever another can be made of what was kept. */
 static enum err put_spare(struct putting *p, size_t nth, struct place *place, uint32_t *partition_out)
 {
-    bool in_doubt = false;
     enum err err = ERR_UNAVAILABLE;
     for (int i = 0; i < STORE_QUEUE_PUT_TRIES; i++) {
         enum err spare_err = upload_need_spare(p->upload, place);
@@ -102,11 +142,10 @@ static enum err put_spare(struct putting *p, size_t nth, struct place *place, ui
         err = ask_spare(p, part);
         if (err == OK || err == ERR_INVALID)
             return err;
-        in_doubt = in_doubt || err == ERR_IN_DOUBT;
         place_avoid(place, part->partition);
         upload_spare_fail(p->upload, err);
     }
-    return in_doubt ? ERR_IN_DOUBT : err;
+    return settle(p, err, partition_out);
 }
 
 static enum err check(const struct queue_put *put)

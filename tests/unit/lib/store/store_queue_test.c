@@ -25,7 +25,7 @@ enum { HOME = 1, HOME_NODE = HOME % FAKE_NODES };
 static enum err node_answers[FAKE_NODES]; /* to QUEUE_PUT and UPLOAD_CHUNK; ERR_CANCELLED: none */
 static struct {
     size_t recipients, upload_id_len;
-    uint8_t item_id[16], delivery_id[16];
+    uint8_t item_id[16], delivery_id[16], upload_id[16];
     uint64_t size;
 } taken[FAKE_SEEN_MAX];
 static size_t reports_seen[FAKE_SEEN_MAX];
@@ -61,6 +61,8 @@ static void on_put(int node, struct rpc_request *request, unsigned nth)
     taken[nth].size = r->size;
     memcpy(taken[nth].item_id, r->item_id.data, 16);
     memcpy(taken[nth].delivery_id, r->delivery_id.data, 16);
+    if (r->upload_id.len == 16)
+        memcpy(taken[nth].upload_id, r->upload_id.data, 16);
     tern__queue_put_request__free_unpacked(r, NULL);
     if (put_refusals > 0 && put_refusals-- > 0)
         answer_err(request, put_refusal);
@@ -216,6 +218,40 @@ static void a_silent_node_is_passed_over(void **state)
 {
     (void)state;
     fake_run(silence);
+}
+
+/* All that were asked may have taken it: the first that says so is enough, and it is no further copy. */
+static void settle_doubts(bool is_large)
+{
+    enum { ASKED = FAKE_PARTITIONS - 1 }; /* all but the home */
+    uint32_t partition;
+    unsigned before = fake_count(METHOD_QUEUE_PUT);
+    home_chunks = 0;
+    home_refusal = ERR_NO_SPACE;
+    struct upload *u = upload_of(1, is_large ? BODY_CHUNK_MAX + 10 : 100, true);
+    put_refusals = ASKED;
+    put_refusal = ERR_CANCELLED;
+    assert_int_equal(put(u, 1, &partition), OK);
+    assert_int_equal(fake_count(METHOD_QUEUE_PUT), before + ASKED + 1);
+    assert_int_equal(fake_seen(METHOD_QUEUE_PUT, before).partition, partition);
+    assert_int_equal(fake_seen(METHOD_QUEUE_PUT, before + ASKED).partition, partition);
+    assert_memory_equal(taken[before].item_id, taken[before + ASKED].item_id, 16);
+    assert_memory_equal(taken[before].delivery_id, taken[before + ASKED].delivery_id, 16);
+    assert_memory_equal(taken[before].upload_id, taken[before + ASKED].upload_id, 16);
+    assert_int_equal(taken[before].upload_id_len, is_large ? 16 : 0);
+    upload_free(&u);
+}
+
+static void doubts(void)
+{
+    settle_doubts(false);
+    settle_doubts(true);
+}
+
+static void who_may_have_taken_it_is_asked_again(void **state)
+{
+    (void)state;
+    fake_run(doubts);
 }
 
 /* ---- large ones */
@@ -474,6 +510,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_small_message_goes_to_another_node),
         TEST(a_silent_node_is_passed_over),
+        TEST(who_may_have_taken_it_is_asked_again),
         TEST(a_large_message_has_a_spare_copy),
         TEST(a_home_that_is_lost_in_the_middle),
         TEST(a_home_that_forgets_the_first_chunk),
