@@ -122,8 +122,7 @@ static void begin_delivery(struct store *store, struct upload *u, const struct u
     d->call.request = &d->request.base;
     if (upload_is_inline(u))
         d->call.body = buf_slice(&u->pending);
-    if (upload_is_inline(u) || u->keeps)
-        d->call.timeout_ms = u->wait_ms;
+    d->call.timeout_ms = upload_deliver_wait_ms(u, part);
     call_begin(store, &d->call);
     d->calling = true;
 }

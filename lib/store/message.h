@@ -15,7 +15,10 @@ enum {
     STORE_BODY_READ_MAX = 1024 * 1024, /* bytes of one store_body_read */
     STORE_APPEND_MAX = 500,            /* messages of one store_append */
     STORE_KEPT_MAX = 32 * 1024 * 1024, /* bytes of uploads that a store keeps to send them again */
-    STORE_LOCK_EXPIRY_MS = 60 * 1000,  /* a lock not renewed for so long ends */
+    /* For a partition that has the only copy of a message that is not kept: a sender waits 3 minutes for its
+     * next octets to be taken, and 10 for the answer behind the last (RFC 5321 4.5.3.2). */
+    STORE_ALONE_WAIT_MS = 120 * 1000,
+    STORE_LOCK_EXPIRY_MS = 60 * 1000, /* a lock not renewed for so long ends */
 };
 
 /* ---- bringing in. An upload streams one message towards one or several partitions. Up to BODY_CHUNK_MAX
@@ -31,8 +34,8 @@ struct upload *upload_new(struct store *store, const uint32_t *partitions, size_
 void upload_limit_wait(struct upload *u, uint32_t wait_ms);
 /* If a partition does not take a chunk of a larger message, or its delivery, send it all to some healthy one
  * too, from where store_queue_put can take it. For that, what was sent is kept; the upload that makes its
- * store keep more than STORE_KEPT_MAX gives it up, and whoever fails it later has no copy. Before the first
- * write. */
+ * store keep more than STORE_KEPT_MAX gives it up: no copy can be made any more, and partitions without one
+ * are waited for up to STORE_ALONE_WAIT_MS a chunk, and as long for the delivery. Before the first write. */
 void upload_want_spare(struct upload *u);
 /* Add bytes. An error for one partition of several is remembered and told at deliver; this fails only if no
  * partition is left. Yields. */

@@ -33,6 +33,7 @@ struct upload {
     bool keeps;         /* they are all here, too: */
     struct buf *kept;   /* each BODY_CHUNK_MAX but the last of all */
     size_t kept_count;
+    bool given_up; /* they were, but are no more */
     struct buf summary;
     bool complete; /* the last chunk is there too */
 };
@@ -51,6 +52,8 @@ void store_progress_tell(const struct store_progress *progress, uint64_t done, u
 struct upload_part *upload_part_find(struct upload *u, uint32_t partition, size_t nth);
 /* The nth spare copy; NULL if there is none. */
 struct upload_part *upload_spare_find(struct upload *u, size_t nth);
+/* How long this part's partition is given to deliver; 0: the usual time. */
+uint32_t upload_deliver_wait_ms(const struct upload *u, const struct upload_part *part);
 /* There shall be a spare copy of a complete upload, now if there was none, where `place` says.
  * ERR_UNAVAILABLE, or what the last one said. Yields. */
 struct place;

@@ -53,10 +53,28 @@ struct chunk {
     bool last;
 };
 
-/* Whoever can be asked for all of it elsewhere need not be waited for long. */
-static uint32_t patience_ms(const struct upload *u, const struct chunk *chunk)
+static bool has_spare(const struct upload *u)
 {
-    return chunk->offset == 0 || u->keeps ? u->wait_ms : 0;
+    for (size_t i = 0; i < u->spare_count; i++) {
+        if (u->parts[u->part_count - 1 - i].err == OK)
+            return true;
+    }
+    return false;
+}
+
+/* Whoever need not be waited for long, because all of it is elsewhere or can be; and whoever has the only
+ * copy there is, because the message is too large to be kept. */
+static uint32_t patience_ms(const struct upload *u, const struct upload_part *part)
+{
+    bool is_spare = part >= u->parts + u->part_count - u->spare_count;
+    if (u->sent == 0 || u->keeps || (u->given_up && !is_spare && has_spare(u)))
+        return u->wait_ms;
+    return u->given_up ? STORE_ALONE_WAIT_MS : 0;
+}
+
+uint32_t upload_deliver_wait_ms(const struct upload *u, const struct upload_part *part)
+{
+    return upload_is_inline(u) ? u->wait_ms : patience_ms(u, part);
 }
 
 static void begin_chunk(struct upload *u, struct upload_part *part, const struct chunk *chunk)
@@ -70,7 +88,7 @@ static void begin_chunk(struct upload *u, struct upload_part *part, const struct
     part->call = (struct call){ .method = METHOD_UPLOAD_CHUNK,
                                 .partition = part->partition,
                                 .request = &part->request.base,
-                                .timeout_ms = patience_ms(u, chunk) };
+                                .timeout_ms = patience_ms(u, part) };
     part->call.body = chunk->bytes;
     call_begin(u->store, &part->call);
     part->calling = true;
@@ -178,15 +196,6 @@ static enum err make_spare(struct upload *u, struct place *place, bool complete)
     return err;
 }
 
-static bool has_spare(const struct upload *u)
-{
-    for (size_t i = 0; i < u->spare_count; i++) {
-        if (u->parts[u->part_count - 1 - i].err == OK)
-            return true;
-    }
-    return false;
-}
-
 /* After a chunk: whoever failed at it, or before, needs a copy somewhere else. Yields. */
 static enum err make_spare_if_wanted(struct upload *u, bool complete)
 {
@@ -227,10 +236,12 @@ static enum err send_pending(struct upload *u, bool last)
     }
     keep_pending(u);
     enum err spare_err = make_spare_if_wanted(u, last);
-    if (spare_err != OK || u->store->kept_bytes > STORE_KEPT_MAX)
+    if (spare_err != OK || u->store->kept_bytes > STORE_KEPT_MAX) {
         forget_kept(u); /* and nobody is tried again with each chunk */
-    else if (!last)
+        u->given_up = true;
+    } else if (!last) {
         buf_reserve(&u->pending, BODY_CHUNK_MAX);
+    }
     return err == OK ? OK : spare_err;
 }
 

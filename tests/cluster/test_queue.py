@@ -4,6 +4,7 @@ partition is truly away while its node is: mail for it gets its 250 quickly, and
 whoever dies meanwhile."""
 import re
 import signal
+import threading
 import time
 
 import pytest
@@ -15,6 +16,9 @@ from harness import primary_of, wait_for
 from load import numbered, subjects
 
 ACCEPT_MAX = 15.0  # seconds for a 250 to DATA while the home is away; sanitizers and a loaded machine included
+LARGE_SENDERS, LARGE_SIZE = 8, 14000000  # together more than twice STORE_KEPT_MAX, which each of the front-end's loops has
+LARGE_MAX = 150.0  # seconds for their answers
+AWAY_LONG = 25.0  # seconds: STORE_DEADLINE_MS and a little
 BACK_MAX = 30.0  # seconds from the return of a node to the arrival of what was queued
 
 
@@ -118,6 +122,43 @@ def test_dies_in_the_middle_of_a_large_message(single):
     for reader in user, other:
         with wire.Imap(cluster, reader, select="INBOX") as imap:
             assert all(row["BODY[]"].endswith(message) for row in imap.fetch("1:*", "(BODY.PEEK[])").values())
+
+
+def test_more_large_messages_than_are_kept(single):
+    """Their home is away for longer than one call waits. Those that the front-end kept go to the queue; for the others it waits,
+    for nobody else has what was sent of them."""
+    cluster, victim = single, single.storages[1]
+    users = [user_on(cluster, victim) for _ in range(LARGE_SENDERS)]
+    message = numbered("many", LARGE_SIZE)
+    senders = [Open(cluster, [user]).smtp for user in users]
+    answers, threads = {}, []
+
+    def send(number, smtp):
+        smtp.send(message[LARGE_SIZE * 3 // 4:] + b".\r\n")
+        answers[number] = smtp.reply()
+
+    for smtp in senders:
+        assert smtp.command("DATA").startswith("354")
+        smtp.socket.settimeout(LARGE_MAX)
+        smtp.send(message[:LARGE_SIZE * 3 // 4])
+    chunks = LARGE_SENDERS * (LARGE_SIZE * 3 // 4 // 262144 - 1)
+    wait_for(lambda: victim.metric("tern_requests_total", method="UPLOAD_CHUNK", status="ok") >= chunks, what="chunks are there")
+    victim.kill()
+    for item in enumerate(senders):
+        threads.append(threading.Thread(target=send, args=item))
+        threads[-1].start()
+    time.sleep(AWAY_LONG)
+    victim.start()
+    for thread in threads:
+        thread.join(LARGE_MAX)
+    for smtp in senders:
+        smtp.__exit__(None, None, None)
+    print(sorted(answers.values()))
+    assert len(answers) == LARGE_SENDERS
+    assert all(answer.startswith("250") for answer in answers.values()), answers
+    assert any("delivered" in answer for answer in answers.values()), "all were kept: more senders are needed"
+    for user in users:
+        arrives_once(cluster, user, ["many"])
 
 
 def test_rcpt_while_away(single):
