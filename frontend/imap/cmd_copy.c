@@ -16,7 +16,10 @@ static void tell_uids(struct imap_session *s, struct imap_command *cmd, const st
     struct buf code = { 0 };
 
     if (uidset_is_empty(&result->from)) {
-        imap_reply_ok(cmd, NULL, "No messages found");
+        if (cmd->uid)
+            imap_reply_ok(cmd, NULL, "No messages found");
+        else /* RFC 2180 4.4.1: the client still counts them, and must not think that there is a copy */
+            imap_reply_no(cmd, "EXPUNGEISSUED", "The messages are gone");
         return;
     }
     imap_write_copyuid(&code, result->uidvalidity, &result->from, &result->to);

@@ -21,6 +21,7 @@ struct storing {
     bool one_flags;  /* what the last call changed carries the flags that follow */
     struct mail_flags flags;
     bool is_whole; /* the last call: nobody else came between its parts */
+    bool found;    /* one of the messages at least, be it unchanged */
     bool is_next;  /* the one call: nobody else had changed anything, and all has one modseq */
 };
 
@@ -116,6 +117,7 @@ static enum err tell_unchanged(struct storing *st, const struct uidset *uids)
             while (fetch_page_next(&page, &row)) {
                 uint32_t seq = uidmap_seq(&s->view.map, row.uid);
 
+                st->found = true;
                 if (seq != 0 && row.modseq <= s->view.modseq)
                     imap_changes_write_flags(s, &row, seq, st->cmd->uid);
             }
@@ -160,7 +162,11 @@ static enum err store_uids(struct storing *st, const struct uidset *uids)
     if (st->store->silent)
         return change_silently(st, uids);
     TRY(change(st, uids, NULL));
-    return tell_unchanged(st, uids);
+    TRY(tell_unchanged(st, uids));
+    /* RFC 2180 4.2.2: the client still counts them, but has no answer for any. */
+    if (!st->cmd->uid && !st->found && uidset_is_empty(&st->changed))
+        return imap_reply_no(st->cmd, "EXPUNGEISSUED", "The messages are gone");
+    return OK;
 }
 
 /* If all that happened is known, tell it now and spare the question behind the command. */

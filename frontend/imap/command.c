@@ -134,6 +134,14 @@ static void tell_changes(struct imap_session *s, const struct imap_command *cmd)
         log_info("imap", "changes of a mailbox of %s cannot be told now: %s", s->user, err_name(err));
 }
 
+/* RFC 5530: somebody else has expunged messages, and this command may not say which (RFC 9051 7.5.1). */
+static void tell_expunge_issued(const struct imap_session *s, struct imap_command *cmd)
+{
+    if (s->state == IMAP_STATE_SELECTED && cmd->rule->tells == TELLS_STABLE && cmd->status == IMAP_REPLY_OK &&
+        cmd->code == NULL && !uidset_is_empty(&s->view.gone))
+        cmd->code = "EXPUNGEISSUED";
+}
+
 /* Commands read their arguments in place; those that go on reading from the client keep what they need. */
 void imap_command_run(struct imap_session *s, const struct imap_event *event)
 {
@@ -159,6 +167,7 @@ void imap_command_run(struct imap_session *s, const struct imap_event *event)
     if (err != OK)
         imap_respond_error(s, &cmd, err);
     tell_changes(s, &cmd);
+    tell_expunge_issued(s, &cmd);
     if (cmd.status == IMAP_REPLY_BAD)
         imap_session_count_bad(s);
     else if (cmd.status == IMAP_REPLY_OK && s->state != IMAP_STATE_NOT_AUTHENTICATED)

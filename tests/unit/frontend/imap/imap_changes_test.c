@@ -25,7 +25,7 @@ static void test_changes(void **state)
                                   "S: b OK [EXPUNGEISSUED] %\n"
                                   "C: c SEARCH ALL\n"
                                   "S: * SEARCH 2 3 4\n"
-                                  "S: c OK %\n"
+                                  "S: c OK [EXPUNGEISSUED] %\n"
                                   "C: d NOOP\n"
                                   "S: * 1 EXPUNGE\n"
                                   "S: d OK %\n"
@@ -40,6 +40,55 @@ static void test_changes(void **state)
                                   "EXPUNGE INBOX 5\n"
                                   "C: g NOOP\n"
                                   "S: g OK %\n");
+}
+
+/* Commands on messages that another session has expunged (RFC 2180 4, RFC 5530, RFC 9051 6.4.9). */
+static void test_on_expunged(void **state)
+{
+    play_prepared(three_messages, "C: a SELECT INBOX\n"
+                                  "S~ a OK %\n"
+                                  "C: a2 CREATE Box\n"
+                                  "S: a2 OK %\n"
+                                  "EXPUNGE INBOX 1\n"
+                                  "C: b STORE 1 +FLAGS (\\Flagged)\n" /* 4.2.2 */
+                                  "S: b NO [EXPUNGEISSUED] %\n"
+                                  "C: c STORE 1 +FLAGS.SILENT (\\Flagged)\n" /* 4.2.1 */
+                                  "S: c OK [EXPUNGEISSUED] STORE completed\n"
+                                  "C: d STORE 1:2 +FLAGS (\\Flagged)\n" /* 4.2.3 */
+                                  "S: * 2 FETCH (FLAGS (\\Flagged \\Recent))\n"
+                                  "S: d OK [EXPUNGEISSUED] STORE completed\n"
+                                  "C: d2 STORE 1:2 +FLAGS (\\Flagged)\n" /* nothing to change */
+                                  "S: * 2 FETCH (FLAGS (\\Flagged \\Recent))\n"
+                                  "S: d2 OK [EXPUNGEISSUED] STORE completed\n"
+                                  "C: e FETCH 1 FLAGS\n"
+                                  "S: e OK [EXPUNGEISSUED] %\n"
+                                  "C: f FETCH 3 UID\n"
+                                  "S: * 3 FETCH (UID 3)\n"
+                                  "S: f OK [EXPUNGEISSUED] FETCH completed\n"
+                                  "C: g SEARCH 1:3\n"
+                                  "S: * SEARCH 2 3\n"
+                                  "S: g OK [EXPUNGEISSUED] SEARCH completed\n"
+                                  "C: h UID STORE 1 +FLAGS (\\Seen)\n" /* 6.4.9: ignored; and may tell */
+                                  "S: * 1 EXPUNGE\n"
+                                  "S: h OK UID STORE completed\n"
+                                  "C: i STORE 1 +FLAGS (\\Seen)\n"
+                                  "S: * 1 FETCH (FLAGS (\\Seen \\Flagged \\Recent))\n"
+                                  "S: i OK STORE completed\n"
+                                  "EXPUNGE INBOX 2\n"
+                                  "C: j COPY 1 Box\n" /* 4.4.1 */
+                                  "S: * 1 EXPUNGE\n"
+                                  "S: j NO [EXPUNGEISSUED] %\n"
+                                  "C: k UID COPY 2 Box\n"
+                                  "S: k OK No messages found\n"
+                                  "EXPUNGE INBOX 3\n"
+                                  "C: l MOVE 1 Box\n"
+                                  "S: * 1 EXPUNGE\n"
+                                  "S: l NO [EXPUNGEISSUED] %\n"
+                                  "C: m UID FETCH 3 FLAGS\n"
+                                  "S: m OK UID FETCH completed\n"
+                                  "C: n STATUS Box (MESSAGES)\n"
+                                  "S: * STATUS Box (MESSAGES 0)\n"
+                                  "S: n OK %\n");
 }
 
 static void test_idle(void **state)
@@ -137,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_on_expunged),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_changes_moved_between_pages),
         cmocka_unit_test(test_idle_asks_again),
