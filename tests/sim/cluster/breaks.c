@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <strings.h>
 
-enum { ANY = -1, LEASES = 1, COPYING = 2, POWER = 3, CONFS = 4, SIDES = 5, LATE = 6 };
+enum { ANY = -1, LEASES = 1, COPYING = 2, POWER = 3, CONFS = 4, SIDES = 5, LATE = 6, UPGRADES = 7 };
 
 static const struct {
     const char *name;
@@ -30,6 +30,7 @@ static const struct {
     { "R25", ANY, { .core.r25 = true, .storage.cut_ahead = true } },
     { "watch", CONFS, { .storage.drop_watches = true } },
     { "watch-epoch", POWER, { .blind_watch = true } },
+    { "R30", UPGRADES, { .storage.own_version = true } },
     { "gate", COPYING, { .storage.ungated_apply = true } },
     { "sync", POWER, { .storage.skip_sync = true } },
     { "applied", POWER, { .storage.split_applied = true } },

@@ -106,6 +106,12 @@ static void check_partition(struct node *n, int partition)
     struct replica_info info;
     if (p == NULL)
         return;
+    if (p->version_refused != 0 && conf_is_member(directors_conf(c, partition), n->self.id))
+        cluster_fail(c, "node %u, a member, was sent version %u and speaks %u (R30)", n->self.id,
+                     p->version_refused, n->speaks);
+    if (p->applied.version > n->speaks)
+        cluster_fail(c, "node %u applied version %u and speaks %u (R30)", n->self.id, p->applied.version,
+                     n->speaks);
     if (atomic_load(&p->pub->stopped))
         cluster_fail(c, "node %u: a partition stopped serving", n->self.id);
     bool was_half = n->half[partition];
@@ -151,6 +157,8 @@ bool checks_converged(struct cluster *c, bool last)
             if (i == 0)
                 first = info;
             if (info.applied != first.applied || info.applied != info.last)
+                return false;
+            if (open->applied.version < n->program) /* in the end all speak the same (R30) */
                 return false;
             if (last)
                 compare_rows(n, p, info.applied);

@@ -114,6 +114,7 @@ static void boot(struct node *n)
 {
     struct cluster *c = n->c;
     n->up = true;
+    n->speaks = n->program;
     n->boot = cluster_rand(c) | 1;
     n->dying = n->excused = false;
     n->beat_number = 0;
@@ -160,7 +161,7 @@ struct node *node_new(struct cluster *c, int slot)
     n->real_skew_ms = (int64_t)cluster_below(c, 4000) - 2000;
     n->kv = kv_open_mem();
     n->batch = kv_batch_new(n->kv);
-    n->speaks = 1;
+    n->program = 1;
     n->self.store = cluster_rand(c) | 1;
     n->self.id = (uint32_t)slot + 1; /* as directors_init registers them */
     n->start_at = c->now + cluster_below(c, 50 * MS);

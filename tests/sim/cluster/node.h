@@ -56,7 +56,8 @@ struct node {
     bool half[PARTITIONS_MAX + 1];        /* a copy is being received */
     uint64_t chunk_at;                    /* when a chunk came that was not the last */
     int director;                         /* asked last */
-    uint8_t speaks;                       /* the highest state-machine version of its program */
+    uint8_t program;                      /* highest state-machine version of what will be started next */
+    uint8_t speaks;                       /* of what runs */
     uint8_t heard[IDS_MAX];               /* what others speak, as this process was told */
 };
 

@@ -17,7 +17,8 @@ enum trouble {
     HAND_OVER,
     MOVE,
     CRASH_ALL,
-    SIDES, /* a primary is left alone with some of its clients */
+    SIDES,   /* a primary is left alone with some of its clients */
+    UPGRADE, /* a node's program is replaced by a later one */
 };
 
 enum {
@@ -25,6 +26,8 @@ enum {
     THROWN = 5, /* the seed chooses among the first; the others are asked for */
     SIDES_WEATHER = 5,
     LATE_WEATHER = 6,
+    UPGRADES_WEATHER = 7,
+    VERSION_NEWEST = 4,
     LATE_PER_MILLE = 700,
     STRIKE_PER_MILLE = 500,
     STRIKE_MS = 300,
@@ -58,6 +61,8 @@ static const uint8_t mixes[][MIX] = {
       MOVE }, /* sides */
     { CRASH, CRASH, CRASH, CRASH, CRASH_LEARNER, CRASH_LEARNER, CRASH_LEARNER, ISOLATE, ISOLATE, MOVE, MOVE,
       MOVE, DISK_LOST, DISK_LOST, CRASH, CUT }, /* late copies */
+    { UPGRADE, UPGRADE, UPGRADE, UPGRADE, UPGRADE, UPGRADE, CRASH, CRASH, CRASH_LEARNER, CUT, ISOLATE, MOVE,
+      MOVE, HAND_OVER, DISK_LOST, CRASH_ALL }, /* upgrades */
 };
 
 int weather_count(void)
@@ -219,6 +224,16 @@ static void fail_disk(struct cluster *c, struct node *n)
     cluster_trace(c, "the disk of node %u is about to fail", n->self.id);
 }
 
+/* One after the other, by one or two versions; in the end all are of the newest. */
+static void upgrade(struct cluster *c, struct node *n)
+{
+    if (n->program == VERSION_NEWEST)
+        return;
+    n->program += 1 + (uint8_t)cluster_below(c, VERSION_NEWEST - n->program);
+    cluster_trace(c, "node %u is upgraded to version %u", n->self.id, n->program);
+    crash(c, n);
+}
+
 void weather_copy_begins(struct cluster *c)
 {
     if (c->calm || c->weather != COPIES_WEATHER || !cluster_chance(c, TEAR_PER_MILLE))
@@ -301,6 +316,9 @@ void weather_fault(struct cluster *c)
     case SIDES:
         part_sides(c);
         break;
+    case UPGRADE:
+        upgrade(c, n);
+        break;
     }
 }
 
@@ -314,6 +332,10 @@ void weather_calm(struct cluster *c)
         n->paused_until = n->full_until = 0;
         n->excused = false;
         kv_mem_fail_after(n->kv, 0, OK);
+        if (c->weather == UPGRADES_WEATHER && n->speaks < VERSION_NEWEST) {
+            n->program = VERSION_NEWEST;
+            node_kill(n, 0);
+        }
         if (!n->up)
             n->start_at = c->now;
     }
