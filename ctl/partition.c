@@ -64,6 +64,7 @@ static void add_json(struct json *json, const struct status *s, const struct sta
     json_bool(json, "active", p->active);
     json_number(json, "last", p->last);
     json_number(json, "commit", p->commit);
+    json_number(json, "machine_version", p->machine_version);
     json_number(json, "bytes", p->bytes);
     add_peers_json(json, p);
     add_spares_json(json, p);

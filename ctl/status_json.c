@@ -18,6 +18,7 @@ static void add_node(struct json *json, const struct status_node *node)
     json_number(json, "bytes", node->bytes);
     json_number(json, "disk_total", node->disk_total);
     json_number(json, "disk_free", node->disk_free);
+    json_number(json, "machine_version", node->machine_version);
     json_close(json, '}');
 }
 

@@ -194,6 +194,18 @@ size_t problems_find(struct director *d, const struct summary *sum, uint64_t now
 
 /* It knows nothing of what nodes have. */
 void hearing_begin(struct director *d);
+/* versions.c: which nodes can take what others have (R30). */
+/* The highest state-machine version that any partition's entries have. */
+uint32_t versions_highest(const struct director *d);
+/* That a node speaks. */
+uint32_t versions_machine(const Tern__NodeInfo *node);
+/* Does it speak that of the partition? */
+bool versions_may_hold(const struct director *d, const Tern__NodeInfo *node, uint32_t partition);
+/* Is there a version of messages between storage nodes that both speak? */
+bool versions_meet(const Tern__NodeInfo *a, const Tern__NodeInfo *b);
+/* The range that a node speaks of them. */
+void versions_peer(const Tern__NodeInfo *node, uint32_t *min_out, uint32_t *max_out);
+
 /* A hello of `node`, whose heard_mono_ms is still that of the one before; `number`: it tells of all copies as
  * they were after the hearing of that number had asked (NodeHelloRequest), 0: it does not. */
 void hearing_take(struct director *d, struct map_node *node, uint64_t number, uint64_t now_mono_ms);

@@ -52,6 +52,7 @@ static bool is_gone(const struct view *v, const struct map_node *node)
 static bool see_nodes(struct view *v)
 {
     const struct map *map = &v->d->map;
+    uint32_t version = versions_highest(v->d);
     bool well = true;
     for (size_t i = 0; i < map->node_count; i++) {
         const struct map_node *node = &map->nodes[i];
@@ -61,7 +62,7 @@ static bool see_nodes(struct view *v)
                                            .alive = alive,
                                            .draining = node->info->draining || node->info->removing,
                                            .gone = is_gone(v, node),
-                                           .full = node->disk_low };
+                                           .full = node->disk_low || versions_machine(node->info) < version };
         v->away |= !alive && !v->nodes[i].gone;
         /* what one that is gone said last of its seats is no news any more */
         well = well && (v->nodes[i].gone || (alive && node->not_active == 0));

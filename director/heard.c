@@ -46,7 +46,8 @@ static void take_figures(struct heard *heard, uint32_t node, const Tern__Partiti
                                  .active = from->active,
                                  .last = from->last,
                                  .commit = from->commit,
-                                 .bytes = from->bytes };
+                                 .bytes = from->bytes,
+                                 .machine_version = from->machine_version };
     for (size_t i = 0; i < from->n_peers && i < CONF_NODES_MAX; i++)
         f->peers[f->peer_count++] =
             (struct heard_peer){ from->peers[i]->node, from->peers[i]->behind, from->peers[i]->copied_bytes };
@@ -64,6 +65,12 @@ const struct heard_peer *heard_find_peer(const struct heard_figures *figures, ui
             return &figures->peers[i];
     }
     return NULL;
+}
+
+uint32_t heard_version(const struct heard *heard, uint32_t partition)
+{
+    const struct heard_figures *f = heard_find(heard, partition);
+    return f == NULL || f->machine_version == 0 ? 1 : f->machine_version;
 }
 
 uint64_t heard_bytes(const struct heard *heard, uint32_t partition)

@@ -28,7 +28,8 @@ struct heard_figures {
     uint64_t epoch;
     bool active; /* it commits writes and serves reads */
     uint64_t last, commit;
-    uint64_t bytes; /* of mail and state on one copy, about */
+    uint64_t bytes;           /* of mail and state on one copy, about */
+    uint32_t machine_version; /* of its entries (R30) */
     uint8_t peer_count;
     struct heard_peer peers[CONF_NODES_MAX];
 };
@@ -81,6 +82,8 @@ bool heard_is_ahead(const struct heard *heard, const struct conf *conf);
  * entry is of a higher one, else the newest. The one place that decides it. NULL: there are none. */
 const struct heard_spare *heard_newest(const struct heard *heard, const struct map *map, uint32_t partition,
                                        uint64_t now_mono_ms);
+/* The state-machine version of a partition's entries, as told last; 1 if nothing was. */
+uint32_t heard_version(const struct heard *heard, uint32_t partition);
 /* Bytes of a partition on one copy, about; 0: not known. */
 uint64_t heard_bytes(const struct heard *heard, uint32_t partition);
 /* Once a second: note how many partitions are ahead of the store, and which are served now, by the newest

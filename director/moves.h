@@ -20,7 +20,8 @@ struct moves_node {
     bool alive;    /* heard of lately and not being stopped: it may be given something */
     bool draining; /* wants to be empty */
     bool gone;     /* silent for so long that its copies are made anew elsewhere */
-    bool full;     /* its disk is short of room: no more copies and no seats are put there */
+    bool full;     /* its disk is short of room, or its program is older than what others have (R30): no
+                      more copies and no seats are put there */
 };
 
 struct moves_input {

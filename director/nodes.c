@@ -33,7 +33,8 @@ static bool same_facts(const Tern__NodeInfo *a, const Tern__NodeInfo *b)
     return strcmp(a->name, b->name) == 0 && strcmp(a->endpoint, b->endpoint) == 0 &&
            strcmp(a->peer_endpoint, b->peer_endpoint) == 0 &&
            strcmp(a->beat_endpoint, b->beat_endpoint) == 0 && strcmp(a->zone, b->zone) == 0 &&
-           a->machine_version == b->machine_version;
+           a->machine_version == b->machine_version && a->peer_version_min == b->peer_version_min &&
+           a->peer_version_max == b->peer_version_max;
 }
 
 static void heard(struct director *d, struct map_node *node, const Tern__NodeHelloRequest *hello)

@@ -26,6 +26,15 @@ static void log_conf(const struct conf *conf, const struct conf_request *asked)
              conf->learner_count, names[asked->change], asked->asker, asked->subject);
 }
 
+static const char *why(enum err answer)
+{
+    if (answer == OK)
+        return NULL;
+    return answer == ERR_UNSUPPORTED ? "the partition's entries are of a higher state-machine version than "
+                                       "the node speaks: upgrade it"
+                                     : err_text(answer);
+}
+
 static void on_conf_decided(struct director *d, struct change *change, enum err result)
 {
     struct rpc_request *request = change->request;
@@ -35,8 +44,7 @@ static void on_conf_decided(struct director *d, struct change *change, enum err 
     if (result == OK && change->txn.count > 0)
         log_conf(&d->map.confs[change->number], &change->asked);
     if (result == OK)
-        answer_conf(d, request, change->number, change->answer,
-                    change->answer == OK ? NULL : err_text(change->answer));
+        answer_conf(d, request, change->number, change->answer, why(change->answer));
     else if (result == ERR_CONFLICT)
         answer_conf(d, request, change->number, ERR_CONFLICT, "the configuration has changed");
     else /* nothing is known for sure: the replica asks again */
@@ -56,6 +64,15 @@ static enum err judge_return(const struct director *d, const struct conf *conf, 
     if (map_living_members(&d->map, conf, clock_mono_ms(), &first) >= d->map.copies)
         return ERR_LIMIT;
     return conf->member_count + conf->learner_count >= d->map.copies ? ERR_CONFLICT : OK;
+}
+
+/* R30: whoever is to hold it must be able to read it. */
+static bool can_read(const struct director *d, uint32_t partition, const struct conf_request *asked)
+{
+    const struct map_node *node = map_find_node(&d->map, asked->subject);
+    bool adds =
+        asked->change == TERN__CONF_CHANGE__CONF_ADD || asked->change == TERN__CONF_CHANGE__CONF_ADD_LEARNER;
+    return !adds || node == NULL || versions_may_hold(d, node->info, partition);
 }
 
 /* A refusal is answered behind a read barrier: by then the picture is at least as new as the request. */
@@ -78,6 +95,8 @@ static void ask_store(struct director *d, struct rpc_request *request, uint32_t 
     if (judged == OK && asked->change == TERN__CONF_CHANGE__CONF_ADD_LEARNER &&
         asked->asker == asked->subject)
         judged = judge_return(d, current, asked->asker);
+    if (judged == OK && !can_read(d, partition, asked))
+        judged = ERR_UNSUPPORTED;
     change->answer = judged == ERR_EXISTS ? OK : judged;
     if (judged == OK)
         change_add_conf(change, &next);

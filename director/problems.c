@@ -235,6 +235,54 @@ static void find_disk(struct problems *p, const struct map_node *node)
     end(p);
 }
 
+/* ---- versions */
+
+static bool is_above(const struct problems *p, const struct conf *conf, uint32_t version)
+{
+    return conf->epoch != 0 && heard_version(&p->d->heard, conf->partition) > version;
+}
+
+/* It was put back to an older program, or is new and has one. */
+static void find_old_program(struct problems *p, const struct map_node *node)
+{
+    uint32_t version = versions_machine(node->info), count = 0;
+    for (uint32_t i = 0; i < p->d->map.partition_count; i++)
+        count += is_above(p, &p->d->map.confs[i], version);
+    if (count == 0 || !map_node_is_alive(node, p->now))
+        return;
+    add_node(p, node->info->id);
+    p->text.data[0] = 'N';
+    buf_addf(
+        &p->text,
+        " speaks state-machine versions up to %u, and %u partition%s of version %u: it can hold no copy of "
+        "such. Upgrade its program, or raise its machine_version_max.",
+        version, count, count == 1 ? " is" : "s are up to", versions_highest(p->d));
+    end(p);
+}
+
+/* The first of those that it shares no version with. */
+static void find_stranger(struct problems *p, size_t index)
+{
+    const struct map_node *node = &p->d->map.nodes[index], *other = node;
+    uint32_t min, max, other_min, other_max;
+    for (size_t i = 0; i < index && other == node; i++) {
+        if (map_node_is_alive(&p->d->map.nodes[i], p->now) &&
+            !versions_meet(p->d->map.nodes[i].info, node->info))
+            other = &p->d->map.nodes[i];
+    }
+    if (other == node || !map_node_is_alive(node, p->now))
+        return;
+    versions_peer(node->info, &min, &max);
+    versions_peer(other->info, &other_min, &other_max);
+    add_node(p, node->info->id);
+    p->text.data[0] = 'N';
+    buf_addf(&p->text, " speaks versions %u to %u of messages between storage nodes, and ", min, max);
+    add_node(p, other->info->id);
+    buf_addf(&p->text, " %u to %u: they refuse each other. Upgrade the older one, version by version.",
+             other_min, other_max);
+    end(p);
+}
+
 /* ---- copies */
 
 static void find_copies(struct problems *p)
@@ -312,6 +360,10 @@ size_t problems_find(struct director *d, const struct summary *sum, uint64_t now
     find_unserved(&p);
     for (size_t i = 0; i < d->map.node_count; i++)
         find_silent(&p, &d->map.nodes[i]);
+    for (size_t i = 0; i < d->map.node_count; i++) {
+        find_old_program(&p, &d->map.nodes[i]);
+        find_stranger(&p, i);
+    }
     find_faults(&p);
     for (size_t i = 0; i < d->map.node_count; i++)
         find_disk(&p, &d->map.nodes[i]);

@@ -154,6 +154,7 @@ static Tern__PartitionFigures *tell_figures(struct telling *t, const struct hear
     out->last = f->last;
     out->commit = f->commit;
     out->bytes = f->bytes;
+    out->machine_version = f->machine_version;
     out->n_peers = f->peer_count;
     out->peers = ARENA_ARRAY(&t->arena, Tern__PeerFigures *, f->peer_count);
     for (int i = 0; i < f->peer_count; i++) {

@@ -136,6 +136,7 @@ static void add_figures(void *arg, uint32_t partition, const struct board_figure
     out->active = figures->active;
     out->last = figures->last;
     out->commit = figures->commit;
+    out->machine_version = figures->version;
     out->bytes = figures->body_bytes + figures->state_bytes;
     out->peers = ARENA_ARRAY(filling->arena, Tern__PeerFigures *, figures->peer_count);
     out->n_peers = figures->peer_count;

@@ -3,6 +3,12 @@
 
 #include "lib/store/store_priv.h"
 
+/* Absent is the first. */
+static uint32_t version_read(uint32_t version)
+{
+    return version == 0 ? 1 : version;
+}
+
 static void read_nodes(const Tern__ClusterStatusResponse *from, struct arena *arena, struct status *out)
 {
     out->nodes = ARENA_ARRAY(arena, struct status_node, from->n_nodes);
@@ -26,7 +32,8 @@ static void read_nodes(const Tern__ClusterStatusResponse *from, struct arena *ar
                                   .copies = node->copies,
                                   .primaries = node->primaries,
                                   .not_active = node->not_active,
-                                  .bytes = node->bytes };
+                                  .bytes = node->bytes,
+                                  .machine_version = version_read(node->info->machine_version) };
     }
 }
 
@@ -38,6 +45,7 @@ static void read_figures(const Tern__PartitionFigures *from, struct arena *arena
     out->heard = true;
     out->active = from->active;
     out->last = from->last;
+    out->machine_version = version_read(from->machine_version);
     out->commit = from->commit;
     out->bytes = from->bytes;
     out->peer_count = from->n_peers;

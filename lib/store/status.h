@@ -17,7 +17,8 @@ struct status_node {
     uint64_t disk_total, disk_free;
     uint32_t copies, primaries; /* copies: members and learners */
     uint32_t not_active;
-    uint64_t bytes; /* of its copies, about */
+    uint64_t bytes;           /* of its copies, about */
+    uint32_t machine_version; /* highest state-machine version that it speaks */
 };
 
 struct status_peer {
@@ -42,6 +43,7 @@ struct status_partition {
     uint64_t heard_ms; /* how long ago anything of it changed or was told again */
     bool active;
     uint64_t last, commit, bytes;
+    uint32_t machine_version; /* of its entries */
     struct status_peer *peers;
     size_t peer_count;
     struct status_spare *spares;

@@ -46,7 +46,7 @@ void board_free(struct board **out)
 static bool same(const struct board_figures *a, const struct board_figures *b)
 {
     if (a->epoch != b->epoch || a->active != b->active || a->last != b->last || a->commit != b->commit ||
-        a->body_bytes != b->body_bytes || a->peer_count != b->peer_count)
+        a->body_bytes != b->body_bytes || a->version != b->version || a->peer_count != b->peer_count)
         return false;
     for (int i = 0; i < a->peer_count; i++) {
         if (a->peers[i].node != b->peers[i].node || a->peers[i].behind != b->peers[i].behind ||

@@ -22,6 +22,7 @@ struct board_figures {
     bool active;
     uint64_t last, commit;
     uint64_t body_bytes;
+    uint8_t version;      /* state-machine version of what is applied; 0: nothing is */
     uint64_t state_bytes; /* board_put leaves what board_set_state_bytes said */
     uint8_t peer_count;
     struct board_peer peers[REPLICA_NODES_MAX]; /* other members and learners */

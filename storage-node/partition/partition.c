@@ -536,7 +536,8 @@ bool partition_figures(const struct partition *p, struct board_figures *out)
                                    .active = info.active && !p->stopped,
                                    .last = info.last,
                                    .commit = info.commit,
-                                   .body_bytes = p->applied.body_bytes };
+                                   .body_bytes = p->applied.body_bytes,
+                                   .version = p->applied.version };
     for (uint32_t i = 0; i < replica_peer_count(p->replica) && i < REPLICA_NODES_MAX; i++) {
         struct replica_peer_info peer;
         replica_peer(p->replica, i, &peer);

@@ -188,11 +188,93 @@ static void test_a_member_is_no_spare(void **state)
     tern__cluster_status_response__free_unpacked(status, NULL);
 }
 
+/* R30. A hello of `store`, which speaks so; with `raised`, it tells that partition 7 is of state-machine
+ * version 2.
+ */
+static void tell_versions(struct fixture *f, void *socket, uint8_t store, uint32_t machine, uint32_t peer,
+                          bool raised)
+{
+    struct buf out = { 0 };
+    struct hello h;
+    Tern__PartitionFigures figures = TERN__PARTITION_FIGURES__INIT, *figures_at = &figures;
+    prepare_hello(&h, store, "tcp://127.0.0.1:7500");
+    h.node.machine_version = machine;
+    h.node.peer_version_min = h.node.peer_version_max = peer;
+    figures.partition = 7;
+    figures.epoch = 1;
+    figures.active = true;
+    figures.machine_version = 2;
+    h.request.n_figures = raised;
+    h.request.figures = &figures_at;
+    assert_int_equal(ask(f, socket, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+    buf_fini(&out);
+}
+
+static enum err add_learner(struct fixture *f, void *socket, uint32_t partition, uint32_t asker,
+                            uint32_t node)
+{
+    Tern__ConfChangeRequest request = TERN__CONF_CHANGE_REQUEST__INIT;
+    request.change = TERN__CONF_CHANGE__CONF_ADD_LEARNER;
+    request.partition = partition;
+    request.epoch = 1;
+    request.asker = asker;
+    request.subject = node;
+    struct buf out = { 0 };
+    enum err err = ask(f, socket, METHOD_CONF_CHANGE, &request.base, &out);
+    buf_fini(&out);
+    return err;
+}
+
+static void test_an_older_program_gets_no_copy_of_what_was_raised(void **state)
+{
+    struct fixture *f = *state;
+    void *socket = connect_to(f);
+    hello(f, socket, 1, "tcp://127.0.0.1:7500");
+    hello(f, socket, 2, "tcp://127.0.0.1:7500");
+    place(f, socket);
+    Tern__ClusterStatusResponse *status = ask_status(f, socket, false);
+    assert_false(is_told(status, "state-machine"));
+    tern__cluster_status_response__free_unpacked(status, NULL);
+    tell_versions(f, socket, 1, 2, 2, true);
+    status = ask_status(f, socket, false);
+    assert_true(
+        is_told(status, "Node 2 (n) speaks state-machine versions up to 1, and 1 partition is of version 2"));
+    assert_false(is_told(status, "Node 1 (n) speaks"));
+    tern__cluster_status_response__free_unpacked(status, NULL);
+    assert_int_equal(add_learner(f, socket, 7, 1, 2), ERR_UNSUPPORTED);
+    assert_int_equal(add_learner(f, socket, 8, 1, 2), OK); /* that was not raised */
+    tell_versions(f, socket, 2, 2, 2, false);
+    assert_int_equal(add_learner(f, socket, 7, 1, 2), OK);
+    status = ask_status(f, socket, false);
+    assert_false(is_told(status, "state-machine"));
+    tern__cluster_status_response__free_unpacked(status, NULL);
+}
+
+static void test_nodes_that_share_no_version_are_told_of(void **state)
+{
+    struct fixture *f = *state;
+    void *socket = connect_to(f);
+    tell_versions(f, socket, 1, 1, 0, false); /* does not say: 2 */
+    place(f, socket);
+    tell_versions(f, socket, 2, 1, 2, false);
+    Tern__ClusterStatusResponse *status = ask_status(f, socket, false);
+    assert_false(is_told(status, "refuse each other"));
+    tern__cluster_status_response__free_unpacked(status, NULL);
+    tell_versions(f, socket, 2, 1, 4, false);
+    status = ask_status(f, socket, false);
+    assert_true(is_told(
+        status,
+        "Node 2 (n) speaks versions 4 to 4 of messages between storage nodes, and node 1 (n) 2 to 2"));
+    tern__cluster_status_response__free_unpacked(status, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_status),
         TEST(test_full_nodes),
+        TEST(test_an_older_program_gets_no_copy_of_what_was_raised),
+        TEST(test_nodes_that_share_no_version_are_told_of),
         TEST(test_the_newest_copy_is_marked),
         TEST(test_a_member_is_no_spare),
     };
