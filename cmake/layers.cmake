@@ -35,6 +35,13 @@ function(tern_layer layer)
     target_link_libraries(${target} PUBLIC ${ARG_LIBS})
 endfunction()
 
+# tern_layer_part(storage-node/mailbox SOURCES queue_put.c ...): files of a layer that stand in a folder of their own below it.
+function(tern_layer_part layer)
+    cmake_parse_arguments(ARG "" "" "SOURCES" ${ARGN})
+    tern_target_of(${layer} target)
+    target_sources(${target} PRIVATE ${ARG_SOURCES})
+endfunction()
+
 # tern_program(tern-frontend LAYER frontend SOURCES main.c ...)
 function(tern_program name)
     cmake_parse_arguments(ARG "" "LAYER" "SOURCES;LIBS" ${ARGN})

@@ -78,6 +78,7 @@ enum method {
 };
 
 enum {
+    PARTITION_COUNT_MAX = 16384,                  /* of a cluster */
     BODY_CHUNK_MAX = 256 * 1024,                  /* bytes beside one request or entry */
     ENTRY_BYTES_MAX = 64 * 1024,                  /* a log entry without its body chunk */
     SUMMARY_BYTES_MAX = 40 * 1024,                /* a message's summary */

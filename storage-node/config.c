@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage-node/config.h"
 
-#include "storage-node/partition/worker.h"
+#include "storage-node/partition/worker/worker.h"
 
 enum { READERS_MAX = 256 };
 

@@ -9,8 +9,8 @@
 #include "lib/base/config.h"
 #include "lib/rpc/keys.h"
 #include "storage-node/hello.h"
-#include "storage-node/partition/rows.h"
-#include "storage-node/partition/worker.h"
+#include "storage-node/partition/log/rows.h"
+#include "storage-node/partition/worker/worker.h"
 #include "storage-node/peer/codec.h"
 #include "storage-node/rpc/map_holder.h"
 

@@ -3,9 +3,9 @@
 #ifndef STORAGE_NODE_FIGURES_H
 #define STORAGE_NODE_FIGURES_H
 
-#include "storage-node/partition/faults.h"
-#include "storage-node/partition/reader.h"
-#include "storage-node/partition/worker.h"
+#include "storage-node/partition/read/reader.h"
+#include "storage-node/partition/report/faults.h"
+#include "storage-node/partition/worker/worker.h"
 #include "storage-node/peer/peers.h"
 #include "storage-node/rpc/dispatch.h"
 

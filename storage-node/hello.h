@@ -10,8 +10,8 @@
 #include "lib/base/arena.h"
 #include "proto/cluster.pb-c.h"
 #include "storage-node/kv/kv.h"
-#include "storage-node/partition/board.h"
-#include "storage-node/partition/faults.h"
+#include "storage-node/partition/report/board.h"
+#include "storage-node/partition/report/faults.h"
 
 enum {
     HELLO_SOON_MS = 100, /* a director waits for the copies, and was not told of all yet: the next hello */

@@ -21,7 +21,7 @@
 #include "storage-node/kv/kv.h"
 #include "storage-node/leave.h"
 #include "storage-node/partition/lost.h"
-#include "storage-node/partition/reader.h"
+#include "storage-node/partition/read/reader.h"
 #include "storage-node/peer/peers.h"
 #include "storage-node/rpc/dispatch.h"
 #include "storage-node/version.h"

@@ -12,7 +12,7 @@
 
 #include "lib/base/alloc.h"
 #include "storage-node/mailbox/method.h"
-#include "storage-node/mailbox/stage.h"
+#include "storage-node/mailbox/stage/stage.h"
 
 typedef enum err check_fn(const ProtobufCMessage *request, size_t body_len);
 typedef enum err apply_fn(struct apply *a, const ProtobufCMessage *request);

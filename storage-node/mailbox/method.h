@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the method files share: the context they work in and the functions the dispatch table names. Only for
- * this folder.
+ * the state machine.
  *
  * A method is up to three functions:
  *   check_x   bounds of the request alone, no state: ERR_INVALID, ERR_TOO_BIG, ERR_LIMIT
@@ -16,7 +16,7 @@
 #include "proto/message.pb-c.h"
 #include "proto/queue.pb-c.h"
 #include "storage-node/mailbox/machine.h"
-#include "storage-node/mailbox/state.h"
+#include "storage-node/mailbox/rows/state.h"
 
 enum {
     MAILBOXES_MAX = 5000, /* of one account */

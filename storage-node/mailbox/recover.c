@@ -9,7 +9,7 @@
  * 5,000 of other entries. Measured over RocksDB (tests/bench/machine_bench.c): 2,000 accounts with 10,000
  * mailboxes take 40 ms to apply and 27 ms to commit, and more take more in proportion. So long the worker's
  * other partitions wait, their beats too (one every 200 ms, leases of 1 s). */
-#include "storage-node/mailbox/edit.h"
+#include "storage-node/mailbox/edit/edit.h"
 
 /* More than there can have been in what was lost: */
 enum {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ENTRY_SWEEP: forget what is due, a bounded number of rows an entry. What is due stands in rows ordered by
  * time (ids begin with one), so each look is at the front of a range. */
-#include "storage-node/mailbox/stage.h"
+#include "storage-node/mailbox/stage/stage.h"
 
 struct sweep {
     struct apply *a;

@@ -4,8 +4,8 @@
 #ifndef STORAGE_NODE_PARTITION_ENTRY_PRIV_H
 #define STORAGE_NODE_PARTITION_ENTRY_PRIV_H
 
+#include "storage-node/partition/log/rows.h"
 #include "storage-node/partition/partition.h"
-#include "storage-node/partition/rows.h"
 
 struct log_entry {
     uint64_t index, epoch;

@@ -3,7 +3,7 @@
 
 #include "lib/base/log.h"
 #include "storage-node/mailbox/machine.h"
-#include "storage-node/partition/rows.h"
+#include "storage-node/partition/log/rows.h"
 
 static void put_damaged(struct kv_batch *batch, uint32_t partition, struct partition_record *record)
 {

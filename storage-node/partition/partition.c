@@ -7,8 +7,8 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
-#include "storage-node/partition/board.h"
 #include "storage-node/partition/partition_priv.h"
+#include "storage-node/partition/report/board.h"
 
 enum { SWEEP_SLOTS = 64 /* partitions sweep at different moments of the minute */ };
 

@@ -32,14 +32,13 @@
 
 #include "lib/base/err.h"
 #include "storage-node/kv/kv.h"
-#include "storage-node/partition/log_job.h"
-#include "storage-node/partition/pace.h"
+#include "storage-node/partition/bulk/pace.h"
+#include "storage-node/partition/bulk/work.h"
+#include "storage-node/partition/log/log_job.h"
 #include "storage-node/partition/request.h"
-#include "storage-node/partition/work.h"
 #include "storage-node/replica/replica.h"
 
 enum {
-    PARTITION_COUNT_MAX = 16384,         /* of a cluster */
     PROPOSE_COUNT_MAX = 256,             /* entries of one EV_PROPOSE */
     PROPOSE_BYTES_MAX = 4 * 1024 * 1024, /* bytes of one EV_PROPOSE, more only if one entry is larger */
     GATHERED_MAX = 4096,                 /* requests waiting to be proposed; beyond: ERR_BUSY */

@@ -5,9 +5,9 @@
 
 #include "storage-node/mailbox/machine.h"
 #include "storage-node/partition/entry_priv.h"
-#include "storage-node/partition/faults.h"
 #include "storage-node/partition/lock_priv.h"
 #include "storage-node/partition/partition.h"
+#include "storage-node/partition/report/faults.h"
 #include "storage-node/partition/watch_priv.h"
 
 enum damage {

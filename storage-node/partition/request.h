@@ -8,8 +8,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/base/inbox.h"
 #include "proto/methods.h"
-#include "storage-node/partition/inbox.h"
 
 enum { PARTITION_PEER_MAX = 32 };
 

@@ -14,7 +14,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "storage-node/partition/partition.h"
-#include "storage-node/partition/worker.h"
+#include "storage-node/partition/worker/worker.h"
 
 enum {
     PEER_VERSION_MIN = 2, /* of frames: the lowest that this source speaks */

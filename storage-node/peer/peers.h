@@ -17,7 +17,7 @@
 
 #include "lib/rpc/keys.h"
 #include "proto/cluster.pb-c.h"
-#include "storage-node/partition/worker.h"
+#include "storage-node/partition/worker/worker.h"
 #include "storage-node/peer/codec.h"
 
 enum {

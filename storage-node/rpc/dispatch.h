@@ -12,8 +12,8 @@
 #define STORAGE_NODE_RPC_DISPATCH_H
 
 #include "lib/rpc/server.h"
-#include "storage-node/partition/reader.h"
-#include "storage-node/partition/worker.h"
+#include "storage-node/partition/read/reader.h"
+#include "storage-node/partition/worker/worker.h"
 #include "storage-node/rpc/map_holder.h"
 
 enum {

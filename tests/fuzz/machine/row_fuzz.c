@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "storage-node/mailbox/rows.h"
+#include "storage-node/mailbox/rows/rows.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

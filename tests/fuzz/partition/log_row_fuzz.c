@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "storage-node/mailbox/machine.h"
-#include "storage-node/partition/rows.h"
+#include "storage-node/partition/log/rows.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

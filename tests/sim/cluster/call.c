@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
-#include "storage-node/partition/reader.h"
+#include "storage-node/partition/read/reader.h"
 #include "tests/sim/cluster/node.h"
 
 enum { READER_NS = 300000 /* until a reading thread takes it up */ };

@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #include "director/conf.h"
-#include "storage-node/partition/breaks.h"
+#include "storage-node/partition/log/breaks.h"
 #include "storage-node/replica/replica.h"
 
 enum {

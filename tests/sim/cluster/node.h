@@ -4,7 +4,7 @@
 #define TESTS_SIM_CLUSTER_NODE_H
 
 #include "storage-node/partition/partition_priv.h"
-#include "storage-node/partition/worker_priv.h"
+#include "storage-node/partition/worker/worker_priv.h"
 #include "storage-node/peer/codec.h"
 #include "tests/sim/cluster/cluster.h"
 

@@ -2,9 +2,9 @@
 #include "tests/sim/storage/bodies.h"
 
 #include "lib/mail/uidset.h"
-#include "storage-node/mailbox/keys.h"
 #include "storage-node/mailbox/machine.h"
-#include "storage-node/mailbox/rows.h"
+#include "storage-node/mailbox/rows/keys.h"
+#include "storage-node/mailbox/rows/rows.h"
 
 /* Indexes of entries, small enough here for a set of UIDs. */
 static void add_chunks(struct slice chunks, struct uidset *out)

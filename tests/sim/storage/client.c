@@ -9,7 +9,7 @@
 #include "proto/account.pb-c.h"
 #include "proto/mailbox.pb-c.h"
 #include "proto/message.pb-c.h"
-#include "storage-node/partition/reader.h"
+#include "storage-node/partition/read/reader.h"
 #include "tests/sim/storage/op.h"
 
 enum { FINISH_STEPS = 60 * 1000 };

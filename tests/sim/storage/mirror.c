@@ -6,7 +6,7 @@
 
 #include "lib/base/alloc.h"
 #include "storage-node/mailbox/machine.h"
-#include "storage-node/partition/rows.h"
+#include "storage-node/partition/log/rows.h"
 
 enum {
     STEPS_MAX = 20000, /* of one copy, until faults end */

@@ -8,7 +8,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/hash.h"
 #include "storage-node/mailbox/machine.h"
-#include "storage-node/partition/rows.h"
+#include "storage-node/partition/log/rows.h"
 
 enum { FAIL_AFTER_MAX = 40, KEEP_MAX = 6, SETTLE_ROUNDS = 400 };
 

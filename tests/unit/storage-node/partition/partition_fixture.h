@@ -16,11 +16,11 @@
 #include "proto/account.pb-c.h"
 #include "proto/message.pb-c.h"
 #include "storage-node/mailbox/machine.h"
-#include "storage-node/partition/board.h"
-#include "storage-node/partition/faults.h"
+#include "storage-node/partition/log/rows.h"
 #include "storage-node/partition/partition.h"
-#include "storage-node/partition/reader.h"
-#include "storage-node/partition/rows.h"
+#include "storage-node/partition/read/reader.h"
+#include "storage-node/partition/report/board.h"
+#include "storage-node/partition/report/faults.h"
 
 enum { PARTITION = 4, ANSWERS_MAX = 8192 };
 

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "storage-node/partition/entry_priv.h"
-#include "storage-node/partition/log_job.h"
-#include "storage-node/partition/rows.h"
+#include "storage-node/partition/log/log_job.h"
+#include "storage-node/partition/log/rows.h"
 
 /* Every shorter value, and one with a byte too many, is refused. */
 #define ASSERT_EXACT(bytes, decode_expr)                                           \
