@@ -20,7 +20,7 @@ enum err frame_decode_request(struct slice bytes, struct frame_request *out)
     Tern__RequestHeader *h = tern__request_header__unpack(NULL, bytes.len, bytes.data);
     if (h == NULL)
         return ERR_PROTOCOL;
-    bool ok = h->version == RPC_VERSION && h->call != 0;
+    enum err err = h->call == 0 ? ERR_PROTOCOL : h->version == RPC_VERSION ? OK : ERR_UNSUPPORTED;
     *out = (struct frame_request){
         .call = h->call,
         .method = h->method,
@@ -32,7 +32,7 @@ enum err frame_decode_request(struct slice bytes, struct frame_request *out)
     if (out->has_request_id)
         memcpy(out->request_id, h->request_id.data, FRAME_REQUEST_ID_SIZE);
     tern__request_header__free_unpacked(h, NULL);
-    return ok ? OK : ERR_PROTOCOL;
+    return err;
 }
 
 enum err frame_decode_response(struct slice bytes, Tern__ResponseHeader **out)

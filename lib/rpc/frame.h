@@ -26,8 +26,8 @@ struct frame_request {
     bool has_request_id;
     uint8_t request_id[FRAME_REQUEST_ID_SIZE];
 };
-/* ERR_PROTOCOL unless the bytes are a header of our version that names a call. A request id of another size
- * counts as none. */
+/* ERR_PROTOCOL unless the bytes are a header that names a call; ERR_UNSUPPORTED if it is of another version,
+ * with the call filled in, whose field stays in all versions. A request id of another size counts as none. */
 MUST_CHECK enum err frame_decode_request(struct slice bytes, struct frame_request *out);
 /* The same of an answer or notice (call 0). The caller frees *out with tern__response_header__free_unpacked.
  */

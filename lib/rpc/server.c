@@ -145,11 +145,12 @@ void rpc_notify(struct rpc_server *server, const struct rpc_peer_id *peer, uint3
 
 /* ---- in */
 
-static bool take_header(struct rpc_request *req, zmq_msg_t *header_msg)
+static enum err take_header(struct rpc_request *req, zmq_msg_t *header_msg)
 {
     struct frame_request h;
-    if (frame_decode_request(frame_slice(header_msg), &h) != OK)
-        return false;
+    enum err err = frame_decode_request(frame_slice(header_msg), &h);
+    if (err == ERR_PROTOCOL)
+        return err;
     req->call = h.call;
     req->method = h.method;
     req->partition = h.partition;
@@ -158,7 +159,7 @@ static bool take_header(struct rpc_request *req, zmq_msg_t *header_msg)
     req->deadline_mono_ms = clock_mono_ms() + wait_ms;
     req->has_request_id = h.has_request_id;
     memcpy(req->request_id, h.request_id, sizeof req->request_id);
-    return true;
+    return err;
 }
 
 /* Throw away what is left of a multipart message. */
@@ -175,11 +176,12 @@ static void skip_rest(void *socket)
     }
 }
 
-/* Receive the frames of one request into `req`. False if the message is malformed (it is consumed all the
- * same). */
-static bool receive_frames(const struct door *door, struct rpc_request *req, zmq_msg_t *identity)
+/* Receive the frames of one request into `req`. ERR_PROTOCOL if the message is malformed (it is consumed all
+ * the same); ERR_UNSUPPORTED if it can only be refused. */
+static enum err receive_frames(const struct door *door, struct rpc_request *req, zmq_msg_t *identity)
 {
     zmq_msg_t header;
+    enum err err = ERR_PROTOCOL;
     bool ok = zmq_msg_more(identity) && zmq_msg_size(identity) < RPC_PEER_ID_MAX;
     zmq_msg_init(&header);
     if (ok)
@@ -196,11 +198,11 @@ static bool receive_frames(const struct door *door, struct rpc_request *req, zmq
         req->request = frame_slice(&req->request_msg);
         req->body = frame_slice(&req->body_msg);
         req->role = rpc_keys_sender(&header);
-        ok = take_header(req, &header);
+        err = take_header(req, &header);
     }
     zmq_msg_close(&header);
     skip_rest(door->socket);
-    return ok;
+    return err;
 }
 
 static bool may_call(const struct rpc_server *server, const struct rpc_request *req)
@@ -217,6 +219,16 @@ static void deny(struct rpc_server *server, struct rpc_request *req)
     rpc_keys_denied(server->options.keys, server->options.service, req->role, method_name(req->method));
     struct rpc_reply_info info = { .detail = detail };
     rpc_reply(&req, ERR_DENIED, &info, NULL, NULL);
+}
+
+/* Its caller is of a later program than this one, or of a very old one. */
+static void refuse_version(struct rpc_request *req)
+{
+    char detail[96];
+    snprintf(detail, sizeof detail, "this program speaks version %d of the wire, the request is of another",
+             RPC_VERSION);
+    struct rpc_reply_info info = { .detail = detail };
+    rpc_reply(&req, ERR_UNSUPPORTED, &info, NULL, NULL);
 }
 
 static void drop(struct rpc_request *req)
@@ -240,10 +252,12 @@ static bool receive_one(struct rpc_server *server, const struct door *door, stru
     req->server = server;
     zmq_msg_init(&req->request_msg);
     zmq_msg_init(&req->body_msg);
-    if (receive_frames(door, req, &identity))
-        *out = req;
-    else
+    enum err err = receive_frames(door, req, &identity);
+    req->unreadable = err == ERR_UNSUPPORTED;
+    if (err == ERR_PROTOCOL)
         drop(req);
+    else
+        *out = req;
     zmq_msg_close(&identity);
     return true;
 }
@@ -252,6 +266,8 @@ static void take(struct rpc_server *server, struct rpc_request *req)
 {
     if (atomic_fetch_add(&server->pending, 1) >= server->options.requests_max)
         rpc_reply(&req, ERR_BUSY, NULL, NULL, NULL);
+    else if (req->unreadable)
+        refuse_version(req);
     else if (!may_call(server, req))
         deny(server, req);
     else

@@ -44,6 +44,7 @@ struct rpc_request {
     uint64_t deadline_mono_ms; /* on clock_mono_ms */
     uint8_t request_id[16];    /* zero if none came */
     bool has_request_id;
+    bool unreadable;      /* of another version of the wire: it never reaches a handler */
     struct slice request; /* packed request */
     struct slice body;    /* body frame, empty if none */
     zmq_msg_t request_msg, body_msg;

@@ -61,7 +61,8 @@ static void bad_request_headers_are_refused(void **state)
     struct frame_request got;
     Tern__RequestHeader h = good_request();
     h.version = RPC_VERSION + 1;
-    assert_int_equal(frame_decode_request(pack(&h.base, &bytes), &got), ERR_PROTOCOL);
+    assert_int_equal(frame_decode_request(pack(&h.base, &bytes), &got), ERR_UNSUPPORTED);
+    assert_int_equal(got.call, h.call);
     h = good_request();
     h.call = 0;
     assert_int_equal(frame_decode_request(pack(&h.base, &bytes), &got), ERR_PROTOCOL);
