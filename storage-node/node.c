@@ -20,6 +20,7 @@
 #include "storage-node/figures.h"
 #include "storage-node/kv/kv.h"
 #include "storage-node/leave.h"
+#include "storage-node/partition/log/format.h"
 #include "storage-node/partition/lost.h"
 #include "storage-node/partition/read/reader.h"
 #include "storage-node/peer/peers.h"
@@ -133,6 +134,8 @@ static enum err open_database(struct node *n)
     enum err err = kv_open_rocksdb(&options, &n->kv);
     if (err == OK)
         err = kv_sync(n->kv); /* what was recovered is on disk before a replica is told of it */
+    if (err == OK)
+        err = store_format_open(n->kv);
     if (err == OK)
         err = store_identity_open(n->kv, &n->identity);
     if (err != OK)
