@@ -173,10 +173,23 @@ static void take_in(struct peers *peers, struct inbox_chain *messages)
         hand_on(peers);
 }
 
+/* Say what we speak, in what it speaks. */
+static void say(struct peers *peers, const struct peer_ends *to)
+{
+    struct beats nothing = { .peer = to->from, .answer = true };
+    struct peer_ends ends = ends_to(peers, to->from);
+    if (peer_version_of_both(voices_own(peers->voices), to->says) == 0)
+        return;
+    struct buf frame = peer_encode_beats(&ends, &nothing);
+    link_send(peers->beat, to->from.id, &frame);
+}
+
 /* Of a frame that is for us, whether or not it can be read. */
-static void hear(struct peers *peers, const struct peer_ends *ends)
+static void hear(struct peers *peers, const struct peer_ends *ends, enum err err)
 {
     voices_hear(peers->voices, ends->from, ends->says);
+    if (err == ERR_UNSUPPORTED)
+        say(peers, ends);
 }
 
 static void on_bundle(void *arg, struct slice frame)
@@ -188,7 +201,7 @@ static void on_bundle(void *arg, struct slice frame)
     if (err == ERR_PROTOCOL)
         log_warn("peers", "a message of another node does not decode");
     else if (is_for_us(peers, &ends))
-        hear(peers, &ends);
+        hear(peers, &ends, err);
     if (err == OK && is_for_us(peers, &ends))
         take_in(peers, &messages);
     else
@@ -213,17 +226,6 @@ static bool find_sent(struct peers *peers, struct beats *answer)
     return sent.number == answer->number && sent.number != 0 && replica_node_eq(sent.to, answer->peer);
 }
 
-/* Say what we speak, in what it speaks. */
-static void say(struct peers *peers, struct peer_ends to)
-{
-    struct beats nothing = { .peer = to.from, .answer = true };
-    struct peer_ends ends = ends_to(peers, to.from);
-    if (peer_version_of_both(voices_own(peers->voices), to.says) == 0)
-        return;
-    struct buf frame = peer_encode_beats(&ends, &nothing);
-    link_send(peers->beat, to.from.id, &frame);
-}
-
 static void on_beats(void *arg, struct slice frame)
 {
     struct peers *peers = arg;
@@ -233,9 +235,7 @@ static void on_beats(void *arg, struct slice frame)
     if (err == ERR_PROTOCOL)
         log_warn("peers", "a beat of another node does not decode");
     else if (is_for_us(peers, &ends))
-        hear(peers, &ends);
-    if (err == ERR_UNSUPPORTED && is_for_us(peers, &ends))
-        say(peers, ends);
+        hear(peers, &ends, err);
     if (err == OK && is_for_us(peers, &ends) && (!beats.answer || find_sent(peers, &beats)))
         worker_pool_beats(peers->workers, &beats);
     free((void *)beats.parts);

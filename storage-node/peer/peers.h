@@ -11,7 +11,8 @@
  *
  * Every frame says what its sender speaks (voices.h), so programs of neighbouring versions work side by side.
  * One that has been replaced by an older program is still sent frames that it cannot read, and would never
- * speak by itself: a beat that cannot be read is answered by an empty one, which says what can. */
+ * speak by itself, for a learner only answers: what cannot be read is answered by an empty beat, which says
+ * what can. */
 #ifndef STORAGE_NODE_PEER_PEERS_H
 #define STORAGE_NODE_PEER_PEERS_H
 
