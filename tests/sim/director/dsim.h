@@ -69,6 +69,7 @@ struct copy {
 struct node {
     bool used, up, dead, refused, draining, removing, leaving; /* draining, removing: what operators want */
     bool gone;                                                 /* it was removed */
+    bool doubted;                                              /* somebody in haste calls it lost */
     uint32_t id;                                               /* 0: not given yet */
     uint8_t store_id[MAP_ID_SIZE], cluster_id[MAP_ID_SIZE];
     bool joined;

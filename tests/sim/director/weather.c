@@ -68,7 +68,7 @@ static bool may_die(const struct node *n)
     uint32_t usable = 0;
     for (int i = 0; i < NODES_MAX; i++) {
         const struct node *x = &sim->nodes[i];
-        usable += x != n && x->used && !x->dead && !x->gone && !x->draining;
+        usable += x != n && x->used && !x->dead && !x->gone && !x->draining && !x->doubted;
     }
     for (uint32_t p = 0; p < sim->partitions; p++) {
         const struct conf *conf = store_conf(p);
@@ -155,7 +155,7 @@ static uint32_t count_usable(void)
     uint32_t count = 0;
     for (int i = 0; i < NODES_MAX; i++) {
         const struct node *n = &sim->nodes[i];
-        count += n->used && !n->dead && !n->gone && !n->draining;
+        count += n->used && !n->dead && !n->gone && !n->draining && !n->doubted;
     }
     return count;
 }
@@ -261,11 +261,14 @@ static void haste_run(struct todo *todo)
         sim_post(todo, sim->now + sim_below(HASTE_TELLS_MS));
         return;
     }
+    if (n != NULL)
+        n->doubted = false;
     n = any_node();
     h->id = 0;
     if (!sim->calm && is_placed() && n != NULL && n->up && may_die(n)) {
         uint64_t away = HASTE_AWAY_MS + sim_below(2000);
         node_crash(n, away);
+        n->doubted = true;
         h->id = n->id;
         h->until = sim->now + away + HASTE_LASTS_MS;
         sim_post(todo, sim->now + HASTE_AWAY_MS);
