@@ -75,7 +75,9 @@ static size_t list_nodes(const struct map *map, uint64_t now_mono_ms, struct pla
     size_t count = 0;
     for (size_t i = 0; i < map->node_count; i++) {
         if (may_hold(&map->nodes[i], now_mono_ms))
-            nodes[count++] = (struct placement_node){ map->nodes[i].info->id, map_zone_number(map, i) };
+            nodes[count++] = (struct placement_node){ .id = map->nodes[i].info->id,
+                                                      .zone = map_zone_number(map, i),
+                                                      .full = map->nodes[i].disk_low };
     }
     return count;
 }

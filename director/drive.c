@@ -49,6 +49,16 @@ static bool is_gone(const struct view *v, const struct map_node *node)
     return v->now >= heard + v->d->options.repair_after_ms && !map_node_is_alive(node, v->now);
 }
 
+/* Above its reserve, a quarter more must stay free: a node that was full is so until then (storage-node). */
+static void see_disk(const struct map_node *node, struct moves_node *out)
+{
+    uint64_t floor = node->disk_reserve + node->disk_reserve / 4;
+    if (node->disk_reserve == 0)
+        return;
+    out->room = node->disk_free > floor ? node->disk_free - floor : 1;
+    out->lack = node->disk_low && node->disk_free < floor ? floor - node->disk_free : 0;
+}
+
 static bool see_nodes(struct view *v)
 {
     const struct map *map = &v->d->map;
@@ -61,8 +71,9 @@ static bool see_nodes(struct view *v)
                                            .zone = map_zone_number(map, i),
                                            .alive = alive,
                                            .draining = node->info->draining || node->info->removing,
-                                           .gone = is_gone(v, node),
-                                           .full = node->disk_low || versions_machine(node->info) < version };
+                                           .gone = is_gone(v, node) };
+        see_disk(node, &v->nodes[i]);
+        v->nodes[i].full = node->disk_low || versions_machine(node->info) < version;
         v->away |= !alive && !v->nodes[i].gone;
         /* what one that is gone said last of its seats is no news any more */
         well = well && (v->nodes[i].gone || (alive && node->not_active == 0));

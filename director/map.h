@@ -23,14 +23,15 @@ struct map_node {
     uint64_t heard_mono_ms; /* 0: not since this director started */
     uint64_t heard_real_ms;
     uint64_t disk_total, disk_free;
-    uint64_t map_version; /* the one it had at its last hello */
-    bool whole;           /* its last hello told of every copy that it has */
-    uint64_t told_for;    /* the hearing that one did so for last (hearing.c); 0: none */
-    uint32_t not_active;  /* partitions that one makes it primary of and that it does not serve yet */
-    bool leaving;         /* it is being stopped */
-    bool disk_low;        /* its disk has less free than its disk_reserve */
-    uint64_t marked_ms;   /* on the monotonic clock, when the leading director saw that somebody is about to
-                             remove it (retire.c); 0: nobody is, as far as it saw */
+    uint64_t disk_reserve; /* how much should be free; 0: it did not tell */
+    uint64_t map_version;  /* the one it had at its last hello */
+    bool whole;            /* its last hello told of every copy that it has */
+    uint64_t told_for;     /* the hearing that one did so for last (hearing.c); 0: none */
+    uint32_t not_active;   /* partitions that one makes it primary of and that it does not serve yet */
+    bool leaving;          /* it is being stopped */
+    bool disk_low;         /* its disk has less free than its disk_reserve */
+    uint64_t marked_ms;    /* on the monotonic clock, when the leading director saw that somebody is about to
+                              remove it (retire.c); 0: nobody is, as far as it saw */
 };
 
 struct map_domain {

@@ -22,6 +22,7 @@ struct planner {
     struct moves_plan *out;
     struct placement_slot *slots; /* the target; all empty if no node may keep a copy */
     size_t *busy;                 /* by node's place: learners that it sends to or is */
+    uint64_t *taken;              /* likewise: bytes of the copies that it is sent */
     size_t learning;              /* partitions with a learner */
     size_t handovers;
     bool unsettled; /* some copy is on its way */
@@ -50,6 +51,15 @@ static bool is_full(const struct planner *pl, uint32_t id)
 {
     const struct moves_node *node = find(pl, id);
     return node != NULL && node->full;
+}
+
+/* With the copies that are on their way there. */
+static bool fits(const struct planner *pl, uint32_t id, uint32_t partition)
+{
+    const struct moves_node *node = find(pl, id);
+    uint64_t taken = node == NULL ? 0 : pl->taken[node - pl->in->nodes];
+    return node != NULL && !node->full &&
+           (node->room == 0 || (taken <= node->room && pl->in->bytes[partition] <= node->room - taken));
 }
 
 static bool is_draining(const struct planner *pl, uint32_t id)
@@ -81,6 +91,13 @@ static void fill_slot(const struct conf *conf, uint64_t bytes, unsigned copies, 
         slot->newest = conf->members[conf->member_count - 1];
 }
 
+static struct placement_node to_placement(const struct moves_node *node)
+{
+    return (struct placement_node){
+        .id = node->id, .zone = node->zone, .full = node->full, .room = node->room, .lack = node->lack
+    };
+}
+
 static void solve(struct planner *pl)
 {
     const struct moves_input *in = pl->in;
@@ -88,7 +105,7 @@ static void solve(struct planner *pl)
     size_t count = 0;
     for (size_t i = 0; i < in->node_count; i++) {
         if (may_keep(&in->nodes[i]))
-            nodes[count++] = (struct placement_node){ in->nodes[i].id, in->nodes[i].zone };
+            nodes[count++] = to_placement(&in->nodes[i]);
     }
     if (count > 0) {
         for (size_t p = 0; p < in->partition_count; p++)
@@ -216,7 +233,7 @@ static void make_busy(struct planner *pl, uint32_t node)
         (*busy)++;
 }
 
-static bool has_room(const struct planner *pl, uint32_t node)
+static bool is_idle(const struct planner *pl, uint32_t node)
 {
     const size_t *busy = busy_at(pl, node);
     return busy != NULL && *busy < pl->in->moves_per_node;
@@ -224,8 +241,9 @@ static bool has_room(const struct planner *pl, uint32_t node)
 
 static bool may_begin(const struct planner *pl, const struct conf *conf, uint32_t to)
 {
-    return is_alive(pl, to) && !is_full(pl, to) && has_room(pl, to) && has_room(pl, conf->primary) &&
-           pl->learning < pl->in->moves_max && conf->member_count + conf->learner_count < CONF_NODES_MAX;
+    return is_alive(pl, to) && fits(pl, to, conf->partition) && is_idle(pl, to) &&
+           is_idle(pl, conf->primary) && pl->learning < pl->in->moves_max &&
+           conf->member_count + conf->learner_count < CONF_NODES_MAX;
 }
 
 /* How many of the copies that there are share the zone of `node`. */
@@ -239,6 +257,13 @@ static size_t crowd_of(const struct planner *pl, const struct conf *conf, uint32
         count += at != NULL && at->zone == zone;
     }
     return count;
+}
+
+static void take_room(struct planner *pl, uint32_t node, uint32_t partition)
+{
+    const struct moves_node *at = find(pl, node);
+    if (at != NULL)
+        pl->taken[at - pl->in->nodes] += pl->in->bytes[partition];
 }
 
 /* The one that spreads the copies most comes first: what is left to be done may be needless after it. */
@@ -256,6 +281,7 @@ static bool begin_copy(struct planner *pl, const struct aim *aim)
     pl->learning += conf->learner_count == 0;
     make_busy(pl, best);
     make_busy(pl, conf->primary);
+    take_room(pl, best, conf->partition);
     add_step(pl, conf, MOVES_ADD_LEARNER, best);
     return true;
 }
@@ -380,6 +406,7 @@ static void count_learners(struct planner *pl)
         for (size_t i = 0; i < conf->learner_count; i++) {
             make_busy(pl, conf->learners[i]);
             make_busy(pl, conf->primary);
+            take_room(pl, conf->learners[i], conf->partition);
         }
     }
 }
@@ -410,9 +437,11 @@ void moves_make(const struct moves_input *input, struct moves_plan *out)
     out->move_count = out->step_count = out->waiting = 0;
     pl.slots = NEW_ARRAY(struct placement_slot, input->partition_count + 1);
     pl.busy = NEW_ARRAY(size_t, input->node_count + 1);
+    pl.taken = NEW_ARRAY(uint64_t, input->node_count + 1);
     solve(&pl);
     count_learners(&pl);
     plan_partitions(&pl);
+    free(pl.taken);
     free(pl.busy);
     free(pl.slots);
 }

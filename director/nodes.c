@@ -47,6 +47,7 @@ static void heard(struct director *d, struct map_node *node, const Tern__NodeHel
     node->heard_real_ms = clock_real_ms();
     node->disk_total = hello->disk_total;
     node->disk_free = hello->disk_free;
+    node->disk_reserve = hello->disk_reserve;
     node->map_version = hello->map_version;
     node->not_active = hello->not_active;
     node->leaving = hello->leaving;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* In steps, each leaving what is good alone: drop what may not stay; fill up with the emptiest node in the
- * least used zone; spread slots that crowd a zone; even out copies by moving single ones from full nodes to
- * empty ones; even out primaries along chains of slots (a shortest path over "could give its primary to"),
- * which moves no copy. */
+ * least used zone; spread slots that crowd a zone; even out copies by moving single ones from nodes with many
+ * to nodes with few; relieve full disks; even out bytes; even out primaries along chains of slots (a shortest
+ * path over "could give its primary to"), which moves no copy. */
 #include "director/placement.h"
 
 #include <assert.h>
@@ -23,6 +23,7 @@ struct solver {
     size_t *load;      /* copies, by node index */
     uint64_t *bytes;   /* of these, by node index */
     size_t *primaries; /* by node index */
+    uint64_t *taken;   /* bytes of copies that are not there yet, by node index */
     bool unsettled;    /* some copy is on its way, or is to go or to come */
 };
 
@@ -37,6 +38,19 @@ static int index_of(const struct solver *s, uint32_t id)
             high = middle;
     }
     return low < s->node_count && s->nodes[low].id == id ? (int)low : NONE;
+}
+
+static bool is_full(const struct solver *s, int node)
+{
+    return s->nodes[node].full;
+}
+
+/* Has the node's disk room for one more copy of the slot? */
+static bool has_room(const struct solver *s, const struct placement_slot *slot, int node)
+{
+    uint64_t room = s->nodes[node].room;
+    return !is_full(s, node) &&
+           (room == 0 || (s->taken[node] <= room && slot->bytes <= room - s->taken[node]));
 }
 
 static void count_copy(struct solver *s, const struct placement_slot *slot, int node)
@@ -104,11 +118,13 @@ static void drop_strangers(struct solver *s)
             else
                 count_copy(s, slot, index_of(s, slot->nodes[i]));
         }
+        for (size_t i = 0; i < slot->count; i++)
+            s->taken[index_of(s, slot->nodes[i])] += slot->nodes[i] == slot->newest ? slot->bytes : 0;
     }
 }
 
-/* Is the copy at `a` missed less than the one at `b`? Its zone is more crowded; its node is fuller; it is not
- * the primary, whose seat would have to be handed over first. */
+/* Is the copy at `a` missed less than the one at `b`? Its zone is more crowded; its disk is full; its node
+ * has more; it is not the primary, whose seat would have to be handed over first. */
 static bool is_less_missed(const struct solver *s, const struct placement_slot *slot, size_t a, size_t b)
 {
     int node_a = index_of(s, slot->nodes[a]), node_b = index_of(s, slot->nodes[b]);
@@ -116,6 +132,8 @@ static bool is_less_missed(const struct solver *s, const struct placement_slot *
     size_t crowd_b = in_zone(s, slot, s->nodes[node_b].zone, (int)b);
     if (crowd_a != crowd_b)
         return crowd_a > crowd_b;
+    if ((s->nodes[node_a].lack > 0) != (s->nodes[node_b].lack > 0))
+        return s->nodes[node_a].lack > 0;
     if (s->load[node_a] != s->load[node_b])
         return s->load[node_a] > s->load[node_b];
     if (s->bytes[node_a] != s->bytes[node_b])
@@ -156,13 +174,13 @@ static uint64_t preference(size_t slot, uint32_t node)
 }
 
 /* The node to take one more copy of the slot (not counting the copy at `except`): least used zone, then
- * emptiest. */
-static int best_node(const struct solver *s, const struct placement_slot *slot, int except)
+ * emptiest. `roomy`: of those that have room for it. */
+static int best_node(const struct solver *s, const struct placement_slot *slot, int except, bool roomy)
 {
     int best = NONE;
     size_t best_crowd = 0, number = (size_t)(slot - s->slots);
     for (size_t n = 0; n < s->node_count; n++) {
-        if (holds(slot, s->nodes[n].id))
+        if (holds(slot, s->nodes[n].id) || (roomy && !has_room(s, slot, (int)n)))
             continue;
         size_t crowd = in_zone(s, slot, s->nodes[n].zone, except);
         bool better = best == NONE || crowd < best_crowd;
@@ -184,7 +202,10 @@ static void fill(struct solver *s)
     for (size_t p = 0; p < s->slot_count; p++) {
         struct placement_slot *slot = &s->slots[p];
         while (slot->count < s->copies) {
-            int node = best_node(s, slot, NONE);
+            int node = best_node(s, slot, NONE, true);
+            if (node == NONE) /* it waits for room there */
+                node = best_node(s, slot, NONE, false);
+            s->taken[node] += slot->bytes;
             slot->nodes[slot->count++] = s->nodes[node].id;
             s->unsettled = true;
             count_copy(s, slot, node);
@@ -198,6 +219,7 @@ static void move_copy(struct solver *s, struct placement_slot *slot, size_t at, 
 {
     uncount_copy(s, slot, index_of(s, slot->nodes[at]));
     count_copy(s, slot, to);
+    s->taken[to] += slot->bytes;
     slot->nodes[at] = s->nodes[to].id;
     s->unsettled = true;
 }
@@ -217,7 +239,7 @@ static void spread(struct solver *s)
         s->unsettled |= is_moving(slot);
         for (size_t i = slot->count; i-- > 0 && !is_moving(slot);) {
             int from = index_of(s, slot->nodes[i]);
-            int to = best_node(s, slot, (int)i);
+            int to = best_node(s, slot, (int)i, true);
             if (to != NONE &&
                 in_zone(s, slot, s->nodes[to].zone, (int)i) < in_zone(s, slot, s->nodes[from].zone, (int)i))
                 move_copy(s, slot, i, to);
@@ -225,10 +247,10 @@ static void spread(struct solver *s)
     }
 }
 
-/* The slot's copy on `from` may go to `to` without crowding a zone more than now. */
+/* The slot's copy on `from` may go to `to`, which has room, without crowding a zone more than now. */
 static bool may_move(const struct solver *s, const struct placement_slot *slot, size_t at, int from, int to)
 {
-    if (is_moving(slot) || holds(slot, s->nodes[to].id))
+    if (is_moving(slot) || holds(slot, s->nodes[to].id) || !has_room(s, slot, to))
         return false;
     return in_zone(s, slot, s->nodes[to].zone, (int)at) <= in_zone(s, slot, s->nodes[from].zone, (int)at);
 }
@@ -350,6 +372,57 @@ static bool even_once(struct solver *s)
     return gap == 2 && move_best(s);
 }
 
+/* ---- full disks */
+
+/* Better to be moved from a full disk than `than`: by itself it makes room enough, and is the smallest that
+ * does, or the largest, if none does. */
+static bool relieves_more(uint64_t bytes, uint64_t than, uint64_t lack)
+{
+    if ((bytes >= lack) != (than >= lack))
+        return bytes >= lack;
+    return bytes >= lack ? bytes < than : bytes > than;
+}
+
+/* The copy of `from` whose move is best, and where it goes: to the node with the fewest bytes. */
+static struct candidate best_relief(const struct solver *s, int from, int *to_out)
+{
+    struct candidate best = { NULL, 0 };
+    for (size_t p = 0; p < s->slot_count; p++) {
+        struct placement_slot *slot = &s->slots[p];
+        int best_to = NONE;
+        size_t at = 0;
+        while (at < slot->count && slot->nodes[at] != s->nodes[from].id)
+            at++;
+        if (at == slot->count || slot->bytes == 0 ||
+            (best.slot != NULL && !relieves_more(slot->bytes, best.slot->bytes, s->nodes[from].lack)))
+            continue;
+        for (size_t to = 0; to < s->node_count; to++) {
+            if (may_move(s, slot, at, from, (int)to) && leaver(s, slot, (int)to) == at &&
+                (best_to == NONE || s->bytes[to] < s->bytes[best_to]))
+                best_to = (int)to;
+        }
+        if (best_to == NONE)
+            continue;
+        best = (struct candidate){ slot, at };
+        *to_out = best_to;
+    }
+    return best;
+}
+
+/* Once all is at rest, one copy of each node that lacks room. What fits into the room that it left is no
+ * larger than what has gone, so nothing goes back for evenness' sake that fills the disk again. */
+static void relieve(struct solver *s)
+{
+    for (size_t from = 0; from < s->node_count && !s->unsettled; from++) {
+        int to = NONE;
+        struct candidate found = { NULL, 0 };
+        if (s->nodes[from].lack > 0)
+            found = best_relief(s, (int)from, &to);
+        if (found.slot != NULL)
+            move_copy(s, found.slot, found.at, to);
+    }
+}
+
 /* ---- bytes */
 
 /* A copy for a smaller one, so that half of the gap goes over; only if that is worth what has to be sent. */
@@ -383,7 +456,7 @@ static void even_bytes(struct solver *s)
     size_t from = 0, to = 0;
     for (size_t n = 1; n < s->node_count; n++) {
         from = s->bytes[n] > s->bytes[from] ? n : from;
-        to = s->bytes[n] < s->bytes[to] ? n : to;
+        to = is_full(s, (int)to) || (s->bytes[n] < s->bytes[to] && !is_full(s, (int)n)) ? n : to;
     }
     if (s->unsettled || !far_apart(s, s->bytes[from], s->bytes[to]))
         return;
@@ -414,6 +487,25 @@ static void make_primary(struct placement_slot *slot, uint32_t id)
     }
 }
 
+/* The seat of a full node goes to the member with the fewest of those that have room. */
+static void unseat_full(struct solver *s)
+{
+    for (size_t p = 0; p < s->slot_count; p++) {
+        struct placement_slot *slot = &s->slots[p];
+        int from = index_of(s, slot->nodes[0]), best = NONE;
+        for (size_t i = 1; i < slot->count && is_full(s, from); i++) {
+            int to = index_of(s, slot->nodes[i]);
+            if (!is_full(s, to) && (best == NONE || s->primaries[to] < s->primaries[best]))
+                best = to;
+        }
+        if (best == NONE)
+            continue;
+        s->primaries[from]--;
+        s->primaries[best]++;
+        make_primary(slot, s->nodes[best].id);
+    }
+}
+
 /* Breadth first from `from`: via[n] is the slot whose primary could go to node n from the node before it.
  * Nodes that have one before them already are passed by. Returns the node with the fewest primaries that can
  * be reached, if it has at least two fewer than `from`; else NONE. */
@@ -433,7 +525,7 @@ static int find_path(const struct solver *s, int from, int *via, int *before, in
                 continue;
             for (size_t i = 1; i < slot->count; i++) {
                 int next = index_of(s, slot->nodes[i]);
-                if (before[next] != NONE)
+                if (before[next] != NONE || is_full(s, next))
                     continue;
                 before[next] = at;
                 via[next] = (int)p;
@@ -488,6 +580,7 @@ void placement_solve(const struct placement_node *nodes, size_t node_count, unsi
     s.bytes = NEW_ARRAY(uint64_t, node_count);
     s.load = NEW_ARRAY(size_t, node_count);
     s.primaries = NEW_ARRAY(size_t, node_count);
+    s.taken = NEW_ARRAY(uint64_t, node_count);
     int *work = NEW_ARRAY(int, 3 * node_count);
     drop_strangers(&s);
     drop_surplus(&s);
@@ -496,10 +589,13 @@ void placement_solve(const struct placement_node *nodes, size_t node_count, unsi
     /* Each move brings two loads nearer, so this ends; the bound only guards against a mistake in that
      * argument. */
     for (size_t i = 0; i < slot_count * s.copies && even_once(&s); i++) {}
+    relieve(&s);
     even_bytes(&s);
     count_primaries(&s);
+    unseat_full(&s);
     for (size_t i = 0; i < slot_count && even_primaries_once(&s, work); i++) {}
     free(work);
+    free(s.taken);
     free(s.primaries);
     free(s.bytes);
     free(s.load);

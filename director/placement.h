@@ -4,6 +4,7 @@
 #ifndef DIRECTOR_PLACEMENT_H
 #define DIRECTOR_PLACEMENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,9 @@ enum {
 struct placement_node {
     uint32_t id;
     uint32_t zone; /* nodes with the same number share what may fail together */
+    uint64_t room; /* bytes of copies that its disk takes beside what it has; 0: not known */
+    uint64_t lack; /* bytes that its disk should have free and has not, if it is full and gives away */
+    bool full;     /* it is given nothing */
 };
 
 /* One partition's wish. nodes[0] is the primary. */
@@ -37,6 +41,9 @@ struct placement_slot {
  * - nodes' copies are as even as the zones allow, and primaries as even as the copies allow;
  * - bytes are about even, by the choice of the copies that move; where that is far from enough and nothing
  * else is to be moved, one copy moves for it, or two are exchanged: the next ones come when these are done;
+ * - nodes that are full, or have no room for it, are given no copy where others are left, and no primary;
+ * where nothing else is to be moved, a copy goes from one that lacks bytes to one that has room, though
+ * copies are less even then;
  * - whatever need not move stays, and a primary that need not change stays: the solution of a solution is the
  *   same;
  * - where a slot's newest copy is on one of `nodes` it stays, and nothing else of the slot moves but what has

@@ -223,7 +223,8 @@ static void find_disk(struct problems *p, const struct map_node *node)
     if (node->disk_low) {
         buf_add_str(&p->text,
                     " has less of its disk free than `disk_reserve`: it takes no new mail, nor does any "
-                    "partition of which too few members have room. Make room there.");
+                    "partition of which too few members have room. It is given no copies, and gives copies "
+                    "away while other nodes have room. Make room there, or add nodes.");
         end(p);
         return;
     }

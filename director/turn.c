@@ -100,6 +100,7 @@ static void keep_heard(const struct map *old, struct map *map)
         is->heard_real_ms = was->heard_real_ms;
         is->disk_total = was->disk_total;
         is->disk_free = was->disk_free;
+        is->disk_reserve = was->disk_reserve;
         is->map_version = was->map_version;
         is->whole = was->whole;
         is->told_for = was->told_for;

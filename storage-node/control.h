@@ -40,8 +40,9 @@ struct control_options {
     /* On the control thread: partitions that the map makes this node primary of and that it does not serve.
      */
     uint32_t (*not_active)(void *arg, const Tern__Map *map);
-    /* On the control thread, every hello: free bytes of the disk. Returns whether that is too little. */
-    bool (*on_disk)(void *arg, uint64_t free_bytes);
+    /* On the control thread, every hello: free bytes of the disk. Returns whether that is too little;
+     * *reserve_out: how many should be. */
+    bool (*on_disk)(void *arg, uint64_t free_bytes, uint64_t *reserve_out);
     /* On the control thread, every answer to a hello: nodes of which that is true. Of the last answer it
      * stays true while no director answers. */
     void (*on_full_nodes)(void *arg, const uint32_t *nodes, size_t count);

@@ -58,7 +58,7 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
     if (statvfs(c->options.data, &disk) == 0) {
         request.disk_total = (uint64_t)disk.f_blocks * disk.f_frsize;
         request.disk_free = (uint64_t)disk.f_bavail * disk.f_frsize;
-        request.disk_low = c->options.on_disk(c->options.arg, request.disk_free);
+        request.disk_low = c->options.on_disk(c->options.arg, request.disk_free, &request.disk_reserve);
     }
     hello_fill(c->options.hello, to, told, loop_now_ms(), &arena, &request);
     *said = (struct said){ to, request.whole, request.hearing };

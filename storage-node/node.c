@@ -208,13 +208,14 @@ static uint32_t not_active(void *arg, const Tern__Map *map)
     return count;
 }
 
-static bool on_disk(void *arg, uint64_t free_bytes)
+static bool on_disk(void *arg, uint64_t free_bytes, uint64_t *reserve_out)
 {
     struct node *n = arg;
     struct kv_stats stats;
     kv_get_stats(n->kv, &stats);
     dispatch_set_stalled(n->dispatch, stats.write_stalled);
     uint64_t reserve = n->config->disk_reserve;
+    *reserve_out = reserve;
     /* Once short of room, a quarter more must be free: or it would be so and not so by turns. */
     n->disk_low = free_bytes < reserve || (n->disk_low && free_bytes - reserve < reserve / 4);
     dispatch_set_disk_low(n->dispatch, n->disk_low);

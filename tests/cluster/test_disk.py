@@ -130,13 +130,36 @@ def test_p9_start_on_a_full_disk(build, small_disk):
             wait_for(lambda: imap.fetch("1", "BODY.PEEK[]")[1]["BODY[]"].endswith(numbered("kept")), 20, "the message")
 
 
+def set_reserve(process, *settings):
+    process.stop()
+    process.command = [*process.command[:3], *settings]
+    process.start()
+
+
+def test_p9_full_disk_gives_copies_away(build):
+    """One of four disks is short of room: its copies go, one after the other, to the node that can hold more, and no mail is lost."""
+    with harness.started(build, storages=4, director={"copies": 3}) as cluster:
+        users = [cluster.add_user() for _ in range(4)]
+        for user in users:
+            wire.deliver(cluster, user, numbered("first"))
+
+        def members():
+            node = next(node for node in cluster.ctl_json("node", "list") if node["name"] == "n4")
+            return node["members"] if node["learners"] == 0 else None
+
+        before = members()
+        assert before > 2
+        set_reserve(cluster.storages[3], "--set", "disk_reserve=1000T")
+        wait_for(lambda: any("gives copies away" in text for text in cluster.ctl_json("cluster", "status")["problems"]), 30, "that a disk is full")
+        wait_for(lambda: members() is not None and members() <= before - 2, 90, "copies given away")
+        wait_for(lambda: harness.whole(cluster), 30, "all copies")
+        for user in users:
+            with wire.Imap(cluster, user, select="INBOX") as imap:
+                assert imap.exists() == 1
+
+
 def test_p9_full_disks_of_backups(build):
     """One of three disks is short of room: mail flows. Two are: it is refused, though the primary has room; all else goes on."""
-
-    def set_reserve(process, *settings):
-        process.stop()
-        process.command = [*process.command[:3], *settings]
-        process.start()
 
     def told():
         return [text for text in cluster.ctl_json("cluster", "status")["problems"] if "disk_reserve" in text]

@@ -18,7 +18,7 @@ static const struct {
     { "cas", { .cas = true } },         { "moves", { .moves = true } },     { "zones", { .zones = true } },
     { "epoch", { .epoch = true } },     { "promote", { .promote = true } }, { "drain", { .drain = true } },
     { "lease", { .lease = true } },     { "repair", { .repair = true } },   { "even", { .even = true } },
-    { "learner", { .learner = true } }, { "mark", { .mark = true } },
+    { "learner", { .learner = true } }, { "mark", { .mark = true } },       { "full", { .full = true } },
 };
 
 bool dbreaks_find(const char *name, struct dbreaks *out)
@@ -115,9 +115,17 @@ static void add_evictions(const struct moves_input *in, struct moves_plan *out)
 void __wrap_moves_make(const struct moves_input *input, struct moves_plan *out)
 {
     struct moves_input seen = *input;
+    struct moves_node *nodes = xmemdup(input->nodes, input->node_count * sizeof *nodes);
+    for (size_t i = 0; i < input->node_count && sim->breaks.full; i++) {
+        nodes[i].full = false;
+        nodes[i].lack = 0;
+        nodes[i].room = 0;
+    }
+    seen.nodes = nodes;
     if (sim->breaks.even)
         seen.quiet = false;
     __real_moves_make(&seen, out);
+    free(nodes);
     if (sim->breaks.drain)
         add_evictions(input, out);
     for (size_t i = 0; i < out->step_count && sim->breaks.learner; i++) {

@@ -153,12 +153,16 @@ void check_turn(int host)
     }
 }
 
-void check_begins(int host, uint32_t partition)
+void check_begins(int host, uint32_t partition, uint32_t node)
 {
     const struct host *h = &directors.hosts[host];
     const struct conf *conf = &h->d->map.confs[partition];
     const struct sight *sight = &sim->checks->sights[host][partition];
+    const struct map_node *to = map_find_node(&h->d->map, node);
     int leader = store_leader();
+    if (to != NULL && to->disk_low)
+        sim_fail("director %d begins a copy of partition %u on node %u, whose disk is full", host, partition,
+                 node);
     if (leader >= 0 && leader != host)
         sim_fail("director %d begins a copy of partition %u while director %d leads", host, partition,
                  leader);
@@ -263,11 +267,38 @@ static bool is_usable(const struct node *n)
     return n->used && !n->dead && !n->gone && !n->draining;
 }
 
+/* Where a disk is full, copies that should go may have to stay, and ones that are missing may have to wait;
+ * but the partition is served, by a node that has room, and copies that others have room for are there. */
+static bool full_is_spared(const struct conf *conf, struct buf *why)
+{
+    const struct node *primary = node_of(conf->primary);
+    bool roomy_member = false, roomy_other = false;
+    for (int i = 0; i < NODES_MAX; i++) {
+        const struct node *n = &sim->nodes[i];
+        bool roomy = is_usable(n) && !n->full;
+        roomy_member |= roomy && conf_is_member(conf, n->id);
+        roomy_other |= roomy && !conf_is_member(conf, n->id);
+    }
+    if (primary == NULL || !primary->copies[conf->partition].active)
+        buf_addf(why, "partition %u is not served", conf->partition);
+    else if (primary->full && roomy_member)
+        buf_addf(why, "partition %u has its primary on node %u, whose disk is full", conf->partition,
+                 conf->primary);
+    else if (conf->member_count < sim->copies && roomy_other)
+        buf_addf(why, "partition %u has %u members, and could have more", conf->partition,
+                 conf->member_count);
+    else
+        return true;
+    return false;
+}
+
 static bool partition_is_settled(uint32_t p, uint32_t wanted, struct buf *why)
 {
     const struct conf *conf = store_conf(p);
     const struct node *primary = node_of(conf->primary);
     uint32_t zones = 0, zones_there = 0;
+    if (sim->small_disk)
+        return full_is_spared(conf, why);
     for (int i = 0; i < conf->member_count; i++) {
         const struct node *n = node_of(conf->members[i]);
         if (n == NULL || !is_usable(n)) {
@@ -373,7 +404,7 @@ bool check_settled(struct buf *why)
     for (int i = 0; i < NODES_MAX && well; i++) {
         const struct node *n = &sim->nodes[i];
         usable += is_usable(n);
-        well = !n->used || !n->removing || n->gone;
+        well = !n->used || !n->removing || n->gone || sim->small_disk;
         if (!well)
             buf_addf(why, "node %u is not removed yet", n->id);
         else if (is_usable(n) && store_is_marked(n->id)) {
@@ -383,7 +414,7 @@ bool check_settled(struct buf *why)
     }
     for (uint32_t p = 0; p < sim->partitions && well; p++)
         well = partition_is_settled(p, usable < sim->copies ? usable : sim->copies, why);
-    well = well && copies_are_even(why) && primaries_are_even(why);
+    well = well && (sim->small_disk || (copies_are_even(why) && primaries_are_even(why)));
     buf_fini(&none);
     return well;
 }

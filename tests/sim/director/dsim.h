@@ -43,6 +43,7 @@ struct dbreaks {
     bool repair;  /* a missing copy is made anew at once */
     bool even;    /* never is it quiet enough to even things out */
     bool learner; /* learners that nobody waits for stay */
+    bool full;    /* no director knows whose disk is full */
     bool mark;    /* the store does not look whether a node that is taken in is about to be removed */
 };
 
@@ -74,6 +75,7 @@ struct node {
     uint8_t store_id[MAP_ID_SIZE], cluster_id[MAP_ID_SIZE];
     bool joined;
     char zone[8], endpoint[32];
+    bool full;
     uint64_t boot, paused_until, up_at, down_since;
     uint64_t map_version, told_version, map_asked_at, map_answered_at, hello_at[DIRECTORS], telling_until;
     uint64_t hearing[DIRECTORS]; /* what each asked for all copies with, and is told that it was done for */
@@ -92,6 +94,7 @@ struct sim {
     size_t heap_count, heap_cap;
     struct dbreaks breaks;
     bool trace, haste, calm, failed;
+    bool small_disk; /* one node's disk is too small for its share */
     char failure[400];
     uint32_t partitions, copies, moves_max, moves_per_node, zones;
     struct node nodes[NODES_MAX];
@@ -121,6 +124,8 @@ struct node *node_start(unsigned zone);
 void node_crash(struct node *n, uint64_t ms);
 void node_fini(struct node *n);
 bool node_runs(const struct node *n);
+/* By what it last told. */
+bool node_is_full(const struct node *n);
 int node_slot(const struct node *n);
 /* NULL: nobody here. */
 struct node *node_of(uint32_t id);

@@ -14,6 +14,10 @@ enum {
     SILENCE_MS = 1000,    /* then another director is asked */
     OTHER_PER_MILLE = 50, /* an answer comes so late that another is asked next time */
     DISK_BYTES = 100000000,
+    SMALL_DISK_BYTES = 1500000,
+    SMALL_DISK_SLOT = 1,
+    RESERVE_BYTES = 200000,
+    ENTRY_BYTES = 1000,
 };
 
 struct step {
@@ -57,7 +61,26 @@ static void fill_figures(const struct node *n, uint32_t p, Tern__PartitionFigure
     out->epoch = c->conf.epoch;
     out->active = c->active;
     out->last = out->commit = c->log.count;
-    out->bytes = 1000 * c->log.count;
+    out->bytes = ENTRY_BYTES * c->log.count;
+}
+
+/* As storage-node/node.c tells it. */
+static void fill_disk(struct node *n, Tern__NodeHelloRequest *out)
+{
+    uint64_t used = 0;
+    for (uint32_t p = 0; p < sim->partitions; p++)
+        used += n->copies[p].record ? ENTRY_BYTES * n->copies[p].log.count : 0;
+    out->disk_total = sim->small_disk && node_slot(n) == SMALL_DISK_SLOT ? SMALL_DISK_BYTES : DISK_BYTES;
+    out->disk_free = used < out->disk_total ? out->disk_total - used : 0;
+    out->disk_reserve = RESERVE_BYTES;
+    n->full =
+        out->disk_free < RESERVE_BYTES || (n->full && out->disk_free < RESERVE_BYTES + RESERVE_BYTES / 4);
+    out->disk_low = n->full;
+}
+
+bool node_is_full(const struct node *n)
+{
+    return n != NULL && n->full;
 }
 
 static void fill_spare(const struct node *n, uint32_t p, Tern__SpareCopy *out)
@@ -111,7 +134,7 @@ static void say_hello(struct node *n, int director)
     hello.map_version = n->map_version;
     hello.not_active = count_not_active(n);
     hello.leaving = n->leaving;
-    hello.disk_total = hello.disk_free = DISK_BYTES;
+    fill_disk(n, &hello);
     hello.figures = at;
     for (uint32_t p = 0; p < sim->partitions; p++) {
         if (!n->copies[p].started)

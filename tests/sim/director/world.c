@@ -12,6 +12,7 @@
 #include "tests/sim/director/dsim.h"
 
 enum { CLOCK_BASE_MS = 1000000, CLOCK_APART_MS = 77777, LATE_MS = 4000 };
+enum { SMALL_DISK_EVERY = 10, SMALL_DISK_SEED = 6 }; /* seeds that end so */
 
 struct sim *sim;
 
@@ -196,6 +197,7 @@ void sim_init(struct sim *s, uint64_t seed, const struct dbreaks *breaks, bool h
 {
     *s = (struct sim){ .seed = seed, .breaks = *breaks, .haste = haste, .trace = trace };
     sim = s;
+    s->small_disk = seed % SMALL_DISK_EVERY == SMALL_DISK_SEED;
     s->rand = seed * UINT64_C(0x2545f4914f6cdd1d) + 7;
     s->partitions = 4 + (uint32_t)sim_below(PARTITIONS_MAX - 4);
     s->copies = sim_chance(700) ? 3 : 2;

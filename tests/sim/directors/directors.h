@@ -139,6 +139,6 @@ void check_conf(const struct conf *old, const struct conf *now, const struct mad
 void check_removed(uint32_t id);
 /* A director has had a turn; it begins a copy. */
 void check_turn(int host);
-void check_begins(int host, uint32_t partition);
+void check_begins(int host, uint32_t partition, uint32_t node);
 
 #endif

@@ -343,7 +343,7 @@ static enum err client_submit(struct coordination *base, struct coordination_txn
                              .director = c->host,
                              .asked = change->asked };
     if (t->made.own && change->asked.change == TERN__CONF_CHANGE__CONF_ADD_LEARNER)
-        check_begins(c->host, change->number);
+        check_begins(c->host, change->number, change->asked.subject);
     c->transits = t;
     if (sim_route(c->host, END_STORE, &at)) {
         sim_post(&t->todo, at);

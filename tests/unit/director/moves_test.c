@@ -31,6 +31,8 @@ struct world {
     struct moves_plan plan;
     size_t copied, handovers, evictions, rounds; /* counted by run() */
     size_t learners_most;                        /* partitions with a learner at once */
+    uint64_t disk;                               /* of each node, in bytes; 0: boundless */
+    uint64_t reserve;
 };
 
 static struct world *new_world(size_t nodes, unsigned copies)
@@ -61,8 +63,24 @@ static void free_world(struct world *w)
     free(w);
 }
 
+/* As nodes tell it, and directors see it. What comes is there, what goes is gone at once. */
+static void look_at_disks(struct world *w)
+{
+    for (size_t i = 0; i < w->node_count && w->disk > 0; i++) {
+        struct moves_node *node = &w->nodes[i];
+        uint64_t used = 0, floor = w->reserve + w->reserve / 4;
+        for (uint32_t p = 0; p < w->partition_count; p++)
+            used += conf_is_member(&w->confs[p], node->id) ? w->bytes[p] : 0;
+        uint64_t disk = w->disk / (i == 0 ? 2 : 1), left = used < disk ? disk - used : 0;
+        node->full = left < w->reserve || (node->full && left < floor);
+        node->room = left > floor ? left - floor : 1;
+        node->lack = node->full ? floor - left : 0;
+    }
+}
+
 static void plan(struct world *w)
 {
+    look_at_disks(w);
     struct moves_input input = { .nodes = w->nodes,
                                  .node_count = w->node_count,
                                  .confs = w->confs,
@@ -116,6 +134,7 @@ static void carry_out(struct world *w, const struct moves_step *step)
     switch (step->kind) {
     case MOVES_ADD_LEARNER:
         assert_true(is_alive(w, step->node));
+        assert_false(node_of(w, step->node)->full);
         w->copied++;
         change(w, step->partition, TERN__CONF_CHANGE__CONF_ADD_LEARNER, 0, step->node);
         break;
@@ -332,6 +351,32 @@ static void test_repair(void **state)
 
 /* A node whose disk is short of room keeps its copies, gets no more, and gives its seats away until there is
  * room again. */
+/* The first node's disk is half as large as the others': as mail comes, its copies go to where there is room,
+ * no more of them than must, and the end is at rest. */
+static void test_full_disk_gives_away(void **state)
+{
+    srand(11);
+    for (unsigned slowness = 1; slowness <= 3; slowness++) {
+        struct world *w = new_world(4, 2);
+        size_t copied = 0;
+        w->disk = 100 * GIB;
+        w->reserve = 4 * GIB;
+        for (int round = 0; round < 20; round++) {
+            for (uint32_t p = 0; p < w->partition_count; p++)
+                w->bytes[p] += (uint64_t)rand() % (GIB / 6);
+            run(w, slowness);
+            copied += w->copied;
+            assert_false(w->nodes[0].full);
+        }
+        assert_true(bytes_on(w, 1) <= 46 * GIB);
+        assert_true(copies_on(w, 1) < PARTITIONS * 2 / 4);
+        assert_in_range(copied, 1, PARTITIONS);
+        for (size_t i = 1; i < w->node_count; i++)
+            assert_false(w->nodes[i].full);
+        free_world(w);
+    }
+}
+
 static void test_full_disk(void **state)
 {
     struct world *w = new_world(4, 3);
@@ -564,6 +609,7 @@ int main(void)
         cmocka_unit_test(test_repair),
         cmocka_unit_test(test_lost_learner),
         cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_full_disk_gives_away),
         cmocka_unit_test(test_no_eviction_while_one_is_away),
         cmocka_unit_test(test_not_before_creation),
         cmocka_unit_test(test_primaries),

@@ -26,7 +26,7 @@ static struct world world_of(size_t nodes, size_t zones, unsigned copies)
 {
     struct world w = { .node_count = nodes, .copies = copies, .slot_count = PARTITIONS };
     for (size_t i = 0; i < nodes; i++)
-        w.nodes[i] = (struct placement_node){ (uint32_t)(i + 1), (uint32_t)(i % zones) };
+        w.nodes[i] = (struct placement_node){ .id = (uint32_t)(i + 1), .zone = (uint32_t)(i % zones) };
     return w;
 }
 
@@ -157,7 +157,7 @@ static void test_join(void **state)
     struct world w = world_of(4, 1, 3);
     solve(&w);
     struct world before = w;
-    w.nodes[w.node_count++] = (struct placement_node){ 50, 0 };
+    w.nodes[w.node_count++] = (struct placement_node){ .id = 50 };
     solve(&w);
     expect_even(&w);
     size_t share = PARTITIONS * 3 / 5;
@@ -211,6 +211,92 @@ static void test_primaries_past_the_fullest(void **state)
     assert_int_equal(measure(&w).primaries_min, 1);
 }
 
+static size_t copies_on(const struct world *w, uint32_t id, size_t *primaries_out)
+{
+    size_t copies = 0;
+    *primaries_out = 0;
+    for (size_t p = 0; p < w->slot_count; p++) {
+        for (size_t i = 0; i < w->slots[p].count; i++)
+            copies += w->slots[p].nodes[i] == id;
+        *primaries_out += w->slots[p].nodes[0] == id;
+    }
+    return copies;
+}
+
+/* A full node keeps what it has, but for its seats, and is given nothing, though it has least; where there
+ * are no others, its copies are placed all the same, and wait. */
+static void test_full_node_is_given_nothing(void **state)
+{
+    struct world w = world_of(4, 1, 3), before;
+    size_t primaries;
+    w.nodes[3].full = true;
+    solve(&w);
+    assert_int_equal(copies_on(&w, 4, &primaries), 0);
+    w.nodes[3].full = false;
+    solve(&w);
+    expect_even(&w);
+    w.nodes[0].full = true;
+    before = w;
+    solve(&w);
+    assert_int_equal(count_moves(&before, &w), 0); /* it lacks nothing */
+    assert_int_equal(copies_on(&w, 1, &primaries), PARTITIONS * 3 / 4);
+    assert_int_equal(primaries, 0);
+    for (uint32_t id = 2; id <= 4; id++) {
+        copies_on(&w, id, &primaries);
+        assert_in_range(primaries, PARTITIONS / 3, PARTITIONS / 3 + 1);
+    }
+    w.nodes[3].id = 60; /* a node is replaced: what it had does not go to the full one */
+    solve(&w);
+    assert_int_equal(copies_on(&w, 1, &primaries), PARTITIONS * 3 / 4);
+    w.node_count = 3;
+    solve(&w);
+    assert_int_equal(measure(&w).copies_min, PARTITIONS);
+}
+
+/* One copy at a time goes from a full node: the smallest that makes room enough, to one that has room for
+ * it. */
+static void test_full_node_gives_away(void **state)
+{
+    struct world w = world_of(4, 1, 2), before;
+    solve(&w);
+    for (size_t p = 0; p < w.slot_count; p++)
+        w.slots[p].bytes = (p + 1) << 20;
+    w.nodes[0].full = w.nodes[1].full = true;
+    w.nodes[0].lack = 100 << 20;
+    w.nodes[2].room = 10 << 20;
+    before = w;
+    solve(&w);
+    assert_int_equal(count_moves(&before, &w), 1);
+    for (size_t p = 0; p < w.slot_count; p++) {
+        bool had = false, has = false;
+        for (size_t i = 0; i < 2; i++) {
+            had = had || before.slots[p].nodes[i] == 1;
+            has = has || w.slots[p].nodes[i] == 1;
+        }
+        if (!had || has)
+            continue;
+        assert_in_range(p + 1, 100, 106);
+        assert_true(w.slots[p].nodes[0] == 4 || w.slots[p].nodes[1] == 4);
+        w.slots[p].newest = 4; /* it is on its way: nothing else is begun */
+    }
+    before = w;
+    solve(&w);
+    assert_int_equal(count_moves(&before, &w), 0);
+}
+
+/* What a node has no room for is not put there, whatever else is even. */
+static void test_room(void **state)
+{
+    struct world w = world_of(3, 3, 3);
+    for (size_t p = 0; p < w.slot_count; p++)
+        w.slots[p].bytes = 1 << 20;
+    solve(&w);
+    w.nodes[w.node_count++] = (struct placement_node){ .id = 50, .zone = 9, .room = (10 << 20) + 5 };
+    solve(&w);
+    size_t primaries;
+    assert_int_equal(copies_on(&w, 50, &primaries), 10);
+}
+
 static void test_random_histories(void **state)
 {
     srand(7);
@@ -240,6 +326,9 @@ int main(void)
         cmocka_unit_test(test_leave),
         cmocka_unit_test(test_fewer_copies),
         cmocka_unit_test(test_primaries_past_the_fullest),
+        cmocka_unit_test(test_full_node_is_given_nothing),
+        cmocka_unit_test(test_full_node_gives_away),
+        cmocka_unit_test(test_room),
         cmocka_unit_test(test_random_histories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
