@@ -7,7 +7,7 @@
 #include "proto/account.pb-c.h"
 #include "proto/mailbox.pb-c.h"
 #include "proto/message.pb-c.h"
-#include "tests/sim/cluster/client.h"
+#include "tests/sim/cluster/queue.h"
 
 static const char *const box_names[BOXES] = { "INBOX", "Archive" };
 
@@ -213,8 +213,9 @@ static bool take(struct op *op, struct slice response, struct slice body)
         return take_fetch(op, response, body);
     case OP_OPEN:
         return take_open(op, response);
+    default:
+        return mailq_op_take(op, response, body);
     }
-    return false;
 }
 
 void op_take(struct op *op, struct slice response, struct slice body)

@@ -7,14 +7,15 @@
 
 #include "lib/base/alloc.h"
 #include "tests/sim/cluster/call.h"
+#include "tests/sim/cluster/queue.h"
 #include "tests/sim/cluster/watch.h"
 
 enum { RETRY_MS = 250, RETRY_MORE_MS = 900, BACKOFF_MS = 120, DEADLINE_MS = 300, DEADLINE_MORE_MS = 4000 };
-enum { GIVE_UP_PER_MILLE = 60, RENAME_PER_MILLE = 200 };
+enum { GIVE_UP_PER_MILLE = 60, RENAME_PER_MILLE = 200, QUEUED_PER_MILLE = 80, PATIENCE_MS = 1500 };
 
 static bool is_read(const struct op *op)
 {
-    return op->kind == OP_FETCH || op->kind == OP_OPEN || op->kind == OP_LIST;
+    return op->kind == OP_FETCH || op->kind == OP_OPEN || op->kind == OP_LIST || op->kind >= OP_QUEUE_LIST;
 }
 
 static bool is_no_answer(enum err status)
@@ -29,6 +30,8 @@ static bool is_no_answer(enum err status)
 static bool is_contradicted(const struct op *op, const struct call *a)
 {
     bool same_id = memcmp(a->base.request_id, op->request_id, REQUEST_ID_SIZE) == 0;
+    if (op->kind == OP_QUEUE_LEASE && (op->queued_count == 0 || !mailq_leases(buf_slice(&a->response))))
+        return false; /* nothing happened, and that is not remembered */
     if (!same_id || op->renamed || op->refused || is_read(op) || op->kind == OP_UPLOAD ||
         is_no_answer(a->status))
         return false;
@@ -57,6 +60,12 @@ static void finish_op(struct op *op)
     c->totals.reads += is_read(op) && !op->refused;
     if (!op->refused && !is_read(op))
         watches_answered(op);
+    if (op->kind == OP_QUEUE_PUT && op->refused)
+        mailq_put_refused(op, s);
+    if (op->kind == OP_DELIVER && op->item != NULL && !op->refused)
+        mailq_delivered(op);
+    if (s == NULL)
+        return;
     s->next_at = c->now + cluster_below(c, 2 * c->clients->think_ns);
     if (op->kind == OP_CREATE || op->kind == OP_LIST)
         s->next_at = c->now;
@@ -79,6 +88,8 @@ static void take_no_answer(struct op *op, const struct call *a)
     struct cluster *c = op->c;
     int *guess = &c->clients->guess[a->frontend][op->partition];
     op->doubt |= err_class(a->status) == ERR_CLASS_IN_DOUBT;
+    if (op->left)
+        return;
     if (a->status != ERR_BUSY && a->slot == *guess && clients_hear_directors(c, a->frontend))
         *guess = -1;
     uint64_t again = c->now + cluster_below(c, BACKOFF_MS * MS);
@@ -93,24 +104,32 @@ static void take_no_answer(struct op *op, const struct call *a)
     }
 }
 
+/* An item that somebody else has done. */
+static bool may_be_gone(const struct op *op)
+{
+    return op->kind == OP_QUEUE_BODY || op->kind == OP_QUEUE_RETRY;
+}
+
 static void on_answer(struct call *a)
 {
     struct cluster *c = a->c;
     struct op *op = a->arg;
     bool same_id = memcmp(a->base.request_id, op->request_id, REQUEST_ID_SIZE) == 0;
     op->open--;
+    if (op->kind == OP_QUEUE_PUT && a->status == OK)
+        mailq_put_answered(op, (int)a->base.partition);
     if (!op->done && is_no_answer(a->status)) {
         take_no_answer(op, a);
     } else if (op->done && is_contradicted(op, a)) {
         cluster_fail(c, "%s: a repeated %s got another answer (P2): %s after %s", op->targets[0]->address,
                      method_name(op_method(op)), err_text(a->status), err_text(op->status));
-    } else if (!op->done && (same_id || op->kind == OP_DELIVER)) {
+    } else if (!op->done && (same_id || op->kind == OP_DELIVER || op->kind == OP_QUEUE_PUT)) {
         op->status = a->status;
         c->clients->guess[a->frontend][op->partition] = a->slot;
-        if (a->status != OK)
+        if (a->status != OK && !(a->status == ERR_NOT_FOUND && may_be_gone(op)))
             cluster_fail(c, "%s: %s was refused: %s", op->targets[0]->address, method_name(op_method(op)),
                          err_text(a->status));
-        else
+        else if (a->status == OK)
             op_take(op, buf_slice(&a->response), buf_slice(&a->bytes));
         buf_add_slice(&op->response, buf_slice(&a->response));
         finish_op(op);
@@ -133,10 +152,13 @@ static void send(struct op *op)
 {
     struct cluster *c = op->c;
     op->retry_at = c->now + RETRY_MS * MS + cluster_below(c, RETRY_MORE_MS * MS);
-    if (op->open > 0 && op->kind == OP_DELIVER && cluster_chance(c, RENAME_PER_MILLE)) {
+    bool named = op->kind == OP_DELIVER || op->kind == OP_QUEUE_PUT;
+    if (op->open > 0 && named && cluster_chance(c, RENAME_PER_MILLE)) {
         op_random_id(op, op->request_id); /* another front-end, which knows the delivery id only */
         op->renamed = true;
     }
+    if (op->kind == OP_QUEUE_PUT)
+        mailq_put_sent(op);
     if (op->open > 0 && cluster_chance(c, 300))
         op->frontend = (int)cluster_below(c, FRONTENDS);
     c->totals.repeated += op->open > 0;
@@ -169,7 +191,7 @@ static enum op_kind next_kind(struct cluster *c, const struct session *s)
     return kinds[cluster_below(c, sizeof kinds / sizeof kinds[0])];
 }
 
-static struct op *op_new(struct cluster *c, struct session *s, enum op_kind kind)
+struct op *op_new(struct cluster *c, struct session *s, enum op_kind kind)
 {
     struct op *op = NEW(struct op);
     op->c = c;
@@ -220,11 +242,38 @@ static int unread(const struct account *a)
     return -1;
 }
 
+static void run_worker(struct cluster *c, struct session *s)
+{
+    struct op *op = mailq_next(c, s);
+    if (op == NULL)
+        s->next_at = c->clients->finishing && mailq_is_empty(c) ? UINT64_MAX : c->now + 50 * MS;
+    else
+        begin(c, s, op);
+}
+
+/* Its home has not answered for long: the queue takes it, or the worker tries it later. */
+static bool loses_patience(const struct cluster *c, const struct session *s)
+{
+    return c->clients->queueing && s->op->kind == OP_DELIVER && c->now > s->op->begun + PATIENCE_MS * MS;
+}
+
 static void run_session(struct cluster *c, struct session *s)
 {
+    if (s->op != NULL && !s->op->done && loses_patience(c, s)) {
+        s->op->left = true;
+        if (s->worker)
+            run_worker(c, s);
+        else
+            begin(c, s, mailq_put(c, s, s->op));
+        return;
+    }
     if (s->op != NULL && !s->op->done) {
         send(s->op);
         s->next_at = s->op->retry_at;
+        return;
+    }
+    if (s->worker) {
+        run_worker(c, s);
         return;
     }
     if (!s->account->ready && !s->first) {
@@ -233,6 +282,10 @@ static void run_session(struct cluster *c, struct session *s)
     }
     struct op *op = continue_upload(c, s);
     if (op == NULL && c->clients->finishing && s->account->ready) {
+        if (!mailq_is_empty(c)) { /* the last reads are to see what it delivers */
+            s->next_at = c->now + 50 * MS;
+            return;
+        }
         int box = s->first ? unread(s->account) : -1;
         if (box < 0) {
             s->next_at = UINT64_MAX;
@@ -241,6 +294,8 @@ static void run_session(struct cluster *c, struct session *s)
         op = op_new(c, s, OP_FETCH);
         op->box = box;
     }
+    if (op == NULL && s->account->ready && c->clients->queueing && cluster_chance(c, QUEUED_PER_MILLE))
+        op = mailq_put(c, s, NULL);
     if (op == NULL)
         op = op_new(c, s, next_kind(c, s));
     begin(c, s, op);
@@ -268,7 +323,7 @@ bool clients_idle(const struct cluster *c)
 {
     for (int i = 0; i < c->clients->session_count; i++) {
         const struct op *op = c->clients->sessions[i].op;
-        if (op != NULL && !op->done)
+        if (op != NULL && !op->done && !op->left)
             return false;
     }
     return true;
@@ -291,5 +346,5 @@ bool clients_finished(const struct cluster *c)
         if (!c->clients->accounts[i].ready || unread(&c->clients->accounts[i]) >= 0)
             return false;
     }
-    return clients_idle(c) && watches_idle(c);
+    return clients_idle(c) && watches_idle(c) && mailq_is_empty(c);
 }

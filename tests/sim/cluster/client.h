@@ -11,7 +11,8 @@
 #include "tests/sim/cluster/node.h"
 #include "tests/sim/common/mail.h"
 
-enum { ACCOUNTS_MAX = 5, SESSIONS_EACH = 3, BOXES = 2, TARGETS_MAX = 2, CHUNKS_MAX = 4 };
+enum { ACCOUNTS_MAX = 5, SESSIONS_EACH = 3, BOXES = 2, TARGETS_MAX = 2, CHUNKS_MAX = 4, HAND_MAX = 6 };
+enum { QUEUE_WORKERS = 2 };
 
 enum op_kind {
     OP_CREATE,
@@ -24,6 +25,14 @@ enum op_kind {
     OP_COPY,
     OP_FETCH,
     OP_OPEN,
+    /* of the queue (queue.h) */
+    OP_QUEUE_PUT,
+    OP_QUEUE_LEASE,
+    OP_QUEUE_REPORT,
+    OP_QUEUE_RETRY,
+    OP_QUEUE_LIST,
+    OP_QUEUE_STATUS,
+    OP_QUEUE_BODY,
 };
 
 /* A message as a read showed it. */
@@ -33,6 +42,8 @@ struct seen {
 };
 
 struct account;
+struct item;
+struct queued;
 
 struct op {
     struct cluster *c;
@@ -68,6 +79,14 @@ struct op {
     struct seen *seen;
     size_t seen_count;
     bool uids_only; /* OP_OPEN */
+    /* the queue */
+    struct item *item; /* what is put, retried, looked at; of a worker's delivery, what it is of */
+    bool left;         /* nobody waits for it: it fell to the queue, or is a worker's that lost patience */
+    bool whole;        /* OP_QUEUE_LIST */
+    struct queued *queued;
+    size_t queued_count;
+    uint64_t time_ms; /* OP_QUEUE_LEASE: the partition's */
+    uint64_t items;   /* OP_QUEUE_STATUS */
 };
 
 struct box {
@@ -91,21 +110,31 @@ struct session {
     struct op *op;
     uint64_t next_at;
     bool first; /* makes the account */
+    /* a worker of the queue */
+    bool worker;
+    struct queued *hand; /* leased, HAND_MAX at most */
+    int hand_count, hand_at, hand_partition;
+    bool looked, reported;
 };
 
 struct clients {
     struct account accounts[ACCOUNTS_MAX];
     int account_count;
-    struct session sessions[ACCOUNTS_MAX * SESSIONS_EACH];
+    struct session sessions[ACCOUNTS_MAX * SESSIONS_EACH + QUEUE_WORKERS];
     int session_count;
     struct op *ops;
     int guess[FRONTENDS][PARTITIONS_MAX + 1];
     uint64_t think_ns, tokens;
     bool finishing;
-    struct watches *watches; /* NULL: nobody waits for changes */
+    bool queueing; /* there are workers */
+    struct item *items;
+    bool emptied[PARTITIONS_MAX + 1]; /* its queue, since nobody puts any more */
+    struct watches *watches;          /* NULL: nobody waits for changes */
     uint64_t finish_at;
 };
 
+/* client.c: something new of the session; not begun. */
+struct op *op_new(struct cluster *c, struct session *s, enum op_kind kind);
 /* client.c: else that front-end goes by the map that it has. */
 bool clients_hear_directors(const struct cluster *c, int frontend);
 

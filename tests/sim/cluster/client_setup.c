@@ -5,6 +5,7 @@
 
 #include "lib/base/alloc.h"
 #include "tests/sim/cluster/client.h"
+#include "tests/sim/cluster/queue.h"
 #include "tests/sim/cluster/watch.h"
 
 void clients_init(struct cluster *c)
@@ -28,14 +29,26 @@ void clients_init(struct cluster *c)
             s->next_at = c->now + cluster_below(c, 200 * MS);
         }
     }
-    if (c->seed % 2 == 1)
-        clients->watches = watches_new(c);
+    mailq_breaks_begin(&c->breaks);
+    if (c->seed % 2 == 0)
+        return;
+    clients->watches = watches_new(c);
+    clients->queueing = true;
+    for (int i = 0; i < QUEUE_WORKERS; i++) {
+        struct session *s = &clients->sessions[clients->session_count++];
+        s->account = &clients->accounts[0]; /* for what is said of it */
+        s->worker = true;
+        s->hand = NEW_ARRAY(struct queued, HAND_MAX);
+        s->frontend = (int)cluster_below(c, FRONTENDS);
+        s->next_at = c->now + cluster_below(c, 2000 * MS);
+    }
 }
 
 void clients_fini(struct cluster *c)
 {
     struct clients *clients = c->clients;
     watches_free(&clients->watches);
+    mailq_fini(clients);
     while (clients->ops != NULL) {
         struct op *op = clients->ops;
         clients->ops = op->next;
@@ -46,6 +59,7 @@ void clients_fini(struct cluster *c)
         uidset_fini(&op->from);
         uidset_fini(&op->to);
         free(op->seen);
+        free(op->queued);
         free(op);
     }
     for (int i = 0; i < clients->account_count; i++) {

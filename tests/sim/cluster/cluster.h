@@ -10,6 +10,8 @@
  *   director.c   the store and requests to two directors; placing.c: what they do by themselves
  *   call.c       one request of a front-end to a node
  *   client.c     what clients do and how they repeat it; op.c: the requests, answer.c: what answers say
+ *   queue.c      what is put into queues, and their workers; queue_op.c: requests and answers,
+ *                queue_check.c: is nothing lost, done twice or by two at once?
  *   watch.c      who waits for changes, and must hear of them
  *   history.c    is there one order that explains every answer? (judged at the end)
  *   check.c      replicas that applied the same hold the same; is all well again?
@@ -56,6 +58,7 @@ struct checks;
 struct breaks {
     struct storage_faults storage;
     struct replica_faults core;
+    bool queue_fence, queue_lease, queue_put, delivery_id; /* queue_breaks.c */
     bool blind_watch; /* front-ends do not look at the epoch by which a watch was registered */
 };
 
@@ -88,7 +91,7 @@ struct cluster {
     char failure[300];
     struct {
         uint64_t crashes, cuts, installs, torn, epochs, acked, refused, repeated, reads, compared, moves,
-            disks, restores, batches, watches, notices;
+            disks, restores, batches, watches, notices, queued, leased;
     } totals;
 };
 

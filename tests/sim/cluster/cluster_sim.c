@@ -87,7 +87,8 @@ static bool run(void *arg, uint64_t seed, bool whole, bool quiet)
         printf("seed %llu: %s; weather %d, %d nodes, %d partitions: %llu writes, %llu reads, %llu repeated, "
                "%llu "
                "refused; %llu crashes, %llu cuts, %llu copies (%llu torn), %llu moves, %llu new disks, %llu "
-               "restored, %llu epochs; %llu states compared, %llu watches, %llu notices\n",
+               "restored, %llu epochs; %llu states compared, %llu watches, %llu notices, %llu queued, %llu "
+               "leased\n",
                (unsigned long long)seed, c.failed ? c.failure : "ok", c.weather, c.slots, c.partitions,
                (unsigned long long)c.totals.acked, (unsigned long long)c.totals.reads,
                (unsigned long long)c.totals.repeated, (unsigned long long)c.totals.refused,
@@ -96,7 +97,8 @@ static bool run(void *arg, uint64_t seed, bool whole, bool quiet)
                (unsigned long long)c.totals.moves, (unsigned long long)c.totals.disks,
                (unsigned long long)c.totals.restores, (unsigned long long)c.totals.epochs,
                (unsigned long long)c.totals.compared, (unsigned long long)c.totals.watches,
-               (unsigned long long)c.totals.notices);
+               (unsigned long long)c.totals.notices, (unsigned long long)c.totals.queued,
+               (unsigned long long)c.totals.leased);
     else if (c.failed)
         printf("seed %llu: %s\n", (unsigned long long)seed, c.failure);
     fflush(stdout);

@@ -17,7 +17,7 @@
 
 #include "lib/base/alloc.h"
 #include "proto/message.pb-c.h"
-#include "tests/sim/cluster/client.h"
+#include "tests/sim/cluster/queue.h"
 
 struct message {
     bool there;
@@ -297,7 +297,9 @@ static void check_time(struct model *m)
 
 static bool concerns(const struct op *op, const struct account *a)
 {
-    if (!op->done || op->refused || op->kind == OP_CREATE || op->kind == OP_LIST || op->kind == OP_UPLOAD)
+    if (!op->done || op->refused || op->kind == OP_CREATE || op->kind == OP_LIST || op->kind == OP_UPLOAD ||
+        op->kind >= OP_QUEUE_PUT ||
+        op->item != NULL) /* a worker's delivery: its item's first one stands for all */
         return false;
     return op->targets[0] == a || (op->target_count > 1 && op->targets[1] == a);
 }
@@ -330,4 +332,6 @@ void history_check(struct cluster *c)
             free(m.boxes[b].messages);
         free(m.ops);
     }
+    if (!c->failed)
+        mailq_check(c);
 }

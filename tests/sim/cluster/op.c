@@ -5,7 +5,7 @@
 #include "proto/account.pb-c.h"
 #include "proto/mailbox.pb-c.h"
 #include "proto/message.pb-c.h"
-#include "tests/sim/cluster/client.h"
+#include "tests/sim/cluster/queue.h"
 
 enum { PICK_MAX = 4, FETCH_BYTES = 1000 * 1000 };
 
@@ -49,9 +49,11 @@ static void pick_target(struct op *op)
 static void make_deliver(struct op *op)
 {
     uint64_t accounts[TARGETS_MAX];
-    pick_target(op);
-    op->token = ++op->c->clients->tokens;
-    op_random_id(op, op->named_id);
+    if (op->item == NULL) { /* else a worker knows what and to whom */
+        pick_target(op);
+        op->token = ++op->c->clients->tokens;
+        op_random_id(op, op->named_id);
+    }
     for (int i = 0; i < op->target_count; i++)
         accounts[i] = op->targets[i]->id;
     mail_pack_delivery(op->token, op->named_id, accounts, (size_t)op->target_count, &op->request, &op->body);
@@ -212,22 +214,38 @@ bool op_make(struct op *op)
     case OP_OPEN:
         make_open(op);
         return true;
+    default:
+        mailq_op_make(op);
+        return true;
     }
-    return false;
 }
 
 uint32_t op_method(const struct op *op)
 {
     static const uint32_t methods[] = {
-        [OP_CREATE] = METHOD_ACCOUNT_CREATE, [OP_LIST] = METHOD_MAILBOX_LIST, [OP_DELIVER] = METHOD_DELIVER,
-        [OP_UPLOAD] = METHOD_UPLOAD_CHUNK,   [OP_APPEND] = METHOD_APPEND,     [OP_STORE] = METHOD_STORE_FLAGS,
-        [OP_EXPUNGE] = METHOD_EXPUNGE,       [OP_COPY] = METHOD_COPY,         [OP_FETCH] = METHOD_FETCH,
+        [OP_CREATE] = METHOD_ACCOUNT_CREATE,
+        [OP_LIST] = METHOD_MAILBOX_LIST,
+        [OP_DELIVER] = METHOD_DELIVER,
+        [OP_UPLOAD] = METHOD_UPLOAD_CHUNK,
+        [OP_APPEND] = METHOD_APPEND,
+        [OP_STORE] = METHOD_STORE_FLAGS,
+        [OP_EXPUNGE] = METHOD_EXPUNGE,
+        [OP_COPY] = METHOD_COPY,
+        [OP_FETCH] = METHOD_FETCH,
         [OP_OPEN] = METHOD_MAILBOX_OPEN,
+        [OP_QUEUE_PUT] = METHOD_QUEUE_PUT,
+        [OP_QUEUE_LEASE] = METHOD_QUEUE_LEASE,
+        [OP_QUEUE_REPORT] = METHOD_QUEUE_REPORT,
+        [OP_QUEUE_RETRY] = METHOD_QUEUE_CHANGE,
+        [OP_QUEUE_LIST] = METHOD_QUEUE_LIST,
+        [OP_QUEUE_STATUS] = METHOD_QUEUE_STATUS,
+        [OP_QUEUE_BODY] = METHOD_QUEUE_BODY,
     };
     return methods[op->kind];
 }
 
 bool op_adds_mail(const struct op *op)
 {
-    return op->kind == OP_DELIVER || op->kind == OP_UPLOAD || op->kind == OP_APPEND || op->kind == OP_COPY;
+    return op->kind == OP_DELIVER || op->kind == OP_UPLOAD || op->kind == OP_APPEND || op->kind == OP_COPY ||
+           op->kind == OP_QUEUE_PUT;
 }

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Is nothing in a queue lost, done twice, or held by two at once?
+ *
+ * Of an item in one partition: its leases are numbered, and the numbers grow with time. A lease begins when
+ * the one before has ended, or was reported. Of the reports of one lease one counts at most, and none that
+ * comes when somebody else has the item. What was reported done is done, and nothing else is. An item that
+ * was acknowledged is there until every recipient was reported done; from then on it is not.
+ *
+ * An item that was put again under another request id when it was done already begins anew (only its delivery
+ * id keeps it from being delivered twice): then its numbers say nothing. */
+#include <stdlib.h>
+
+#include "lib/base/alloc.h"
+#include "proto/queue.pb-c.h"
+#include "tests/sim/cluster/queue.h"
+
+#define LL(x) ((unsigned long long)(x))
+
+/* An item in a partition. */
+struct place {
+    struct cluster *c;
+    const struct item *item;
+    int partition;
+};
+
+static bool is_of(const struct place *p, const struct view *v, enum op_kind kind)
+{
+    return v->op->partition == p->partition && v->op->kind == kind;
+}
+
+static void fail(const struct place *p, const char *what, const struct op *op)
+{
+    cluster_fail(p->c, "queue of partition %d: %s (token %llu, %s of %.4f to %.4f)", p->partition, what,
+                 LL(p->item->delivery->token), method_name(op_method(op)), (double)op->begun / 1e9,
+                 (double)op->ended / 1e9);
+}
+
+/* ---- what reports say of a recipient */
+
+/* By a report begun before `time`, but for that one. */
+static bool may_be(const struct place *p, int recipient, Tern__QueueOutcome outcome, uint64_t time,
+                   const struct op *but)
+{
+    for (size_t i = 0; i < p->item->view_count; i++) {
+        const struct view *v = &p->item->views[i];
+        if (is_of(p, v, OP_QUEUE_REPORT) && v->op != but && v->op->begun < time && v->queued->status == OK &&
+            (v->queued->pending & 1u << recipient) != 0 && v->queued->outcomes[recipient] == outcome)
+            return true;
+    }
+    return false;
+}
+
+/* By a report answered before `time`. */
+static bool is_done(const struct place *p, int recipient, uint64_t time)
+{
+    for (size_t i = 0; i < p->item->view_count; i++) {
+        const struct view *v = &p->item->views[i];
+        if (is_of(p, v, OP_QUEUE_REPORT) && v->op->ended < time && v->queued->status == OK &&
+            (v->queued->pending & 1u << recipient) != 0 &&
+            v->queued->outcomes[recipient] == TERN__QUEUE_OUTCOME__QUEUE_DELIVERED)
+            return true;
+    }
+    return false;
+}
+
+static bool may_be_gone(const struct place *p, uint64_t time, const struct op *but)
+{
+    for (int r = 0; r < p->item->delivery->target_count; r++) {
+        if (!may_be(p, r, TERN__QUEUE_OUTCOME__QUEUE_DELIVERED, time, but))
+            return false;
+    }
+    return true;
+}
+
+static bool is_gone(const struct place *p, uint64_t time)
+{
+    for (int r = 0; r < p->item->delivery->target_count; r++) {
+        if (!is_done(p, r, time))
+            return false;
+    }
+    return true;
+}
+
+static bool may_be_anew(const struct place *p, uint64_t time)
+{
+    return p->item->renamed && may_be_gone(p, time, NULL);
+}
+
+/* ---- leases and reports */
+
+static bool was_reported(const struct place *p, uint64_t fence, uint64_t before)
+{
+    for (size_t i = 0; i < p->item->view_count; i++) {
+        const struct view *v = &p->item->views[i];
+        if (is_of(p, v, OP_QUEUE_REPORT) && v->queued->fence == fence && v->queued->status == OK &&
+            v->op->begun < before)
+            return true;
+    }
+    return false;
+}
+
+static void check_two_leases(const struct place *p, const struct view *a, const struct view *b)
+{
+    if (a->queued->fence == b->queued->fence)
+        fail(p, "two have the lease of one number", b->op);
+    else if (a->op->ended < b->op->begun && a->queued->fence > b->queued->fence)
+        fail(p, "a later lease has a lower number", b->op);
+    else if (a->queued->fence < b->queued->fence && b->op->time_ms < a->queued->until_ms &&
+             !was_reported(p, a->queued->fence, b->op->ended))
+        fail(p, "it was leased to somebody else before the lease had ended", b->op);
+}
+
+static void check_two_reports(const struct place *p, const struct view *a, const struct view *b)
+{
+    if (a->queued->fence == b->queued->fence && a->queued->status == OK && b->queued->status == OK)
+        fail(p, "a lease was reported twice, and both count", b->op);
+}
+
+static void check_late_report(const struct place *p, const struct view *lease, const struct view *report)
+{
+    if (report->queued->status == OK && lease->queued->fence > report->queued->fence &&
+        lease->op->ended < report->op->begun)
+        fail(p, "a report counts though somebody else has the item since", report->op);
+}
+
+static void check_pairs(const struct place *p, const struct view *v)
+{
+    for (size_t i = 0; i < p->item->view_count; i++) {
+        const struct view *w = &p->item->views[i];
+        if (w == v || may_be_anew(p, v->op->ended > w->op->ended ? v->op->ended : w->op->ended))
+            continue;
+        if (is_of(p, v, OP_QUEUE_LEASE) && is_of(p, w, OP_QUEUE_LEASE))
+            check_two_leases(p, w, v);
+        else if (is_of(p, v, OP_QUEUE_REPORT) && is_of(p, w, OP_QUEUE_REPORT))
+            check_two_reports(p, w, v);
+        else if (is_of(p, v, OP_QUEUE_REPORT) && is_of(p, w, OP_QUEUE_LEASE))
+            check_late_report(p, w, v);
+    }
+}
+
+/* ---- what answers show */
+
+static void check_recipient(const struct place *p, const struct view *v, int r)
+{
+    uint32_t bit = 1u << r;
+    bool pending = (v->queued->pending & bit) != 0, failed = (v->queued->failed & bit) != 0;
+    bool may_be_done = may_be(p, r, TERN__QUEUE_OUTCOME__QUEUE_DELIVERED, v->op->ended, NULL);
+    bool may_have_failed = may_be(p, r, TERN__QUEUE_OUTCOME__QUEUE_GIVEN_UP, v->op->ended, NULL);
+    if ((pending || failed) && is_done(p, r, v->op->begun))
+        fail(p, "what was reported done is to be done again", v->op);
+    if (failed && !may_have_failed)
+        fail(p, "nobody has given it up", v->op);
+    if (!pending && !failed && !may_be_done && !may_have_failed)
+        fail(p, "nobody has reported it", v->op);
+}
+
+static void check_shown(const struct place *p, const struct view *v)
+{
+    if (v->op->kind == OP_QUEUE_REPORT) {
+        if (v->queued->status == ERR_NOT_FOUND && !may_be_gone(p, v->op->ended, v->op))
+            fail(p, "an item is lost, a report says", v->op);
+        return;
+    }
+    if (may_be_anew(p, v->op->ended))
+        return;
+    for (int r = 0; r < p->item->delivery->target_count; r++)
+        check_recipient(p, v, r);
+}
+
+static bool shows(const struct op *op, const struct item *item)
+{
+    for (size_t i = 0; i < op->queued_count; i++) {
+        if (op->queued[i].item == item)
+            return true;
+    }
+    return false;
+}
+
+static void check_place(const struct place *p)
+{
+    for (size_t i = 0; i < p->item->view_count && !p->c->failed; i++) {
+        const struct view *v = &p->item->views[i];
+        if (v->op->partition != p->partition)
+            continue;
+        check_shown(p, v);
+        if (v->op->kind != OP_QUEUE_LIST)
+            check_pairs(p, v);
+    }
+}
+
+/* A list, a status, or a body: against all that was acknowledged before. */
+static void check_read(struct cluster *c, const struct op *op)
+{
+    uint64_t least = 0, most = 0;
+    for (const struct item *item = c->clients->items; item != NULL && !c->failed; item = item->next) {
+        struct place p = { c, item, op->partition };
+        uint64_t certain_at = item->certain_at[op->partition];
+        if (!item->may[op->partition] || item->put->begun > op->ended)
+            continue;
+        bool there = certain_at != 0 && certain_at < op->begun && !may_be_gone(&p, op->ended, NULL);
+        least += there;
+        most += item->renamed || !is_gone(&p, op->begun);
+        if (there && op->kind == OP_QUEUE_LIST && op->whole && !shows(op, item))
+            fail(&p, "an item is lost", op);
+        if (there && op->item == item && op->status == ERR_NOT_FOUND)
+            fail(&p, "an item is lost", op);
+    }
+    if (op->kind == OP_QUEUE_STATUS && (op->items < least || op->items > most))
+        cluster_fail(
+            c, "queue of partition %d: %llu items are counted, at least %llu and at most %llu are there",
+            op->partition, LL(op->items), LL(least), LL(most));
+}
+
+/* ---- all */
+
+static void add_view(struct item *item, const struct op *op, const struct queued *queued)
+{
+    if (item->view_count == item->view_cap) {
+        item->view_cap = item->view_cap == 0 ? 16 : 2 * item->view_cap;
+        item->views = xrealloc(item->views, item->view_cap * sizeof *item->views);
+    }
+    item->views[item->view_count++] = (struct view){ op, queued };
+}
+
+void mailq_check(struct cluster *c)
+{
+    for (const struct op *op = c->clients->ops; op != NULL; op = op->next) {
+        for (size_t i = 0; op->done && !op->refused && i < op->queued_count; i++)
+            add_view(op->queued[i].item, op, &op->queued[i]);
+    }
+    for (const struct item *item = c->clients->items; item != NULL; item = item->next) {
+        for (int p = 1; p <= c->partitions && !c->failed; p++) {
+            struct place place = { c, item, p };
+            check_place(&place);
+            if (item->certain_at[p] != 0 && !may_be_gone(&place, UINT64_MAX, NULL))
+                fail(&place, "an item is lost in the end", item->put);
+        }
+        if (!item->put->refused && !item->delivery->done && !c->failed)
+            cluster_fail(c, "token %llu was taken on and never delivered", LL(item->delivery->token));
+    }
+    for (const struct op *op = c->clients->ops; op != NULL && !c->failed; op = op->next) {
+        bool reads = op->kind >= OP_QUEUE_LIST || op->kind == OP_QUEUE_RETRY;
+        if (reads && op->done && !op->refused)
+            check_read(c, op);
+    }
+}
