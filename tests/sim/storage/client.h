@@ -41,7 +41,8 @@ struct clients {
     struct world *w;
     struct account accounts[ACCOUNTS_MAX];
     size_t account_count;
-    struct op *ops[OPS_MAX]; /* under way or waiting to be repeated */
+    struct op *ops[OPS_MAX];           /* under way or waiting to be repeated */
+    bool queue_busy[WORLD_PARTITIONS]; /* somebody uses the queue there */
     uint64_t next_token;
     uint64_t acked, repeated, reads, reads_refused;
 };

@@ -92,7 +92,7 @@ static void after_create(struct op *op)
         tern__account_create_response__free_unpacked(r, NULL);
 }
 
-static void after_deliver(struct op *op)
+void op_evaluate_delivery(struct op *op)
 {
     Tern__DeliverResponse *r = tern__deliver_response__unpack(NULL, op->response.len, op->response.data);
     if (r == NULL || r->n_results != op->target_count)
@@ -224,7 +224,7 @@ void op_evaluate(struct op *op)
         after_create(op);
         break;
     case OP_DELIVER:
-        after_deliver(op);
+        op_evaluate_delivery(op);
         break;
     case OP_UPLOAD:
         break;
@@ -242,6 +242,9 @@ void op_evaluate(struct op *op)
         break;
     case OP_SCRATCH:
         scratch_evaluate(op);
+        break;
+    case OP_QUEUE:
+        queue_evaluate(op);
         break;
     case OP_BURY:
         op->targets[0]->id = 0;

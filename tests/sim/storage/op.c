@@ -193,9 +193,11 @@ static void make_copy(struct op *op)
 
 void op_begin_actor(struct clients *c, struct account *a)
 {
-    static const enum op_kind kinds[] = { OP_APPEND, OP_UPLOAD,  OP_FLAGS, OP_FLAGS,
-                                          OP_FLAGS,  OP_EXPUNGE, OP_COPY,  OP_SCRATCH };
+    static const enum op_kind kinds[] = { OP_APPEND,  OP_UPLOAD, OP_FLAGS,   OP_FLAGS, OP_FLAGS,
+                                          OP_EXPUNGE, OP_COPY,   OP_SCRATCH, OP_QUEUE };
     enum op_kind kind = kinds[world_below(c->w, sizeof kinds / sizeof kinds[0])];
+    if (kind == OP_QUEUE && c->queue_busy[a->partition])
+        return;
     struct op *op = op_new(c, kind, a);
     if (op == NULL)
         return;
@@ -207,6 +209,11 @@ void op_begin_actor(struct clients *c, struct account *a)
         op->chunks = 1 + (int)world_below(c->w, OP_CHUNKS_MAX);
         if (kind == OP_UPLOAD && world_chance(c->w, 400))
             op->token2 = c->next_token++;
+    } else if (kind == OP_QUEUE) {
+        op->token = c->next_token++;
+        op->box = 0; /* deliveries go to INBOX */
+        random_id(op, op->named_id);
+        c->queue_busy[a->partition] = true;
     } else {
         pick_uids(op);
         if (uidset_is_empty(&op->uids)) {
@@ -225,6 +232,8 @@ void op_begin_actor(struct clients *c, struct account *a)
         make_expunge(op);
     else if (kind == OP_COPY)
         make_copy(op);
+    else if (kind == OP_QUEUE)
+        queue_make(op);
     else {
         op->token = c->next_token++;
         scratch_make(op);
@@ -248,7 +257,8 @@ void op_begin_bury(struct clients *c, struct account *a)
 
 bool op_continue(struct op *op)
 {
-    bool more = op->kind == OP_UPLOAD || (op->kind == OP_SCRATCH && scratch_method(op->step + 1) != 0);
+    bool more = op->kind == OP_UPLOAD || (op->kind == OP_SCRATCH && scratch_method(op->step + 1) != 0) ||
+                (op->kind == OP_QUEUE && queue_method(op->step + 1) != 0);
     if (!more || op->status != OK)
         return false;
     random_id(op, op->request_id);
@@ -258,6 +268,9 @@ bool op_continue(struct op *op)
     if (op->kind == OP_SCRATCH) {
         op->step++;
         scratch_make(op);
+    } else if (op->kind == OP_QUEUE) {
+        op->step++;
+        queue_make(op);
     } else if (++op->chunk < op->chunks) {
         make_chunk(op);
     } else {
@@ -291,6 +304,8 @@ static uint32_t method_of(const struct op *op)
     };
     if (op->kind == OP_SCRATCH)
         return scratch_method(op->step);
+    if (op->kind == OP_QUEUE)
+        return queue_method(op->step);
     return methods[op->kind];
 }
 

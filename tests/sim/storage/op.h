@@ -20,6 +20,7 @@ enum op_kind {
     OP_EXPUNGE,
     OP_COPY,
     OP_SCRATCH,
+    OP_QUEUE,
     OP_BURY
 };
 
@@ -43,7 +44,8 @@ struct op {
     int box, to_box;
     int chunk, chunks; /* OP_UPLOAD: the next one, of how many */
     uint64_t token2;   /* another message in the same APPEND (0: none) */
-    int step;          /* OP_SCRATCH */
+    int step;          /* OP_SCRATCH, OP_QUEUE */
+    uint64_t fence;    /* OP_QUEUE: of its newest lease */
     uint64_t scratch;  /* its mailbox's id */
     uint32_t flags;
     int mode; /* enum of StoreFlags */
@@ -62,6 +64,8 @@ void op_begin_bury(struct clients *c, struct account *a);
 void op_send(struct op *op);
 /* The first answer, for the model. */
 void op_evaluate(struct op *op);
+/* Likewise, of a delivery that is a step of it. */
+void op_evaluate_delivery(struct op *op);
 /* The next chunk of an upload, or the append behind the last, or the next step with a scratch mailbox. True
  * if there was one (the op goes on). */
 bool op_continue(struct op *op);
@@ -72,6 +76,12 @@ void op_free(struct op *op);
 uint32_t scratch_method(int step); /* 0: none is left */
 void scratch_make(struct op *op);
 void scratch_evaluate(struct op *op);
+
+/* queue.c: a message is put into the queue, twice, leased, put off, leased again, reported by the old lease's
+ * number, delivered twice under its id, reported done, and reported again. One at a time in a partition. */
+uint32_t queue_method(int step); /* 0: none is left */
+void queue_make(struct op *op);
+void queue_evaluate(struct op *op);
 
 /* Account or mailbox requests, packed into op->request. */
 void op_pack(struct op *op, const ProtobufCMessage *message);
