@@ -21,7 +21,7 @@
 #include "proto/methods.h"
 
 enum {
-    RECEIVE_BATCH = 256, /* messages of one door taken in before the next has its turn */
+    RECEIVE_BATCH = 256, /* messages taken in before it looks for other keys */
     ANSWER_FRAMES = 3,   /* header, response, body */
     DEADLINE_MS_MAX = 10 * 60 * 1000,
     LINGER_MS = 500, /* for the last replies at stop */
@@ -39,6 +39,7 @@ struct rpc_server {
     atomic_bool sleeping;
     pthread_mutex_t lock; /* guards what follows: whoever holds it is the thread that the sockets belong to */
     struct doors doors;
+    size_t turn; /* which door is asked first */
     struct farewell farewell;
 };
 
@@ -48,7 +49,7 @@ struct rpc_server {
  * lies between them, and a mutex is one. What is to be known of it: the descriptor that tells of a socket's
  * news (ZMQ_FD) tells once, and ZeroMQ takes the news in during any call, a send too. So a send may swallow
  * the news of a request while the network thread waits for that descriptor. Hence the network thread looks at
- * the socket itself before it waits, and says under the same lock that it waits (wait_for_work); and who has
+ * the socket itself before it waits, and says under the same lock that it waits (receive_next); and who has
  * sent while it waits looks at the socket, too, and wakes it if there is something to receive. */
 
 static void wake(struct rpc_server *server)
@@ -274,22 +275,33 @@ static void take(struct rpc_server *server, struct rpc_request *req)
         server->options.handler(req, server->options.arg);
 }
 
-/* What one door has, so much that others get their turn. The lock is not held while a request is handled:
- * that may answer. */
-static void receive_batch(struct rpc_server *server, const struct door *door)
+/* The next request of a door, the doors in turn. If there is none the thread is about to wait from this
+ * moment: what a send swallows before was seen here, and what it swallows later it tells. */
+static bool receive_next(struct rpc_server *server, struct rpc_request **out)
 {
+    bool any = false;
+    pthread_mutex_lock(&server->lock);
+    for (size_t tried = 0; tried < server->doors.count && !any; tried++)
+        any = receive_one(server, &server->doors.list[server->turn++ % server->doors.count], out);
+    atomic_store(&server->sleeping, !any);
+    pthread_mutex_unlock(&server->lock);
+    return any;
+}
+
+/* What there is, so much that keys are looked after now and then; false if there is no more. The lock is not
+ * held while a request is handled: that may answer. */
+static bool receive_batch(struct rpc_server *server)
+{
+    struct rpc_request *req;
     for (int i = 0; i < RECEIVE_BATCH; i++) {
-        struct rpc_request *req;
-        pthread_mutex_lock(&server->lock);
-        bool any = receive_one(server, door, &req);
-        pthread_mutex_unlock(&server->lock);
-        if (!any)
-            return;
+        if (!receive_next(server, &req))
+            return false;
         if (req != NULL)
             take(server, req);
         else
             log_warn("rpc", "malformed request dropped endpoint=%s", server->endpoint);
     }
+    return true;
 }
 
 /* Until there is something to receive, or it is woken. */
@@ -297,17 +309,8 @@ static void wait_for_work(struct rpc_server *server)
 {
     struct pollfd fds[1 + DOORS_MAX] = { { .fd = server->wake_fd, .events = POLLIN } };
     nfds_t count = 1;
-    bool any = false;
-    pthread_mutex_lock(&server->lock);
-    for (size_t i = 0; i < server->doors.count; i++) {
-        const struct door *door = &server->doors.list[i];
-        fds[count++] = (struct pollfd){ .fd = door->event_fd, .events = POLLIN };
-        any |= rpc_socket_has_input(door->socket);
-    }
-    atomic_store(&server->sleeping, !any);
-    pthread_mutex_unlock(&server->lock);
-    if (any)
-        return;
+    for (size_t i = 0; i < server->doors.count; i++)
+        fds[count++] = (struct pollfd){ .fd = server->doors.list[i].event_fd, .events = POLLIN };
     poll(fds, count, IDLE_MS);
     atomic_store(&server->sleeping, false);
     if (fds[0].revents & POLLIN) {
@@ -321,12 +324,11 @@ static void *run(void *arg)
 {
     struct rpc_server *server = arg;
     while (!atomic_load(&server->stopping)) {
-        for (size_t i = 0; i < server->doors.count; i++)
-            receive_batch(server, &server->doors.list[i]);
         pthread_mutex_lock(&server->lock);
         doors_refresh(&server->doors);
         pthread_mutex_unlock(&server->lock);
-        wait_for_work(server);
+        if (!receive_batch(server))
+            wait_for_work(server);
     }
     return NULL;
 }
