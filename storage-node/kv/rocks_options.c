@@ -89,6 +89,9 @@ void rocks_options_init(struct rocks *r, const struct kv_options *options)
     rocksdb_options_set_create_missing_column_families(o, 1);
     rocksdb_options_set_paranoid_checks(o, 1);
     rocksdb_options_set_wal_recovery_mode(o, RECOVER_TOLERATE_TORN_TAIL);
+    /* Into the log's file at the next kv_sync: nobody counts on what was not synced, and what is applied
+     * would cost a write of its own each time. */
+    rocksdb_options_set_manual_wal_flush(o, 1);
     rocksdb_options_set_max_total_wal_size(o, options->wal_size_max);
     rocksdb_options_set_max_open_files(o, options->files_open_max);
     rocksdb_options_set_max_background_jobs(o, options->background_threads < 2 ? 2
