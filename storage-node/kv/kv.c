@@ -19,11 +19,21 @@ void kv_value_release(struct kv_value *v)
     *v = (struct kv_value){ 0 };
 }
 
-struct kv_view *kv_view_new(struct kv *kv)
+static struct kv_view *view_new(struct kv *kv, bool cached)
 {
-    struct kv_view *view = kv->ops->view_new(kv);
+    struct kv_view *view = kv->ops->view_new(kv, cached);
     view->kv = kv;
     return view;
+}
+
+struct kv_view *kv_view_new(struct kv *kv)
+{
+    return view_new(kv, false);
+}
+
+struct kv_view *kv_view_new_cached(struct kv *kv)
+{
+    return view_new(kv, true);
 }
 
 void kv_view_free(struct kv_view **view)

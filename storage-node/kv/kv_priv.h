@@ -8,7 +8,7 @@
 /* One row per implementation; each function as in kv.h. */
 struct kv_ops {
     void (*close)(struct kv *kv);
-    struct kv_view *(*view_new)(struct kv *kv);
+    struct kv_view *(*view_new)(struct kv *kv, bool cached);
     void (*view_free)(struct kv_view *view);
     enum err (*get)(struct kv *kv, const struct kv_view *view, enum kv_family family, struct slice key,
                     struct kv_value *out);

@@ -58,7 +58,7 @@ void mem_view_unlink(struct mem *m, struct mem_view *view)
     m->dead_count = 0;
 }
 
-static struct kv_view *view_new(struct kv *kv)
+static struct kv_view *view_new(struct kv *kv, bool cached)
 {
     struct mem *m = mem_of(kv);
     struct mem_view *view = NEW(struct mem_view);

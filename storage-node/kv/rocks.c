@@ -21,6 +21,9 @@ static const char *const family_names[KV_FAMILY_COUNT] = {
     [KV_META] = "default", [KV_LOG] = "log", [KV_STATE] = "state", [KV_BODY] = "body", [KV_INDEX] = "index",
 };
 
+enum { READ_TIER_CACHED = 1 };
+static const char not_cached[] = "Result incomplete"; /* how RocksDB says that it would have to read */
+
 enum { OPEN_ROOM_MIN = 4 * 1024 * 1024 }; /* bytes: a new log, manifest and options, and a table or two */
 
 enum err rocks_err(const char *doing, char *message)
@@ -39,12 +42,14 @@ enum err rocks_err(const char *doing, char *message)
 
 /* ---- reading */
 
-static struct kv_view *view_new(struct kv *kv)
+static struct kv_view *view_new(struct kv *kv, bool cached)
 {
     struct rocks_view *view = NEW(struct rocks_view);
     view->snapshot = rocksdb_create_snapshot(rocks_of(kv)->db);
     view->read = rocksdb_readoptions_create();
     rocksdb_readoptions_set_snapshot(view->read, view->snapshot);
+    if (cached)
+        rocksdb_readoptions_set_read_tier(view->read, READ_TIER_CACHED);
     return &view->base;
 }
 
@@ -69,6 +74,10 @@ static enum err get(struct kv *kv, const struct kv_view *view, enum kv_family fa
     char *message = NULL;
     rocksdb_pinnableslice_t *pin =
         rocksdb_get_pinned_cf(r->db, read, r->families[family], (const char *)key.data, key.len, &message);
+    if (message != NULL && strncmp(message, not_cached, strlen(not_cached)) == 0) {
+        rocksdb_free(message);
+        return ERR_BUSY;
+    }
     if (message != NULL)
         return rocks_err("get", message);
     if (pin == NULL)

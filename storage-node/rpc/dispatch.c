@@ -225,6 +225,13 @@ static struct partition_request *wrap(struct dispatch *d, struct rpc_request *rp
 
 _Static_assert((int)PARTITION_PEER_MAX >= (int)RPC_PEER_ID_MAX, "a connection's name must fit");
 
+static void serve_read(struct dispatch *d, struct partition_request *request)
+{
+    struct reader_pool *readers = atomic_load(&d->readers);
+    if (!reader_pool_try(readers, request))
+        reader_pool_submit(readers, request);
+}
+
 void dispatch_handle(struct rpc_request *rpc, void *arg)
 {
     struct dispatch *d = arg;
@@ -239,7 +246,7 @@ void dispatch_handle(struct rpc_request *rpc, void *arg)
         if (err != OK)
             reply_status(d, rpc, err, NULL);
         else if (kind == METHOD_READ || kind == METHOD_NODE)
-            reader_pool_submit(atomic_load(&d->readers), wrap(d, rpc, kind));
+            serve_read(d, wrap(d, rpc, kind));
         else
             worker_pool_push(atomic_load(&d->workers), wrap(d, rpc, kind));
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage-node/partition/read/reader_priv.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -44,14 +45,15 @@ enum err reader_read(struct kv *kv, const struct kv_view *view, struct partition
     return err;
 }
 
-void reader_serve(struct kv *kv, struct partition_public *pub, struct partition_request *request,
+/* False: more is needed than is in memory. */
+static bool serve(struct kv *kv, bool cached, struct partition_public *pub, struct partition_request *request,
                   uint64_t (*boot_ns)(void), uint64_t now_mono_ms, const struct storage_faults *faults)
 {
     struct buf response = { 0 }, body = { 0 };
     struct partition_answer answer = { .response = &response, .body = &body };
     if (pub == NULL || request->deadline_mono_ms <= now_mono_ms) {
         partition_request_end(request, pub == NULL ? ERR_NOT_PRIMARY : ERR_TIMEOUT, 0);
-        return;
+        return true;
     }
     /* The lease first, the state after it: the other way round a lease lost and won again in between would
      * bless an old state. But not so long after it that the copy was deleted meanwhile. */
@@ -59,16 +61,54 @@ void reader_serve(struct kv *kv, struct partition_public *pub, struct partition_
     struct kv_view *view = STORAGE_FAULT(faults, late_lease) ? kv_view_new(kv) : NULL;
     answer.status = STORAGE_FAULT(faults, skip_lease) ? OK : reader_may_answer(pub, boot_ns);
     if (view == NULL)
-        view = kv_view_new(kv);
+        view = cached ? kv_view_new_cached(kv) : kv_view_new(kv);
     answer.time_ms = atomic_load(&pub->time_ms);
     if (atomic_load(&pub->wiped) != wiped)
         answer.status = ERR_UNAVAILABLE;
     if (answer.status == OK)
         answer.status = reader_read(kv, view, pub, request, &response, &body);
     kv_view_free(&view);
-    request->done(request, &answer);
+    bool served = !cached || answer.status != ERR_BUSY;
+    if (served)
+        request->done(request, &answer);
     buf_fini(&response);
     buf_fini(&body);
+    return served;
+}
+
+void reader_serve(struct kv *kv, struct partition_public *pub, struct partition_request *request,
+                  uint64_t (*boot_ns)(void), uint64_t now_mono_ms, const struct storage_faults *faults)
+{
+    bool served = serve(kv, false, pub, request, boot_ns, now_mono_ms, faults);
+    assert(served);
+}
+
+bool reader_serve_cached(struct kv *kv, struct partition_public *pub, struct partition_request *request,
+                         uint64_t (*boot_ns)(void), uint64_t now_mono_ms)
+{
+    return serve(kv, true, pub, request, boot_ns, now_mono_ms, NULL);
+}
+
+static void count(struct reader_pool *pool, uint64_t arrived)
+{
+    atomic_fetch_add_explicit(&pool->stats.reads, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&pool->stats.ns, clock_mono_ns() - arrived, memory_order_relaxed);
+}
+
+static bool reads_few_rows(const struct partition_request *request)
+{
+    return request->method == METHOD_ADDRESS_LOOKUP;
+}
+
+bool reader_pool_try(struct reader_pool *pool, struct partition_request *request)
+{
+    uint64_t arrived = request->arrived_mono_ns;
+    if (!reads_few_rows(request) ||
+        !reader_serve_cached(pool->kv, directory_find(pool->directory, request->partition), request,
+                             clock_boot_ns, clock_mono_ms()))
+        return false;
+    count(pool, arrived);
+    return true;
 }
 
 static struct partition_request *take(struct reader_pool *pool)
@@ -101,8 +141,7 @@ static void *run(void *arg)
         else
             reader_serve(pool->kv, directory_find(pool->directory, r->partition), r, clock_boot_ns,
                          clock_mono_ms(), NULL);
-        atomic_fetch_add_explicit(&pool->stats.reads, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&pool->stats.ns, clock_mono_ns() - arrived, memory_order_relaxed);
+        count(pool, arrived);
         atomic_fetch_sub_explicit(&pool->stats.queued, 1, memory_order_relaxed);
     }
     return NULL;

@@ -118,6 +118,18 @@ static void test_view_is_of_its_moment(void **state)
     expect(kv, NULL, KV_STATE, "b", "3");
 }
 
+static void test_cached_view_is_of_its_moment(void **state)
+{
+    struct kv *kv = kv_of(state);
+    put(kv, KV_STATE, "a", "1");
+    struct kv_view *view = kv_view_new_cached(kv);
+    put(kv, KV_STATE, "a", "2");
+    put(kv, KV_STATE, "b", "2");
+    expect(kv, view, KV_STATE, "a", "1");
+    expect(kv, view, KV_STATE, "b", NULL);
+    kv_view_free(&view);
+}
+
 static void test_iterator_bounds(void **state)
 {
     struct kv *kv = kv_of(state);
@@ -262,6 +274,34 @@ static void test_rocksdb_reopens(void **state)
     assert_int_equal(kv_size(f->kv, KV_STATE, S("x"), S("y")), 0);
 }
 
+static enum err get_cached(struct kv *kv, const char *key)
+{
+    struct kv_view *view = kv_view_new_cached(kv);
+    struct kv_value value;
+    enum err err = kv_get(kv, view, KV_STATE, slice_str(key), &value);
+    kv_value_release(&value);
+    kv_view_free(&view);
+    return err;
+}
+
+/* What only the disk knows is neither found nor missing. (That a key is missing a filter in memory may tell.)
+ */
+static void test_rocksdb_cached_view_reads_no_file(void **state)
+{
+    struct kv_fixture *f = *state;
+    put(f->kv, KV_STATE, "a", "1");
+    put(f->kv, KV_STATE, "c", "1");
+    kv_close(&f->kv);
+    struct kv_options options = fixture_options(f);
+    assert_int_equal(kv_open_rocksdb(&options, &f->kv), OK); /* the buffers are tables now */
+    assert_int_equal(get_cached(f->kv, "a"), ERR_BUSY);
+    expect(f->kv, NULL, KV_STATE, "a", "1");
+    assert_int_equal(get_cached(f->kv, "a"), OK);
+    assert_int_equal(get_cached(f->kv, "b"), ERR_NOT_FOUND);
+    put(f->kv, KV_STATE, "b", "1");
+    assert_int_equal(get_cached(f->kv, "b"), OK);
+}
+
 /* A write-ahead log damaged in its middle must not open as if what lies behind had never been written. */
 static void test_rocksdb_damaged_log_is_corrupt(void **state)
 {
@@ -316,11 +356,13 @@ int main(void)
         ON_BOTH(test_batch_is_ordered_and_reusable),
         ON_BOTH(test_delete_range),
         ON_BOTH(test_view_is_of_its_moment),
+        ON_BOTH(test_cached_view_is_of_its_moment),
         ON_BOTH(test_iterator_bounds),
         ON_BOTH(test_iterator_keeps_its_state_while_rows_change),
         ON_BOTH(test_random_writes),
         ON_BOTH(test_threads),
         cmocka_unit_test_setup_teardown(test_rocksdb_reopens, setup_rocks, teardown),
+        cmocka_unit_test_setup_teardown(test_rocksdb_cached_view_reads_no_file, setup_rocks, teardown),
         cmocka_unit_test_setup_teardown(test_rocksdb_torn_tail, setup_rocks, teardown),
         cmocka_unit_test_setup_teardown(test_rocksdb_damaged_log_is_corrupt, setup_rocks, teardown),
     };
