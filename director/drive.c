@@ -73,7 +73,9 @@ static bool see_nodes(struct view *v)
                                            .draining = node->info->draining || node->info->removing,
                                            .gone = is_gone(v, node) };
         see_disk(node, &v->nodes[i]);
-        v->nodes[i].full = node->disk_low || versions_machine(node->info) < version;
+        v->nodes[i].full = node->disk_low;
+        if (versions_machine(node->info) < version)
+            v->nodes[i].room = 1; /* nothing that others have fits, what is there stays */
         v->away |= !alive && !v->nodes[i].gone;
         /* what one that is gone said last of its seats is no news any more */
         well = well && (v->nodes[i].gone || (alive && node->not_active == 0));
@@ -175,8 +177,9 @@ static void submit(struct director *d, const struct moves_step *step)
                                   .epoch = step->epoch,
                                   .subject = step->node };
     struct conf next;
-    if (heard_is_ahead(&d->heard, conf) ||
-        conf_change(conf, &asked, map_find_joinable(&d->map, asked.subject) != NULL, &next) != OK)
+    const struct map_node *node = map_find_joinable(&d->map, asked.subject);
+    bool may_join = node != NULL && versions_may_hold(d, node->info, step->partition);
+    if (heard_is_ahead(&d->heard, conf) || conf_change(conf, &asked, may_join, &next) != OK)
         return;
     struct change *change = change_new(d, NULL, change_conf_parts(&next), on_changed);
     change->number = step->partition;

@@ -20,9 +20,9 @@ struct moves_node {
     bool alive;    /* heard of lately and not being stopped: it may be given something */
     bool draining; /* wants to be empty */
     bool gone;     /* silent for so long that its copies are made anew elsewhere */
-    bool full;     /* its disk is short of room, or its program is older than what others have (R30): no
-                      more copies and no seats are put there */
-    uint64_t room; /* bytes of copies that its disk takes; 0: not known, or it is full */
+    bool full;     /* its disk is short of room: no more copies and no seats are put there */
+    uint64_t room; /* bytes of copies that it takes; 0: not known, or it is full. 1: its program is older than
+                      what others have (R30) */
     uint64_t lack; /* bytes that its disk lacks: it gives copies away; 0: none, or it is not known */
 };
 

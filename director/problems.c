@@ -238,9 +238,13 @@ static void find_disk(struct problems *p, const struct map_node *node)
 
 /* ---- versions */
 
-static bool is_above(const struct problems *p, const struct conf *conf, uint32_t version)
+/* Is the node's program a reason why this partition lacks a copy? In the middle of an upgrade the nodes that
+ * are not its turn yet are no problem: nothing is to be put there. */
+static bool is_missed(const struct problems *p, const struct conf *conf, const struct map_node *node)
 {
-    return conf->epoch != 0 && heard_version(&p->d->heard, conf->partition) > version;
+    bool wanted = conf->member_count < p->d->map.copies || conf_is_member(conf, node->info->id) ||
+                  conf_is_learner(conf, node->info->id);
+    return conf->epoch != 0 && wanted && !versions_may_hold(p->d, node->info, conf->partition);
 }
 
 /* It was put back to an older program, or is new and has one. */
@@ -248,7 +252,7 @@ static void find_old_program(struct problems *p, const struct map_node *node)
 {
     uint32_t version = versions_machine(node->info), count = 0;
     for (uint32_t i = 0; i < p->d->map.partition_count; i++)
-        count += is_above(p, &p->d->map.confs[i], version);
+        count += is_missed(p, &p->d->map.confs[i], node);
     if (count == 0 || !map_node_is_alive(node, p->now))
         return;
     add_node(p, node->info->id);
