@@ -82,7 +82,8 @@ enum {
     BODY_CHUNK_MAX = 256 * 1024,                  /* bytes beside one request or entry */
     ENTRY_BYTES_MAX = 64 * 1024,                  /* a log entry without its body chunk */
     SUMMARY_BYTES_MAX = 40 * 1024,                /* a message's summary */
-    STORE_UIDS_MAX = 1000,                        /* messages of one StoreFlags; the store client splits */
+    STORE_UIDS_MAX = 1000,                        /* messages of one StoreFlags; the store client ... */
+    STORE_UIDS_SPLIT = 500,                       /* ... asks for so many: others wait while one is applied */
     EXPUNGE_UIDS_MAX = 500,                       /* messages of one Expunge; the store client splits */
     COPY_UIDS_MAX = 500,                          /* messages of one Copy or one step of a staged copy */
     APPEND_MESSAGES_MAX = 500,                    /* messages of one MULTIAPPEND */

@@ -79,7 +79,7 @@ enum err store_flags(struct store *store, const struct store_flags_request *requ
     *out = (struct store_flags_result){ 0 };
     uidset_copy(request->uids, &left);
     while (err == OK && !uidset_is_empty(&left)) {
-        uids_take(&left, STORE_UIDS_MAX, &part);
+        uids_take(&left, STORE_UIDS_SPLIT, &part);
         arena_clear(&scratch);
         err = store_part(store, request, &part, &scratch, arena, out);
         if (err == OK)

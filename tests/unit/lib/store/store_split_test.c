@@ -126,16 +126,16 @@ static void split_store(void)
     struct uidset uids = { 0 };
     struct arena arena = { 0 };
     struct store_flags_result result;
-    uidset_add_range(&uids, 1, 2 * STORE_UIDS_MAX + 500);
+    uidset_add_range(&uids, 1, 2 * STORE_UIDS_SPLIT + 100);
     struct store_flags_request request = {
         .account = { 7, 1 }, .mailbox = { 5, 9 }, .uids = &uids, .flags = 1
     };
     /* The third part fails; what the first two did is known. */
     assert_int_equal(store_flags(store, &request, &arena, &result), ERR_CORRUPT);
     assert_int_equal(fake_count(METHOD_STORE_FLAGS), 3);
-    assert_int_equal(seen[0].uid_count, STORE_UIDS_MAX);
-    assert_int_equal(seen[2].uid_count, 500);
-    assert_int_equal(uidset_count(&result.changed), 2 * STORE_UIDS_MAX);
+    assert_int_equal(seen[0].uid_count, STORE_UIDS_SPLIT);
+    assert_int_equal(seen[2].uid_count, 100);
+    assert_int_equal(uidset_count(&result.changed), 2 * STORE_UIDS_SPLIT);
     assert_int_equal(result.modseq, 101);
     store_flags_result_fini(&result);
     arena_fini(&arena);
@@ -146,7 +146,7 @@ static void modseqs_of_parts(void)
 {
     struct uidset uids = { 0 };
     struct arena arena = { 0 };
-    uidset_add_range(&uids, 1, 2 * STORE_UIDS_MAX);
+    uidset_add_range(&uids, 1, 2 * STORE_UIDS_SPLIT);
     struct store_flags_request request = {
         .account = { 7, 1 }, .mailbox = { 5, 9 }, .uids = &uids, .flags = 1
     };
@@ -168,7 +168,7 @@ static void flags_of_parts(void)
 {
     struct uidset uids = { 0 };
     struct arena arena = { 0 };
-    uidset_add_range(&uids, 1, 2 * STORE_UIDS_MAX);
+    uidset_add_range(&uids, 1, 2 * STORE_UIDS_SPLIT);
     struct store_flags_request request = {
         .account = { 7, 1 }, .mailbox = { 5, 9 }, .uids = &uids, .flags = 1
     };
