@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 struct copy_writer {
@@ -71,21 +72,50 @@ static void *run_rows(void *arg)
 
 /* ---- ends */
 
+/* What waits to be passed on. */
+struct ends {
+    struct inbox_chain jobs;
+    bool closing; /* one of them needs a writing-out */
+    bool stop;
+};
+
+static void gather(struct ends *ends, struct inbox_item *item)
+{
+    for (struct inbox_item *next; item != NULL; item = next) {
+        next = item->next;
+        if (item->kind == ITEM_STOP) {
+            ends->stop = true;
+            continue;
+        }
+        ends->closing = ends->closing || ((const struct log_job *)item)->way == LOG_JOB_CLOSING;
+        inbox_chain_add(&ends->jobs, item);
+    }
+}
+
+static uint64_t pause_after(uint64_t took_ns)
+{
+    uint64_t most = COPY_WRITER_PAUSE_MAX_MS * UINT64_C(1000000);
+    return took_ns < most / COPY_WRITER_SHARE ? took_ns * COPY_WRITER_SHARE : most;
+}
+
 static void *run_ends(void *arg)
 {
     struct copy_writer *w = arg;
+    uint64_t free_ns = 0; /* when the next writing-out may begin */
     give_way();
     for (bool stop = false; !stop;) {
-        struct inbox_chain jobs = { 0 };
-        for (struct inbox_item *next, *item = inbox_wait(&w->ends, UINT64_MAX); item != NULL; item = next) {
-            next = item->next;
-            if (item->kind == ITEM_STOP)
-                stop = true;
-            else
-                inbox_chain_add(&jobs, item);
+        struct ends ends = { 0 };
+        gather(&ends, inbox_wait(&w->ends, UINT64_MAX));
+        uint64_t begin = clock_mono_ns();
+        for (; ends.closing && !ends.stop && begin < free_ns; begin = clock_mono_ns())
+            gather(&ends, inbox_wait(&w->ends, free_ns - begin));
+        must(log_persist(w->kv, ends.jobs.first, NULL));
+        if (ends.closing) {
+            uint64_t end = clock_mono_ns();
+            free_ns = end + pause_after(end - begin);
         }
-        must(log_persist(w->kv, jobs.first, NULL));
-        w->pass_on(w->pass_arg, &jobs);
+        w->pass_on(w->pass_arg, &ends.jobs);
+        stop = ends.stop;
     }
     return NULL;
 }

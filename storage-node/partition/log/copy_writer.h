@@ -2,7 +2,9 @@
 /* Two threads that write rows of copies past the log (R24), so that each byte is written once and nobody's
  * group commit waits for it. One puts rows into the database's write buffers. The other sees to it that all
  * of them are on disk before the jobs that end copies go to the log: one writing-out for as many copies as
- * ended while the last one was under way. Both give way to other threads. */
+ * ended while the last one was under way, and for some time after it: each costs a handful of files and
+ * syncs, which the log's syncs wait for, and with many small copies a writing-out would follow the other
+ * without a break. Both give way to other threads. */
 #ifndef STORAGE_NODE_PARTITION_LOG_COPY_WRITER_H
 #define STORAGE_NODE_PARTITION_LOG_COPY_WRITER_H
 
@@ -10,6 +12,8 @@
 #include "storage-node/partition/log/log_job.h"
 
 enum {
+    COPY_WRITER_SHARE = 4,          /* a writing-out that took t is followed by no other for so many t, ... */
+    COPY_WRITER_PAUSE_MAX_MS = 400, /* ... and this at most */
     COPY_WRITER_NICE = 5, /* more, and it would hold RocksDB's locks while others have the processors */
 };
 

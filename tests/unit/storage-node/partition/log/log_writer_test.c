@@ -5,15 +5,33 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
+#include "storage-node/partition/log/copy_writer.h"
 
-enum { JOBS_MAX = 16 };
+#define MS UINT64_C(1000000)
+
+enum { JOBS_MAX = 16, PERSIST_MS = 10, ENDS_MS = 160 };
+
+static atomic_uint persists, persist_us;
+
+enum err __real_kv_persist(struct kv *kv);
+enum err __wrap_kv_persist(struct kv *kv);
+
+enum err __wrap_kv_persist(struct kv *kv)
+{
+    atomic_fetch_add(&persists, 1);
+    usleep(atomic_load(&persist_us));
+    return __real_kv_persist(kv);
+}
 
 /* What was given back, in order. Token 0 closes a batch. */
 struct given {
@@ -105,6 +123,35 @@ static void test_large_batches_are_parted(void **state)
     expect(&given, (uint64_t[]){ 1, 0, 2, 0, 3, 0 }, 6);
 }
 
+/* Copies end one after the other: few writings-out, not one after the other, and each of them in one. */
+static void test_ends_share_a_writing_out(void **state)
+{
+    struct given given = { 0 };
+    struct kv *kv = kv_open_mem();
+    struct log_writer *w = log_writer_start(kv, NULL, give_back, &given);
+    atomic_store(&persists, 0);
+    atomic_store(&persist_us, PERSIST_MS * 1000);
+    uint64_t begin = clock_mono_ns(), tokens = 0;
+    while (clock_mono_ns() - begin < ENDS_MS * MS && tokens < JOBS_MAX) {
+        struct inbox_chain chain = { 0 };
+        add(&chain, ++tokens, LOG_JOB_CLOSING, 1000);
+        log_writer_submit(w, &chain);
+        usleep(ENDS_MS * 1000 / JOBS_MAX);
+    }
+    uint64_t took_ms = (clock_mono_ns() - begin) / MS;
+    log_writer_stop(&w);
+    kv_close(&kv);
+    atomic_store(&persist_us, 0);
+    /* the first at once, the last as it stops */
+    assert_in_range(atomic_load(&persists), 1, took_ms / (PERSIST_MS * (1 + COPY_WRITER_SHARE)) + 3);
+    uint64_t next = 1;
+    for (size_t i = 0; i < given.count; i++) {
+        if (given.tokens[i] != 0)
+            assert_int_equal(given.tokens[i], next++);
+    }
+    assert_int_equal(next, tokens + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +159,7 @@ int main(void)
         cmocka_unit_test(test_ways),
         cmocka_unit_test(test_behind_stays_behind),
         cmocka_unit_test(test_large_batches_are_parted),
+        cmocka_unit_test(test_ends_share_a_writing_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
