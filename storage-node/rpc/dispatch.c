@@ -238,7 +238,7 @@ void dispatch_handle(struct rpc_request *rpc, void *arg)
     enum method_kind kind;
     if (!method_find(rpc->method, &kind) || kind == METHOD_NOTICE ||
         (kind == METHOD_CLUSTER && rpc->method != METHOD_MAP)) {
-        reply_status(d, rpc, ERR_UNSUPPORTED, NULL);
+        reply_status(d, rpc, ERR_UNSUPPORTED, "not a method of the storage node, or of a later one");
     } else if (rpc->method == METHOD_MAP) {
         reply_map(d, rpc);
     } else {
