@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/rpc/client.h"
-
+/* Calls: sent, or kept until their peer can be reached, and ended by an answer or by their deadline. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,53 +9,19 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/fiber/fiber.h"
-#include "lib/rpc/conn.h"
+#include "lib/rpc/client_priv.h"
 #include "lib/rpc/endpoint.h"
 #include "lib/rpc/farewell.h"
 #include "lib/rpc/frame.h"
 #include "proto/rpc.pb-c.h"
 
-enum {
-    BUCKETS = 1024,     /* of the table of open calls */
-    RECEIVE_BATCH = 64, /* messages of one peer a turn */
-};
-
-struct rpc_peer {
-    struct rpc_client *client;
-    struct rpc_peer *next;
-    enum rpc_role role;
-    struct conn *conn;              /* what is sent goes here */
-    struct conn *fresh;             /* with other keys; takes over once it stands */
-    uint64_t retry_mono_ms;         /* of a connection that was refused; 0: it was not */
-    struct conn *retired;           /* what still comes over them is taken */
-    TAILQ_HEAD(, rpc_call) waiting; /* submitted, and ZeroMQ does not take them yet */
-    uint32_t waiting_count;
-    uint32_t call_count;   /* that have not ended */
-    uint64_t used_mono_ms; /* asked for last */
-    char endpoint[RPC_ENDPOINT_MAX];
-};
-
-struct rpc_client {
-    struct loop *loop;
-    void *zmq;
-    struct rpc_keys *keys;
-    uint64_t keys_generation;
-    uint32_t unsettled; /* peers with a fresh or retired connection */
-    rpc_on_notice *on_notice;
-    void *arg;
-    struct loop_hook hook;
-    struct rpc_peer *peers;
-    uint32_t peer_count;
-    uint32_t call_count;
-    uint64_t last_id;
-    struct rpc_call *calls[BUCKETS];
-};
+enum { RECEIVE_BATCH = 64 /* messages of one peer a turn */ };
 
 /* ---- the table of open calls */
 
 static void table_add(struct rpc_client *client, struct rpc_call *call)
 {
-    struct rpc_call **bucket = &client->calls[call->id % BUCKETS];
+    struct rpc_call **bucket = &client->calls[call->id % CLIENT_BUCKETS];
     call->hash_next = *bucket;
     *bucket = call;
     client->call_count++;
@@ -65,7 +30,7 @@ static void table_add(struct rpc_client *client, struct rpc_call *call)
 
 static struct rpc_call *table_take(struct rpc_client *client, uint64_t id)
 {
-    struct rpc_call **at = &client->calls[id % BUCKETS];
+    struct rpc_call **at = &client->calls[id % CLIENT_BUCKETS];
     for (; *at != NULL; at = &(*at)->hash_next) {
         if ((*at)->id == id) {
             struct rpc_call *call = *at;
@@ -254,9 +219,6 @@ static bool drain_conn(struct rpc_peer *peer, struct conn *conn)
     return rpc_socket_has_input(conn->socket);
 }
 
-static void follow_keys(struct rpc_client *client);
-static void try_anew(struct rpc_peer *peer, struct conn **refused);
-
 /* Runs at the end of every turn, because ZMQ_FD only hints at changes since the last look (and a send may
  * swallow the hint). */
 static bool drain(void *arg)
@@ -265,99 +227,19 @@ static bool drain(void *arg)
     bool more = false;
     for (struct rpc_peer *peer = client->peers; peer != NULL; peer = peer->next) {
         if (rpc_watch_refused(peer->conn->watch))
-            try_anew(peer, &peer->conn);
+            rpc_peer_try_anew(peer, &peer->conn);
         else if (peer->fresh != NULL && rpc_watch_refused(peer->fresh->watch))
-            try_anew(peer, &peer->fresh);
+            rpc_peer_try_anew(peer, &peer->fresh);
         send_waiting(peer);
         more |= drain_conn(peer, peer->conn); /* last: sending may swallow the hint, too */
         for (struct conn *conn = peer->retired; conn != NULL; conn = conn->next)
             more |= drain_conn(peer, conn);
     }
-    follow_keys(client);
+    rpc_client_follow_keys(client);
     return more;
 }
 
-/* ---- connections */
-
-static struct conn *open_conn(const struct rpc_peer *peer)
-{
-    const struct rpc_client *client = peer->client;
-    return conn_open(client->loop, client->zmq, client->keys, peer->role, peer->endpoint);
-}
-
-static void close_retired(struct rpc_peer *peer, uint64_t until_mono_ms)
-{
-    struct conn **at = &peer->retired;
-    while (*at != NULL) {
-        struct conn *conn = *at;
-        if (conn->retire_mono_ms <= until_mono_ms) {
-            *at = conn->next;
-            conn_close(conn);
-        } else {
-            at = &conn->next;
-        }
-    }
-}
-
-/* ---- other keys */
-
-/* Only if they concern this peer: not every step of a rotation does. */
-static void renew(struct rpc_peer *peer)
-{
-    uint64_t keys = rpc_keys_of_connection(peer->client->keys, peer->role);
-    close_retired(peer, UINT64_MAX); /* theirs were dropped, or will be in a moment */
-    conn_close(peer->fresh);
-    peer->fresh = keys == peer->conn->keys ? NULL : open_conn(peer);
-}
-
-/* ZeroMQ gives up on a peer without keys if we have some, and the other way round, and on one that does not
- * take our key; it may be started again with what fits by then. Calls that were under way end by their
- * deadlines. */
-static void try_anew(struct rpc_peer *peer, struct conn **refused)
-{
-    uint64_t now = clock_mono_ms();
-    if (peer->retry_mono_ms == 0)
-        peer->retry_mono_ms = now + RPC_KEYS_RETRY_MS;
-    if (now < peer->retry_mono_ms)
-        return;
-    peer->retry_mono_ms = 0;
-    struct conn *conn = open_conn(peer);
-    if (conn == NULL)
-        return;
-    conn_close(*refused);
-    *refused = conn;
-}
-
-static void settle(struct rpc_peer *peer, uint64_t now)
-{
-    if (peer->fresh != NULL && rpc_watch_succeeded(peer->fresh->watch)) {
-        peer->conn->retire_mono_ms = now + RPC_RETIRE_MS;
-        peer->conn->next = peer->retired;
-        peer->retired = peer->conn;
-        peer->conn = peer->fresh;
-        peer->fresh = NULL;
-    }
-    close_retired(peer, now);
-}
-
-static void follow_keys(struct rpc_client *client)
-{
-    uint64_t generation = rpc_keys_generation(client->keys);
-    bool changed = generation != client->keys_generation;
-    if (!changed && client->unsettled == 0)
-        return;
-    client->keys_generation = generation;
-    client->unsettled = 0;
-    uint64_t now = clock_mono_ms();
-    for (struct rpc_peer *peer = client->peers; peer != NULL; peer = peer->next) {
-        if (changed)
-            renew(peer);
-        settle(peer, now);
-        client->unsettled += peer->fresh != NULL || peer->retired != NULL;
-    }
-}
-
-/* ---- peers */
+/* ---- life */
 
 struct rpc_client *rpc_client_new(struct loop *loop, void *zmq, struct rpc_keys *keys,
                                   rpc_on_notice *on_notice, void *arg)
@@ -373,75 +255,6 @@ struct rpc_client *rpc_client_new(struct loop *loop, void *zmq, struct rpc_keys 
     return client;
 }
 
-static void free_peer(struct rpc_peer *peer)
-{
-    close_retired(peer, UINT64_MAX);
-    conn_close(peer->fresh);
-    conn_close(peer->conn);
-    free(peer);
-}
-
-/* Places that programs have left would otherwise be called at for ever. */
-static void drop_idle(struct rpc_client *client, uint64_t now)
-{
-    struct rpc_peer **at = &client->peers;
-    while (*at != NULL) {
-        struct rpc_peer *peer = *at;
-        if (peer->call_count == 0 && now - peer->used_mono_ms >= RPC_PEER_IDLE_MS) {
-            *at = peer->next;
-            client->peer_count--;
-            free_peer(peer);
-        } else {
-            at = &peer->next;
-        }
-    }
-}
-
-static struct rpc_peer *new_peer(struct rpc_client *client, const char *endpoint, enum rpc_role role)
-{
-    struct rpc_peer *peer = NEW(struct rpc_peer);
-    peer->client = client;
-    peer->role = role;
-    TAILQ_INIT(&peer->waiting);
-    copy_text(peer->endpoint, sizeof peer->endpoint, endpoint);
-    peer->conn = open_conn(peer);
-    if (peer->conn == NULL) {
-        free(peer);
-        return NULL;
-    }
-    peer->next = client->peers;
-    client->peers = peer;
-    client->peer_count++;
-    return peer;
-}
-
-struct rpc_peer *rpc_client_peer(struct rpc_client *client, const char *endpoint, enum rpc_role role)
-{
-    struct rpc_peer *peer = client->peers;
-    uint64_t now = clock_mono_ms();
-    while (peer != NULL && (peer->role != role || strcmp(peer->endpoint, endpoint) != 0))
-        peer = peer->next;
-    if (peer == NULL) {
-        drop_idle(client, now);
-        if (client->peer_count >= RPC_PEERS_MAX || strlen(endpoint) >= RPC_ENDPOINT_MAX)
-            return NULL;
-        peer = new_peer(client, endpoint, role);
-    }
-    if (peer != NULL)
-        peer->used_mono_ms = now;
-    return peer;
-}
-
-size_t rpc_client_peers(const struct rpc_client *client)
-{
-    return client->peer_count;
-}
-
-const char *rpc_peer_endpoint(const struct rpc_peer *peer)
-{
-    return peer->endpoint;
-}
-
 void rpc_client_free(struct rpc_client **client)
 {
     struct rpc_client *c = *client;
@@ -449,11 +262,7 @@ void rpc_client_free(struct rpc_client **client)
         return;
     assert(c->call_count == 0);
     loop_hook_remove(&c->hook);
-    while (c->peers != NULL) {
-        struct rpc_peer *peer = c->peers;
-        c->peers = peer->next;
-        free_peer(peer);
-    }
+    rpc_client_free_peers(c);
     free(c);
     *client = NULL;
 }
