@@ -8,7 +8,6 @@
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "storage-node/partition/partition_priv.h"
-#include "storage-node/partition/report/board.h"
 
 enum { SWEEP_SLOTS = 64 /* partitions sweep at different moments of the minute */ };
 
@@ -134,19 +133,6 @@ enum err partition_open(const struct partition_options *options, struct partitio
     return err;
 }
 
-static void answer_gathered(struct partition *p, enum err status)
-{
-    struct partition_request *r = p->gathered_first;
-    p->gathered_first = NULL;
-    p->gathered_tail = &p->gathered_first;
-    p->gathered_count = 0;
-    while (r != NULL) {
-        struct partition_request *next = r->next;
-        partition_request_end(r, status, p->applied_time);
-        r = next;
-    }
-}
-
 void partition_close(struct partition **out)
 {
     struct partition *p = *out;
@@ -167,86 +153,6 @@ void partition_close(struct partition **out)
     free(p->proposal);
     free(p);
     *out = NULL;
-}
-
-void partition_fail_all(struct partition *p)
-{
-    answer_gathered(p, ERR_UNAVAILABLE);
-    partition_fail(p, 0, ERR_IN_DOUBT);
-    if (p->check_waiting != NULL)
-        partition_request_end(p->check_waiting, ERR_UNAVAILABLE, p->applied_time);
-    p->check_waiting = NULL;
-}
-
-/* ---- requests */
-
-bool partition_serves_reads(const struct partition *p, struct partition_now now)
-{
-    return !p->stopped && now.boot_ns < atomic_load_explicit(&p->pub->read_until, memory_order_relaxed);
-}
-
-static enum err why_not_served(const struct partition *p)
-{
-    struct replica_info info;
-    if (p->stopped)
-        return ERR_UNAVAILABLE;
-    replica_info(p->replica, &info);
-    return info.role == REPLICA_PRIMARY ? ERR_UNAVAILABLE : ERR_NOT_PRIMARY;
-}
-
-static void serve_memory(struct partition *p, struct partition_now now, struct partition_request *request)
-{
-    if (!partition_serves_reads(p, now))
-        partition_request_end(request, why_not_served(p), p->applied_time);
-    else if (request->method == METHOD_WATCH)
-        partition_watch(p, now, request);
-    else if (request->method == METHOD_LOCK)
-        partition_lock(p, now, request);
-    else if (request->method == METHOD_CHECK)
-        partition_check_request(p, request);
-    else
-        partition_request_end(request, ERR_UNSUPPORTED, p->applied_time);
-}
-
-void partition_push(struct partition *p, struct partition_now now, struct partition_request *request)
-{
-    if (request->kind == METHOD_MEMORY) {
-        serve_memory(p, now, request);
-    } else if (request->kind != METHOD_WRITE) {
-        partition_request_end(request, ERR_UNSUPPORTED, p->applied_time);
-    } else if (p->stopped || p->gathered_count >= GATHERED_MAX) {
-        partition_request_end(request, p->stopped ? ERR_UNAVAILABLE : ERR_BUSY, p->applied_time);
-    } else {
-        request->next = NULL;
-        *p->gathered_tail = request;
-        p->gathered_tail = &request->next;
-        p->gathered_count++;
-    }
-}
-
-void partition_answer_entry(struct partition *p, struct log_entry *e, enum err status, struct buf *response)
-{
-    struct partition_request *request = e->request;
-    if (request == NULL)
-        return;
-    struct partition_answer answer = { .status = status, .time_ms = p->applied_time, .response = response };
-    e->request = NULL;
-    if (e->own_body.len == 0)
-        e->body = SLICE_NULL; /* it was the request's */
-    request->done(request, &answer);
-}
-
-void partition_fail(struct partition *p, uint64_t after, enum err err)
-{
-    for (uint64_t i = p->ring.first; i < p->ring.next; i++) {
-        struct log_entry *e = log_ring_find(&p->ring, i);
-        if (i <= after || e->request == NULL)
-            continue;
-        if (e->refs == 1)
-            partition_answer_entry(p, e, err, NULL);
-        else
-            e->failed = true; /* the log writer still reads the request's bytes */
-    }
 }
 
 /* ---- what comes from outside */
@@ -514,70 +420,7 @@ uint64_t partition_next_tick(const struct partition *p)
     return earlier(next, earlier(p->next_sweep_ns, partition_version_next(p)));
 }
 
-/* ---- figures */
-
 uint32_t partition_id(const struct partition *p)
 {
     return p->id;
-}
-
-void partition_info(const struct partition *p, struct replica_info *out)
-{
-    replica_info(p->replica, out);
-}
-
-bool partition_figures(const struct partition *p, struct board_figures *out)
-{
-    struct replica_info info;
-    replica_info(p->replica, &info);
-    if (info.role != REPLICA_PRIMARY)
-        return false;
-    *out = (struct board_figures){ .epoch = info.epoch,
-                                   .active = info.active && !p->stopped,
-                                   .last = info.last,
-                                   .commit = info.commit,
-                                   .body_bytes = p->applied.body_bytes,
-                                   .version = p->applied.version };
-    for (uint32_t i = 0; i < replica_peer_count(p->replica) && i < REPLICA_NODES_MAX; i++) {
-        struct replica_peer_info peer;
-        replica_peer(p->replica, i, &peer);
-        out->peers[out->peer_count++] =
-            (struct board_peer){ .node = peer.node.id,
-                                 .behind = peer.behind,
-                                 .copied_bytes = peer.copying ? partition_snap_sent(p, peer.node) : 0 };
-    }
-    return true;
-}
-
-bool partition_copy(const struct partition *p, struct board_copy *out)
-{
-    struct replica_info info;
-    replica_info(p->replica, &info);
-    bool whole = info.last > 0 && info.last >= p->applied.index; /* else the end of a copy is on its way to
-                                                                    the disk (R24) */
-    bool counted = !info.halted && (info.role == REPLICA_PRIMARY || info.role == REPLICA_MEMBER);
-    *out = (struct board_copy){ .partition = p->id,
-                                .epoch = replica_epoch_at(p->replica, info.last),
-                                .last = info.last,
-                                .known = info.epoch > info.dep ? info.epoch : info.dep,
-                                .spare = !counted && p->applied.index > 0 && !p->stopped,
-                                .primary = info.role == REPLICA_PRIMARY,
-                                .active = info.active,
-                                .broken = p->stopped || info.leaving };
-    return !p->dropped && (whole || p->stopped);
-}
-
-uint64_t partition_chain(const struct partition *p)
-{
-    return p->applied.chain;
-}
-
-void partition_publish(struct partition *p)
-{
-    struct replica_info info;
-    replica_info(p->replica, &info);
-    atomic_store(&p->pub->epoch, info.epoch);
-    atomic_store(&p->pub->primary, info.primary.id);
-    atomic_store(&p->pub->role, (uint32_t)info.role);
-    atomic_store(&p->pub->active, info.active);
 }

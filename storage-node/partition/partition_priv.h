@@ -117,6 +117,18 @@ MUST_CHECK enum err partition_step(struct partition *p, const struct replica_eve
 /* perform.c: the actions of the last step, in their order. */
 MUST_CHECK enum err partition_perform(struct partition *p, struct partition_now now);
 
+/* requests.c */
+/* Answer an entry's request, if one waits; its borrowed body goes with it. */
+void partition_answer_entry(struct partition *p, struct log_entry *e, enum err status, struct buf *response);
+/* Answer proposals above `after`: now, or as soon as the log writer lets go of their bytes. */
+void partition_fail(struct partition *p, uint64_t after, enum err err);
+/* Everything waiting is answered: nothing will be proposed or applied. */
+void partition_fail_all(struct partition *p);
+/* May memory-only requests be served now: primary, active, lease good at the turn's time? (Their answers are
+ * hints and courtesies: a watch is renewed, a lock excludes sessions only. Reads of mail check the clock
+ * itself.) */
+bool partition_serves_reads(const struct partition *p, struct partition_now now);
+
 /* propose.c */
 MUST_CHECK enum err partition_propose(struct partition *p, struct partition_now now);
 /* An entry the primary makes by itself (sweep, barrier), not yet in the ring. */
@@ -168,8 +180,6 @@ void partition_delete_all(struct partition *p, struct log_job *job);
 void partition_put_record(struct partition *p, struct log_job *job);
 void partition_submit(struct partition *p, struct log_job *job);
 
-/* Answer proposals above `after`: now, or as soon as the log writer lets go of their bytes. */
-void partition_fail(struct partition *p, uint64_t after, enum err err);
 /* check.c */
 /* The state that readers see is of an ENTRY_CHECK: read it all, bit by bit. */
 void partition_check_begin(struct partition *p);
@@ -185,9 +195,6 @@ MUST_CHECK enum err partition_check_tick(struct partition *p, struct partition_n
 void partition_check_request(struct partition *p, struct partition_request *request);
 MUST_CHECK enum err partition_check_flush(struct partition *p, struct partition_now now);
 
-/* Everything waiting is answered: nothing will be proposed or applied. */
-void partition_fail_all(struct partition *p);
-
 /* damage.c */
 /* A row that nothing can go on without cannot be read: stop serving, leave. */
 void partition_stop(struct partition *p, const char *why);
@@ -199,15 +206,8 @@ MUST_CHECK enum err partition_heal(struct partition *p, struct partition_now now
 void partition_healed(struct partition *p);
 
 void partition_give_work(struct partition *p, struct partition_work *work);
-/* Answer an entry's request, if one waits; its borrowed body goes with it. */
-void partition_answer_entry(struct partition *p, struct log_entry *e, enum err status, struct buf *response);
 /* Publish role, epoch and primary for the other threads. */
 void partition_publish(struct partition *p);
-
-/* May memory-only requests be served now: primary, active, lease good at the turn's time? (Their answers are
- * hints and courtesies: a watch is renewed, a lock excludes sessions only. Reads of mail check the clock
- * itself.) */
-bool partition_serves_reads(const struct partition *p, struct partition_now now);
 
 /* watch.c, lock.c: METHOD_MEMORY */
 void partition_watch(struct partition *p, struct partition_now now, struct partition_request *request);
