@@ -13,7 +13,7 @@ static uint64_t store_number(const Tern__NodeInfo *node)
 /* False if the map does not know the node yet. */
 static bool node_of(const Tern__Map *map, uint32_t id, struct replica_node *out)
 {
-    const Tern__NodeInfo *node = map_find_node(map, id);
+    const Tern__NodeInfo *node = map_holder_find_node(map, id);
     if (node == NULL)
         return false;
     *out = (struct replica_node){ .store = store_number(node), .id = id };

@@ -156,7 +156,8 @@ static bool lacks_room(struct dispatch *d, uint32_t partition)
     if (atomic_load_explicit(&d->full_count, memory_order_relaxed) == 0)
         return false;
     struct map_ref *ref = map_holder_get(d->map);
-    const Tern__PartitionConf *conf = ref == NULL ? NULL : map_find_partition(map_ref_map(ref), partition);
+    const Tern__PartitionConf *conf =
+        ref == NULL ? NULL : map_holder_find_partition(map_ref_map(ref), partition);
     pthread_mutex_lock(&d->full_lock);
     for (size_t i = 0; conf != NULL && i < conf->n_members; i++)
         full += is_listed(d->full_nodes, atomic_load(&d->full_count), conf->members[i]);

@@ -50,7 +50,7 @@ static Tern__PartitionConf *copy_conf(const Tern__PartitionConf *conf)
 static void keep_epochs(const Tern__Map *held, Tern__Map *map)
 {
     for (size_t i = 0; i < map->n_partitions; i++) {
-        const Tern__PartitionConf *had = map_find_partition(held, map->partitions[i]->partition);
+        const Tern__PartitionConf *had = map_holder_find_partition(held, map->partitions[i]->partition);
         Tern__PartitionConf *copy = NULL;
         if (had != NULL && had->epoch > map->partitions[i]->epoch)
             copy = copy_conf(had);
@@ -110,7 +110,7 @@ uint64_t map_holder_version(const struct map_holder *holder)
     return atomic_load(&holder->version);
 }
 
-const Tern__NodeInfo *map_find_node(const Tern__Map *map, uint32_t id)
+const Tern__NodeInfo *map_holder_find_node(const Tern__Map *map, uint32_t id)
 {
     for (size_t i = 0; i < map->n_nodes; i++) {
         if (map->nodes[i]->id == id)
@@ -119,7 +119,7 @@ const Tern__NodeInfo *map_find_node(const Tern__Map *map, uint32_t id)
     return NULL;
 }
 
-const Tern__PartitionConf *map_find_partition(const Tern__Map *map, uint32_t partition)
+const Tern__PartitionConf *map_holder_find_partition(const Tern__Map *map, uint32_t partition)
 {
     /* Usually in order, so the first look finds it. */
     if (partition < map->n_partitions && map->partitions[partition]->partition == partition)
@@ -136,8 +136,8 @@ bool map_holder_primary(struct map_holder *holder, uint32_t partition, char *end
     struct map_ref *ref = map_holder_get(holder);
     if (ref == NULL)
         return false;
-    const Tern__PartitionConf *conf = map_find_partition(ref->map, partition);
-    const Tern__NodeInfo *node = conf == NULL ? NULL : map_find_node(ref->map, conf->primary);
+    const Tern__PartitionConf *conf = map_holder_find_partition(ref->map, partition);
+    const Tern__NodeInfo *node = conf == NULL ? NULL : map_holder_find_node(ref->map, conf->primary);
     if (node != NULL)
         snprintf(endpoint_out, size, "%s", node->endpoint);
     map_ref_release(&ref);

@@ -28,7 +28,7 @@ uint64_t map_holder_version(const struct map_holder *holder);
 bool map_holder_primary(struct map_holder *holder, uint32_t partition, char *endpoint_out, size_t size);
 
 /* The map's row of a node or partition, NULL if it has none. */
-const Tern__NodeInfo *map_find_node(const Tern__Map *map, uint32_t id);
-const Tern__PartitionConf *map_find_partition(const Tern__Map *map, uint32_t partition);
+const Tern__NodeInfo *map_holder_find_node(const Tern__Map *map, uint32_t id);
+const Tern__PartitionConf *map_holder_find_partition(const Tern__Map *map, uint32_t partition);
 
 #endif

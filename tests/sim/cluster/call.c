@@ -60,7 +60,9 @@ static void on_request(struct cluster *c, struct event *e)
     }
     call->node_boot = n->boot;
     call->base.deadline_mono_ms = node_now(n).mono_ms + call->left_ms;
-    if (c->now < n->full_until && call->adds_mail) { /* disk_reserve, as storage-node/rpc does it */
+    if (n->pool == NULL) {
+        partition_request_end(&call->base, ERR_UNAVAILABLE, 0);
+    } else if (node_is_full(n) && call->adds_mail) { /* disk_reserve, as storage-node/rpc does it */
         partition_request_end(&call->base, ERR_NO_SPACE, 0);
     } else if (call->base.kind == METHOD_READ && (n->reading || c->nested)) {
         partition_request_end(&call->base, ERR_BUSY, 0);

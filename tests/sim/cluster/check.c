@@ -6,7 +6,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/hash.h"
 #include "storage-node/mailbox/machine.h"
-#include "tests/sim/cluster/node.h"
+#include "tests/sim/cluster/truth.h"
 
 enum { COMPARE_PER_MILLE = 120 };
 
@@ -21,7 +21,7 @@ struct marks {
 };
 
 struct checks {
-    struct marks parts[PARTITIONS_MAX + 1];
+    struct marks parts[PARTITIONS_MAX];
 };
 
 void checks_init(struct cluster *c)
@@ -31,7 +31,7 @@ void checks_init(struct cluster *c)
 
 void checks_fini(struct cluster *c)
 {
-    for (int p = 1; p <= PARTITIONS_MAX; p++)
+    for (int p = 0; p < PARTITIONS_MAX; p++)
         free(c->checks->parts[p].list);
     free(c->checks);
 }
@@ -106,7 +106,7 @@ static void check_partition(struct node *n, int partition)
     struct replica_info info;
     if (p == NULL)
         return;
-    if (p->version_refused != 0 && conf_is_member(directors_conf(c, partition), n->self.id))
+    if (p->version_refused != 0 && conf_is_member(truth_conf(c, partition), n->self.id))
         cluster_fail(c, "node %u, a member, was sent version %u and speaks %u (R30)", n->self.id,
                      p->version_refused, n->speaks);
     if (p->applied.version > n->speaks)
@@ -139,14 +139,14 @@ static void check_partition(struct node *n, int partition)
 
 void checks_node(struct node *n)
 {
-    for (int p = 1; p <= n->c->partitions && !n->c->failed; p++)
+    for (int p = 0; p < n->c->partitions && !n->c->failed; p++)
         check_partition(n, p);
 }
 
 bool checks_converged(struct cluster *c, bool last)
 {
-    for (int p = 1; p <= c->partitions; p++) {
-        const struct conf *conf = directors_conf(c, p);
+    for (int p = 0; p < c->partitions; p++) {
+        const struct conf *conf = truth_conf(c, p);
         struct replica_info first = { 0 }, info;
         for (int i = 0; i < conf->member_count; i++) {
             struct node *n = node_find(c, conf->members[i]);
@@ -170,7 +170,7 @@ bool checks_converged(struct cluster *c, bool last)
 void checks_tell(struct cluster *c)
 {
     static const char *const roles[] = { "idle", "learner", "member", "primary" };
-    for (int p = 1; p <= c->partitions; p++) {
+    for (int p = 0; p < c->partitions; p++) {
         for (int i = 0; i < c->slots; i++) {
             struct partition *open = node_partition(c->nodes[i], p);
             struct replica_info info;

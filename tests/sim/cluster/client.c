@@ -76,7 +76,7 @@ static void finish_op(struct op *op)
 bool clients_hear_directors(const struct cluster *c, int frontend)
 {
     bool hears = c->calm;
-    for (int d = 0; d < DIRECTORS; d++)
+    for (int d = 0; d < directors.count; d++)
         hears |= c->cut_until[end_of_director(d)][end_of_frontend(frontend)] <= c->now;
     return hears;
 }
@@ -142,7 +142,7 @@ static int pick_slot(struct cluster *c, struct op *op)
 {
     int *guess = &c->clients->guess[op->frontend][op->partition];
     if (clients_hear_directors(c, op->frontend) && (*guess < 0 || cluster_chance(c, 30)))
-        *guess = directors_guess(c, op->partition);
+        *guess = truth_guess(c, op->partition);
     if (*guess < 0 || cluster_chance(c, 100))
         return (int)cluster_below(c, (uint64_t)c->slots);
     return *guess;

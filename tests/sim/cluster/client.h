@@ -123,12 +123,12 @@ struct clients {
     struct session sessions[ACCOUNTS_MAX * SESSIONS_EACH + QUEUE_WORKERS];
     int session_count;
     struct op *ops;
-    int guess[FRONTENDS][PARTITIONS_MAX + 1];
+    int guess[FRONTENDS][PARTITIONS_MAX];
     uint64_t think_ns, tokens;
     bool finishing;
     bool queueing; /* there are workers */
     struct item *items;
-    bool emptied[PARTITIONS_MAX + 1]; /* its queue, since nobody puts any more */
+    bool emptied[PARTITIONS_MAX]; /* its queue, since nobody puts any more */
     struct watches *watches;          /* NULL: nobody waits for changes */
     uint64_t finish_at;
 };

@@ -14,12 +14,12 @@ void clients_init(struct cluster *c)
     clients->account_count = 2 + (int)cluster_below(c, ACCOUNTS_MAX - 1);
     clients->think_ns = 10 * MS + cluster_below(c, 250 * MS);
     for (int f = 0; f < FRONTENDS; f++) {
-        for (int p = 1; p <= c->partitions; p++)
+        for (int p = 0; p < c->partitions; p++)
             clients->guess[f][p] = -1;
     }
     for (int i = 0; i < clients->account_count; i++) {
         struct account *a = &clients->accounts[i];
-        a->partition = 1 + (int)cluster_below(c, (uint64_t)c->partitions);
+        a->partition = (int)cluster_below(c, (uint64_t)c->partitions);
         snprintf(a->address, sizeof a->address, "user%d@example.test", i);
         for (int k = 0; k < SESSIONS_EACH; k++) {
             struct session *s = &clients->sessions[clients->session_count++];

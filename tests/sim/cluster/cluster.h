@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whole clusters in one thread: the real core, driver, worker, state machine, peer codec and configuration
- * rules; each node on a database in memory with a disk that can be slow, fail, fill up and lose what was not
- * synced; virtual time and a clock of its own for every node; a network; a coordination store with two
- * directors; front-ends whose clients' histories are judged at the end. A seed decides everything.
+/* Whole clusters in one thread: the real core, driver, worker, state machine, peer codec and control thread
+ * of each node, on a database in memory with a disk that can be slow, fail, fill up and lose what was not
+ * synced; the real directors, two or three, over a simulated store (tests/sim/directors); virtual time and a
+ * clock of its own for everybody; a network; operators; front-ends whose clients' histories are judged at the
+ * end. A seed decides everything.
  *
  *   cluster.h    the world: time, dice, events; what each part offers the others
  *   network.c    who hears whom, when
  *   node.c       a storage node: boot, turns, disk; death.c: its end; links.c: its messages to other nodes
- *   director.c   the store and requests to two directors; placing.c: what they do by themselves
+ *   control.c    a node's control thread and what is around it; loop.c: its fibers' loop, rpc.c: its calls
+ *   surroundings.c  clocks, dice and threads for the code under test; the directors' world
+ *   truth.c      which configurations there were; operators.c: commands to directors while mail flows
  *   call.c       one request of a front-end to a node
  *   client.c     what clients do and how they repeat it; op.c: the requests, answer.c: what answers say
  *   queue.c      what is put into queues, and their workers; queue_op.c: requests and answers,
@@ -25,17 +28,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "director/conf.h"
 #include "storage-node/partition/log/breaks.h"
 #include "storage-node/replica/replica.h"
+#include "tests/sim/directors/directors.h"
 
 enum {
-    SLOTS_MAX = 5, /* machines for storage nodes */
+    SLOTS_MAX = 7, /* machines for storage nodes */
+    SLOTS_FIRST_MAX = 5,
     FRONTENDS = 3,
-    DIRECTORS = 2,
     PARTITIONS_MAX = 4,
-    ENDS = SLOTS_MAX + FRONTENDS + DIRECTORS, /* of the network */
-    IDS_MAX = 64,                             /* node ids given out: a new disk is a new node (R26) */
+    END_OF_STORE = SLOTS_MAX + FRONTENDS + DIRECTORS,
+    ENDS,         /* of the network */
+    IDS_MAX = 64, /* node ids given out: a new disk is a new node (R26) */
     COPIES = 3,
 };
 
@@ -52,7 +56,8 @@ struct event {
 
 struct node;
 struct clients;
-struct directors;
+struct truth;
+struct operators;
 struct checks;
 
 struct breaks {
@@ -68,8 +73,10 @@ struct cluster {
     size_t heap_count, heap_cap;
     uint64_t order;
     struct node *nodes[SLOTS_MAX];
-    int slots, partitions; /* partitions are 1 .. partitions */
-    struct directors *directors;
+    int slots, partitions;
+    size_t placed_at; /* changes of the store when all partitions had been served; 0: not yet */
+    struct truth *truth;
+    struct operators *operators;
     struct clients *clients;
     struct checks *checks;
     struct breaks breaks;
@@ -78,6 +85,7 @@ struct cluster {
     /* weather.c */
     int weather;
     uint64_t loss, dup, slow, delay; /* per mille, per mille, per mille, ns */
+    uint64_t operate;                /* per mille: a command of operators, every second or so */
     uint64_t ask_delay, sync_ns, slow_sync;
     uint64_t reader_stop; /* for at most as long a reading thread stands still, ns */
     uint64_t fault_at, fault_ns;
@@ -91,7 +99,7 @@ struct cluster {
     char failure[300];
     struct {
         uint64_t crashes, cuts, installs, torn, epochs, acked, refused, repeated, reads, compared, moves,
-            disks, restores, batches, watches, notices, queued, leased;
+            disks, restores, batches, learners, drains, deaths, removals, watches, notices, queued, leased;
     } totals;
 };
 
@@ -135,30 +143,12 @@ void weather_copy_begins(struct cluster *c);
 /* Its first chunk has come again, much later: in some weathers its sender (slot) dies then. */
 void weather_copy_repeated(struct cluster *c, int from);
 
-/* ---- directors (director.c) */
+/* ---- truth.c */
 
-struct partition_ask;
-void directors_init(struct cluster *c);
-void directors_fini(struct cluster *c);
-uint64_t directors_next(const struct cluster *c);
-void directors_run(struct cluster *c);
-/* The truth: the newest configuration there ever was. */
-const struct conf *directors_conf(const struct cluster *c, int partition);
-void directors_ask(struct node *n, const struct partition_ask *ask);
-/* A new disk: its id. */
-uint32_t directors_register(struct cluster *c, uint64_t store);
-/* Is a request of that node on its way? */
-bool directors_asked(const struct cluster *c, uint32_t id);
-void directors_crash(struct cluster *c, int director);
-void directors_store_down(struct cluster *c, uint64_t ns);
-/* The store is put back from an old copy; an operator sees to it after a while (R27). */
-void directors_restore(struct cluster *c);
-/* One more copy somewhere, and one of the old ones goes. */
-void directors_move(struct cluster *c);
-void directors_calm(struct cluster *c);
+/* The newest configuration there ever was; epoch 0: none yet. */
+const struct conf *truth_conf(const struct cluster *c, int partition);
 /* Where a front-end should look for the primary, by what directors say. -1: nowhere. */
-int directors_guess(struct cluster *c, int partition);
-bool directors_settled(const struct cluster *c);
+int truth_guess(struct cluster *c, int partition);
 
 /* ---- clients (client.c) */
 

@@ -17,12 +17,13 @@
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "tests/sim/cluster/breaks.h"
+#include "tests/sim/cluster/truth.h"
 #include "tests/sim/common/seeds.h"
 
 enum {
     SMOKE_SEEDS = 60,
-    FAULTS_MS_MIN = 6000, /* with faults: as long, and at most as much again times three */
-    CALM_MS = 60000,      /* by then everything must be well again */
+    FAULTS_MS_MIN = 9000, /* with faults: as long, and at most as much again times three */
+    CALM_MS = 120000,     /* by then everything must be well again */
     LOOK_MS = 100,
     FAIL_OVERS = 3, /* of which whoever watches must not suffer */
     FAIL_OVER_MS = 1500,
@@ -34,9 +35,17 @@ struct job {
     bool trace;
 };
 
+static bool is_settled(struct cluster *c)
+{
+    struct buf why = { 0 };
+    bool settled = truth_is_settled(c, &why);
+    buf_fini(&why);
+    return settled;
+}
+
 static bool is_well(struct cluster *c)
 {
-    return clients_idle(c) && directors_settled(c) && checks_converged(c, false);
+    return clients_idle(c) && is_settled(c) && checks_converged(c, false);
 }
 
 /* Until `done` holds, or for CALM_MS. */
@@ -68,9 +77,12 @@ static void play(struct cluster *c)
     clients_finish(c);
     if (!wait_until(c, is_read)) {
         checks_tell(c);
+        struct buf why = { 0 };
+        truth_is_settled(c, &why);
         cluster_fail(c, "not all is well %d s after the last fault: clients %s, copies %s, replicas %s",
                      CALM_MS / 1000, clients_finished(c) ? "well" : "wait",
-                     directors_settled(c) ? "well" : "lack", checks_converged(c, false) ? "well" : "differ");
+                     why.len > 0 ? buf_cstr(&why) : "well", checks_converged(c, false) ? "well" : "differ");
+        buf_fini(&why);
         return;
     }
     checks_converged(c, true);
@@ -86,15 +98,18 @@ static bool run(void *arg, uint64_t seed, bool whole, bool quiet)
     if (!quiet)
         printf("seed %llu: %s; weather %d, %d nodes, %d partitions: %llu writes, %llu reads, %llu repeated, "
                "%llu "
-               "refused; %llu crashes, %llu cuts, %llu copies (%llu torn), %llu moves, %llu new disks, %llu "
-               "restored, %llu epochs; %llu states compared, %llu watches, %llu notices, %llu queued, %llu "
+               "refused; %llu crashes, %llu of directors, %llu cuts, %llu copies (%llu torn, %llu by "
+               "directors), %llu drains, %llu deaths, %llu removals, %llu new disks, %llu restored, %llu "
+               "epochs; %llu states compared, %llu watches, %llu notices, %llu queued, %llu "
                "leased\n",
                (unsigned long long)seed, c.failed ? c.failure : "ok", c.weather, c.slots, c.partitions,
                (unsigned long long)c.totals.acked, (unsigned long long)c.totals.reads,
                (unsigned long long)c.totals.repeated, (unsigned long long)c.totals.refused,
-               (unsigned long long)c.totals.crashes, (unsigned long long)c.totals.cuts,
-               (unsigned long long)c.totals.installs, (unsigned long long)c.totals.torn,
-               (unsigned long long)c.totals.moves, (unsigned long long)c.totals.disks,
+               (unsigned long long)c.totals.crashes, (unsigned long long)directors.totals.crashes,
+               (unsigned long long)c.totals.cuts, (unsigned long long)c.totals.installs,
+               (unsigned long long)c.totals.torn, (unsigned long long)c.totals.learners,
+               (unsigned long long)c.totals.drains, (unsigned long long)c.totals.deaths,
+               (unsigned long long)c.totals.removals, (unsigned long long)c.totals.disks,
                (unsigned long long)c.totals.restores, (unsigned long long)c.totals.epochs,
                (unsigned long long)c.totals.compared, (unsigned long long)c.totals.watches,
                (unsigned long long)c.totals.notices, (unsigned long long)c.totals.queued,

@@ -2,7 +2,7 @@
 /* How a node's process ends, and what its disk holds afterwards. */
 #include <stdlib.h>
 
-#include "tests/sim/cluster/node.h"
+#include "tests/sim/cluster/control.h"
 
 enum { KEEP_MAX = 30, FLUSHED_MAX = 7 };
 
@@ -57,15 +57,8 @@ static void write_half_batch(struct node *n)
     kv_batch_clear(n->batch);
 }
 
-void node_kill(struct node *n, uint64_t down_ns)
+static void end_workers(struct node *n)
 {
-    struct cluster *c = n->c;
-    if (!n->up || n->reading)
-        return;
-    n->dying = true;
-    links_drop(n);
-    kv_mem_fail_after(n->kv, 0, OK);
-    write_half_batch(n);
     drop_jobs(n->writing);
     drop_jobs(n->queue.first);
     n->writing = NULL;
@@ -85,7 +78,29 @@ void node_kill(struct node *n, uint64_t down_ns)
     }
     free(n->pool);
     n->pool = NULL;
+}
+
+static void end_process(struct node *n)
+{
+    struct node *before = surroundings_enter(n);
+    control_end(n);
+    links_drop(n);
+    kv_mem_fail_after(n->kv, 0, OK);
+    write_half_batch(n);
+    if (n->pool != NULL)
+        end_workers(n);
+    control_free_all(n);
     directory_free(&n->directory);
+    surroundings_enter(before);
+}
+
+void node_kill(struct node *n, uint64_t down_ns)
+{
+    struct cluster *c = n->c;
+    if (!n->up || n->reading)
+        return;
+    n->dying = true;
+    end_process(n);
     /* A killed process loses nothing that was written; a power cut all that was not synced, but for a prefix.
      */
     /* How much of what went past the log was written out: chance, though not drawn. */
@@ -96,7 +111,7 @@ void node_kill(struct node *n, uint64_t down_ns)
     n->paused_until = 0;
     n->start_at = c->now + down_ns;
     c->totals.crashes++;
-    for (int p = 1; p <= c->partitions; p++)
+    for (int p = 0; p < c->partitions; p++)
         c->totals.torn += n->half[p];
     cluster_trace(c, "node %u is down for %.3f s", n->self.id, (double)down_ns / 1e9);
 }
@@ -108,9 +123,7 @@ void node_replace_disk(struct node *n)
     kv_close(&n->kv);
     n->kv = kv_open_mem();
     n->batch = kv_batch_new(n->kv);
-    uint32_t old = n->self.id;
-    n->self.store = cluster_rand(c) | 1;
-    n->self.id = directors_register(c, n->self.store);
     c->totals.disks++;
-    cluster_trace(c, "the disk of node %u is lost; with an empty one it is node %u", old, n->self.id);
+    cluster_trace(c, "the disk of node %u is replaced by an empty one", n->self.id);
+    n->self = (struct replica_node){ 0 };
 }

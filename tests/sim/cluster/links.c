@@ -89,7 +89,7 @@ static void deliver(struct cluster *c, struct event *e)
         cluster_post(c, e, n->paused_until);
         return;
     }
-    if (n->up && !n->dying) {
+    if (n->up && !n->dying && n->pool != NULL) {
         if (packet->beats)
             take_beats(n, buf_slice(&packet->frame));
         else

@@ -2,10 +2,12 @@
 #include "tests/sim/cluster/node.h"
 #include "tests/sim/cluster/watch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "tests/sim/cluster/control.h"
 
 enum { SLOW_SYNC_MS = 700, WORK_MS_MAX = 30 };
 
@@ -19,8 +21,7 @@ struct partition_now node_now(const struct node *n)
     return (struct partition_now){ boot_ns, boot_ns / MS, real_ms + (uint64_t)n->real_skew_ms };
 }
 
-/* The true time at which its clock shows `boot_ns`, or a little later. */
-static uint64_t true_time(const struct node *n, uint64_t boot_ns)
+uint64_t node_true_time(const struct node *n, uint64_t boot_ns)
 {
     if (boot_ns == REPLICA_NEVER)
         return UINT64_MAX;
@@ -105,28 +106,15 @@ static void on_ask(void *arg, const struct partition_ask *ask)
 {
     struct node *n = arg;
     if (!n->dying)
-        directors_ask(n, ask);
+        control_ask(n->control, ask);
 }
 
 /* ---- birth */
 
-static void boot(struct node *n)
+void node_start_workers(struct node *n)
 {
     struct cluster *c = n->c;
-    n->up = true;
-    n->speaks = n->program;
-    n->boot = cluster_rand(c) | 1;
-    n->dying = n->excused = false;
-    n->beat_number = 0;
-    memset(n->sent, 0, sizeof n->sent);
-    memset(n->told, 0, sizeof n->told);
-    memset(n->checked, 0, sizeof n->checked);
-    memset(n->half, 0, sizeof n->half);
-    memset(n->heard, 0, sizeof n->heard);
-    if (kv_sync(n->kv) != OK)
-        cluster_fail(c, "node %u: the first sync", n->self.id);
     n->workers = 1 + (uint32_t)cluster_below(c, WORKERS_SIM_MAX);
-    n->directory = directory_new();
     n->pool = xcalloc(1, sizeof *n->pool + n->workers * sizeof n->pool->workers[0]);
     n->pool->options = (struct worker_pool_options){ .kv = n->kv,
                                                      .directory = n->directory,
@@ -141,6 +129,8 @@ static void boot(struct node *n)
                                                      .copy_chunk_bytes = c->copy_chunk,
                                                      .append_count_max = c->append_count,
                                                      .machine_version_max = n->speaks,
+                                                     .fault_list = n->faults,
+                                                     .board = n->board,
                                                      .faults = &c->breaks.storage };
     n->pool->seam = (struct worker_seam){ .arg = n, .submit = on_submit, .fatal = on_fatal, .work = on_work };
     for (uint32_t i = 0; i < n->workers; i++) {
@@ -148,6 +138,28 @@ static void boot(struct node *n)
         apply_round_set_clock(n->pool->workers[i].round, apply_clock);
     }
     n->turn_at = c->now;
+}
+
+/* Its workers begin when a director has said who it is. */
+static void boot(struct node *n)
+{
+    struct cluster *c = n->c;
+    n->up = true;
+    n->speaks = n->program;
+    n->boot = cluster_rand(c) | 1;
+    n->dying = n->excused = false;
+    n->beat_number = 0;
+    memset(n->sent, 0, sizeof n->sent);
+    memset(n->checked, 0, sizeof n->checked);
+    memset(n->half, 0, sizeof n->half);
+    memset(n->heard, 0, sizeof n->heard);
+    if (kv_sync(n->kv) != OK || store_identity_open(n->kv, &n->identity) != OK)
+        cluster_fail(c, "node %u: the database does not open", n->self.id);
+    struct cursor store = cursor_of(slice_of(n->identity.store_id, STORE_ID_SIZE));
+    n->self = (struct replica_node){ .store = cursor_be64(&store), .id = n->identity.node_id };
+    n->directory = directory_new();
+    n->turn_at = UINT64_MAX;
+    control_boot(n);
     cluster_trace(c, "node %u boots", n->self.id);
 }
 
@@ -162,8 +174,8 @@ struct node *node_new(struct cluster *c, int slot)
     n->kv = kv_open_mem();
     n->batch = kv_batch_new(n->kv);
     n->program = 1;
-    n->self.store = cluster_rand(c) | 1;
-    n->self.id = (uint32_t)slot + 1; /* as directors_init registers them */
+    snprintf(n->name, sizeof n->name, "machine-%d", slot);
+    snprintf(n->zone, sizeof n->zone, "z%d", slot);
     n->start_at = c->now + cluster_below(c, 50 * MS);
     links_init(n);
     return n;
@@ -260,13 +272,20 @@ static void do_work(struct node *n)
 
 /* ---- turns */
 
+bool node_is_full(const struct node *n)
+{
+    return n->c->now < n->full_until;
+}
+
 uint64_t node_next(const struct node *n)
 {
     if (!n->up)
-        return n->start_at;
+        return n->dead ? UINT64_MAX : n->start_at;
     if (n->dying)
         return n->reading ? UINT64_MAX : n->c->now;
-    uint64_t at = n->turn_at;
+    uint64_t at = control_next(n);
+    if (n->turn_at < at)
+        at = n->turn_at;
     if (n->writing != NULL && n->sync_at < at)
         at = n->sync_at;
     if (n->works.first != NULL && n->work_at < at)
@@ -276,6 +295,8 @@ uint64_t node_next(const struct node *n)
 
 void node_poke(struct node *n)
 {
+    if (n->pool == NULL)
+        return;
     uint64_t at = n->c->now + 5000 + cluster_below(n->c, 50000);
     if (at < n->turn_at)
         n->turn_at = at;
@@ -289,7 +310,7 @@ static void turn(struct node *n)
     for (uint32_t i = 0; i < n->workers && !n->dying; i++) {
         struct worker *w = &n->pool->workers[i];
         worker_turn(w, inbox_take(&w->inbox), now);
-        uint64_t next = true_time(n, worker_next_ns(w));
+        uint64_t next = node_true_time(n, worker_next_ns(w));
         if (next < n->turn_at)
             n->turn_at = next;
     }
@@ -300,15 +321,15 @@ static void turn(struct node *n)
         checks_node(n);
 }
 
-void node_run(struct node *n)
+static void run(struct node *n)
 {
     struct cluster *c = n->c;
-    if (node_next(n) > c->now)
-        return;
     if (!n->up) {
         boot(n);
         return;
     }
+    if (!n->dying && control_next(n) <= c->now)
+        control_run(n);
     if (n->writing != NULL && n->sync_at <= c->now)
         end_batch(n);
     if (!n->dying && n->works.first != NULL && n->work_at <= c->now)
@@ -319,11 +340,20 @@ void node_run(struct node *n)
         node_kill(n, cluster_below(c, 500 * MS));
 }
 
+void node_run(struct node *n)
+{
+    if (node_next(n) > n->c->now)
+        return;
+    struct node *before = surroundings_enter(n);
+    run(n);
+    surroundings_enter(before);
+}
+
 /* ---- looks */
 
 struct partition *node_partition(const struct node *n, int partition)
 {
-    if (!n->up)
+    if (!n->up || n->pool == NULL)
         return NULL;
     const struct worker *w = &n->pool->workers[(uint32_t)partition % n->workers];
     return w->slots[(uint32_t)partition / n->workers].p;
@@ -337,7 +367,7 @@ struct partition_public *node_public(const struct node *n, int partition)
 struct node *node_find(struct cluster *c, uint32_t id)
 {
     for (int i = 0; i < c->slots; i++) {
-        if (c->nodes[i]->self.id == id)
+        if (id != 0 && c->nodes[i]->self.id == id)
             return c->nodes[i];
     }
     return NULL;

@@ -3,6 +3,7 @@
 #ifndef TESTS_SIM_CLUSTER_NODE_H
 #define TESTS_SIM_CLUSTER_NODE_H
 
+#include "storage-node/partition/log/rows.h"
 #include "storage-node/partition/partition_priv.h"
 #include "storage-node/partition/worker/worker_priv.h"
 #include "storage-node/peer/codec.h"
@@ -29,10 +30,12 @@ struct node {
     int slot;
     struct replica_node self;
     bool up;
-    bool dying;    /* nothing leaves any more */
-    bool excused;  /* its disk was made to fail: it may end */
-    bool reading;  /* a reader is inside reader_serve: not killed now */
-    uint64_t boot; /* of this process */
+    bool dead;          /* and stays down */
+    uint64_t retire_at; /* it was removed: it goes then, and its machine is used anew; 0: no */
+    bool dying;         /* nothing leaves any more */
+    bool excused;       /* its disk was made to fail: it may end */
+    bool reading;       /* a reader is inside reader_serve: not killed now */
+    uint64_t boot;      /* of this process */
     uint64_t start_at, paused_until, turn_at, full_until;
     uint64_t clock_offset, clock_ppm; /* its clock = offset + true time * ppm / 10^6 */
     int64_t real_skew_ms;
@@ -51,18 +54,32 @@ struct node {
     struct peer_transport transports[WORKERS_SIM_MAX];
     uint64_t beat_number;
     struct sent_beat sent[BEATS_REMEMBERED];
-    uint64_t told[PARTITIONS_MAX + 1];    /* epoch that a map brought last */
-    uint64_t checked[PARTITIONS_MAX + 1]; /* check.c: index seen last */
-    bool half[PARTITIONS_MAX + 1];        /* a copy is being received */
-    uint64_t chunk_at;                    /* when a chunk came that was not the last */
-    int director;                         /* asked last */
-    uint8_t program;                      /* highest state-machine version of what will be started next */
-    uint8_t speaks;                       /* of what runs */
-    uint8_t heard[IDS_MAX];               /* what others speak, as this process was told */
+    uint8_t program;                  /* highest state-machine version of what will be started next */
+    uint8_t speaks;                   /* of what runs */
+    uint8_t heard[IDS_MAX];           /* what others speak, as this process was told */
+    uint64_t checked[PARTITIONS_MAX]; /* check.c: index seen last */
+    bool half[PARTITIONS_MAX];        /* a copy is being received */
+    uint64_t chunk_at;                /* when a chunk came that was not the last */
+    /* control.c */
+    char name[16], zone[8];
+    struct store_identity identity;
+    struct map_holder *map;
+    struct board *board;
+    struct faults *faults;
+    struct hello *hello;
+    struct control *control;
+    struct loop *loop;
+    struct rpc_client *client;
 };
 
 struct node *node_new(struct cluster *c, int slot);
 void node_free(struct node **n);
+/* The director has said who it is: its workers begin. */
+void node_start_workers(struct node *n);
+/* Nothing more fits on its disk. */
+bool node_is_full(const struct node *n);
+/* The true time at which its clock shows `boot_ns`, or a little later. */
+uint64_t node_true_time(const struct node *n, uint64_t boot_ns);
 /* When it wants to run. */
 uint64_t node_next(const struct node *n);
 void node_run(struct node *n);

@@ -34,7 +34,7 @@ struct op *mailq_put(struct cluster *c, struct session *s, struct op *delivery)
     c->totals.queued++;
     put->item = item_new(delivery);
     put->item->put = put;
-    put->partition = 1 + (int)cluster_below(c, (uint64_t)c->partitions);
+    put->partition = (int)cluster_below(c, (uint64_t)c->partitions);
     return put;
 }
 
@@ -42,7 +42,7 @@ void mailq_put_sent(struct op *op)
 {
     struct cluster *c = op->c;
     if (op->open > 0 && cluster_chance(c, ANOTHER_PER_MILLE)) /* one healthy partition after the other */
-        op->partition = 1 + (int)cluster_below(c, (uint64_t)c->partitions);
+        op->partition = (int)cluster_below(c, (uint64_t)c->partitions);
     op->item->may[op->partition] = true;
     op->item->renamed |= op->renamed;
 }
@@ -104,7 +104,7 @@ static bool somebody_puts(const struct cluster *c)
 
 bool mailq_is_empty(const struct cluster *c)
 {
-    for (int p = 1; p <= c->partitions && c->clients->queueing; p++) {
+    for (int p = 0; p < c->partitions && c->clients->queueing; p++) {
         if (!c->clients->emptied[p])
             return false;
     }
@@ -206,7 +206,7 @@ static struct op *retry(struct cluster *c, struct session *s, int partition)
 
 static struct op *look_around(struct cluster *c, struct session *s)
 {
-    int p = 1 + (int)cluster_below(c, (uint64_t)c->partitions);
+    int p = (int)cluster_below(c, (uint64_t)c->partitions);
     uint64_t chance = cluster_below(c, 1000);
     struct op *op = NULL;
     if (chance < 200 && !(c->clients->finishing && somebody_puts(c)))

@@ -14,9 +14,9 @@ struct item {
     struct op *delivery; /* what it is to bring about; its answer may come from whoever delivers */
     uint8_t id[REQUEST_ID_SIZE];
     bool renamed; /* put under several request ids: it may begin anew when it was done */
-    bool may[PARTITIONS_MAX + 1];
-    uint64_t certain_at[PARTITIONS_MAX + 1]; /* acknowledged; 0: never */
-    uint32_t failed[PARTITIONS_MAX + 1];     /* recipients of whom that was reported, bit by bit */
+    bool may[PARTITIONS_MAX];
+    uint64_t certain_at[PARTITIONS_MAX]; /* acknowledged; 0: never */
+    uint32_t failed[PARTITIONS_MAX];     /* recipients of whom that was reported, bit by bit */
     struct view {
         const struct op *op;
         const struct queued *queued;

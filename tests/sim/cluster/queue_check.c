@@ -229,7 +229,7 @@ void mailq_check(struct cluster *c)
             add_view(op->queued[i].item, op, &op->queued[i]);
     }
     for (const struct item *item = c->clients->items; item != NULL; item = item->next) {
-        for (int p = 1; p <= c->partitions && !c->failed; p++) {
+        for (int p = 0; p < c->partitions && !c->failed; p++) {
             struct place place = { c, item, p };
             check_place(&place);
             if (item->certain_at[p] != 0 && !may_be_gone(&place, UINT64_MAX, NULL))

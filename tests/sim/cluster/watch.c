@@ -105,7 +105,7 @@ static void register_at(struct watcher *w, int slot)
 static void look(struct cluster *c, struct event *e)
 {
     struct watcher *w = (struct watcher *)e;
-    const struct conf *conf = directors_conf(c, w->account->partition);
+    const struct conf *conf = truth_conf(c, w->account->partition);
     if (clients_hear_directors(c, w->frontend) && conf->epoch != w->map_epoch) {
         const struct node *n = node_find(c, conf->primary);
         w->map_epoch = conf->epoch;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What goes wrong, and how often. */
-#include "tests/sim/cluster/node.h"
+#include "tests/sim/cluster/truth.h"
 
 enum trouble {
     CRASH,
@@ -15,7 +15,7 @@ enum trouble {
     DISK_FULL,
     DISK_LOST,
     HAND_OVER,
-    MOVE,
+    OPERATE,
     CRASH_ALL,
     SIDES,   /* a primary is left alone with some of its clients */
     UPGRADE, /* a node's program is replaced by a later one */
@@ -41,6 +41,10 @@ enum {
     DISKS_LOST_MAX = 6,
     RARE_PER_MILLE = 150,
     COPIES_WEATHER = 2,
+    EARLY_PER_MILLE = 300, /* before there are partitions */
+    EARLY_MS = 300,
+    PLACED_MS = 4000,
+    OPERATE_PER_MILLE = 300,
     TEAR_PER_MILLE = 200,
     TEAR_MS = 60
 };
@@ -48,21 +52,21 @@ enum {
 /* What a run mostly suffers from: rare meetings of rare faults want their own weather. */
 static const uint8_t mixes[][MIX] = {
     { CRASH, CRASH, CRASH, CRASH_LEARNER, CUT, CUT, ISOLATE, PAUSE, DIRECTOR, STORE, RESTORE, DISK_FAILS,
-      DISK_FULL, DISK_LOST, HAND_OVER, MOVE },
+      DISK_FULL, DISK_LOST, HAND_OVER, OPERATE },
     { CUT, CUT, CUT, CUT, CUT, CUT, ISOLATE, ISOLATE, ISOLATE, PAUSE, PAUSE, PAUSE, STORE, DIRECTOR,
       HAND_OVER, CRASH }, /* leases */
-    { CRASH, CRASH, CRASH, CRASH_LEARNER, CRASH_LEARNER, CRASH_LEARNER, CRASH_LEARNER, ISOLATE, ISOLATE, MOVE,
-      MOVE, DISK_LOST, DISK_LOST, HAND_OVER, CUT, PAUSE }, /* copies */
+    { CRASH, CRASH, CRASH, CRASH_LEARNER, CRASH_LEARNER, CRASH_LEARNER, CRASH_LEARNER, ISOLATE, ISOLATE,
+      OPERATE, OPERATE, DISK_LOST, DISK_LOST, HAND_OVER, CUT, PAUSE }, /* copies */
     { CRASH, CRASH, CRASH, CRASH, CRASH, CRASH, CRASH, CRASH, CUT, CUT, DISK_FAILS, DISK_FAILS, CRASH_ALL,
       CRASH_ALL, HAND_OVER, STORE }, /* power */
-    { HAND_OVER, HAND_OVER, HAND_OVER, HAND_OVER, MOVE, MOVE, MOVE, CUT, CUT, PAUSE, CRASH, RESTORE, DIRECTOR,
-      DIRECTOR, STORE, STORE }, /* configurations */
+    { HAND_OVER, HAND_OVER, HAND_OVER, HAND_OVER, OPERATE, OPERATE, OPERATE, CUT, CUT, PAUSE, CRASH, RESTORE,
+      DIRECTOR, DIRECTOR, STORE, STORE }, /* configurations */
     { SIDES, SIDES, SIDES, SIDES, SIDES, SIDES, SIDES, SIDES, CRASH, CRASH, CRASH, PAUSE, CUT, CUT, HAND_OVER,
-      MOVE }, /* sides */
-    { CRASH, CRASH, CRASH, CRASH, CRASH_LEARNER, CRASH_LEARNER, CRASH_LEARNER, ISOLATE, ISOLATE, MOVE, MOVE,
-      MOVE, DISK_LOST, DISK_LOST, CRASH, CUT }, /* late copies */
-    { UPGRADE, UPGRADE, UPGRADE, UPGRADE, UPGRADE, UPGRADE, CRASH, CRASH, CRASH_LEARNER, CUT, ISOLATE, MOVE,
-      MOVE, HAND_OVER, DISK_LOST, CRASH_ALL }, /* upgrades */
+      OPERATE }, /* sides */
+    { CRASH, CRASH, CRASH, CRASH, CRASH_LEARNER, CRASH_LEARNER, CRASH_LEARNER, ISOLATE, ISOLATE, OPERATE,
+      OPERATE, OPERATE, DISK_LOST, DISK_LOST, CRASH, CUT }, /* late copies */
+    { UPGRADE, UPGRADE, UPGRADE, UPGRADE, UPGRADE, UPGRADE, CRASH, CRASH, CRASH_LEARNER, CUT, ISOLATE,
+      OPERATE, OPERATE, HAND_OVER, DISK_LOST, CRASH_ALL }, /* upgrades */
 };
 
 int weather_count(void)
@@ -89,7 +93,8 @@ void weather_init(struct cluster *c, int weather)
     c->sync_ns = MS / 5 + cluster_below(c, 5 * MS);
     c->slow_sync = often_none(c, 20);
     c->fault_ns = 150 * MS + cluster_below(c, 1500 * MS);
-    c->fault_at = c->now + 300 * MS;
+    c->fault_at = c->now + (cluster_chance(c, EARLY_PER_MILLE) ? EARLY_MS : PLACED_MS) * MS;
+    c->operate = often_none(c, OPERATE_PER_MILLE);
     c->reader_stop = READER_STOP_MS * MS;
     if (c->weather == LATE_WEATHER)
         c->late = LATE_PER_MILLE;
@@ -117,10 +122,10 @@ static void cut_both(struct cluster *c, int a, int b, uint64_t ns)
 static void isolate(struct cluster *c, int slot)
 {
     uint64_t ns = cluster_below(c, 4000 * MS);
-    bool directors = cluster_chance(c, 300), frontends = cluster_chance(c, 300);
+    bool told = cluster_chance(c, 300), frontends = cluster_chance(c, 300);
     for (int i = 0; i < ENDS; i++) {
         bool director = i >= end_of_director(0), frontend = !director && i >= SLOTS_MAX;
-        if (i != slot && (!director || directors) && (!frontend || frontends))
+        if (i != slot && (!director || told) && (!frontend || frontends))
             cut(c, slot, i, ns);
     }
     cluster_trace(c, "node %u is isolated for %.3f s", c->nodes[slot]->self.id, (double)ns / 1e9);
@@ -129,8 +134,8 @@ static void isolate(struct cluster *c, int slot)
 /* The front-end that is left with it keeps its map, too. */
 static void part_sides(struct cluster *c)
 {
-    int p = 1 + (int)cluster_below(c, (uint64_t)c->partitions);
-    struct node *n = node_find(c, directors_conf(c, p)->primary);
+    int p = (int)cluster_below(c, (uint64_t)c->partitions);
+    struct node *n = node_find(c, truth_conf(c, p)->primary);
     int mine = end_of_frontend((int)cluster_below(c, FRONTENDS));
     uint64_t alone = (SIDES_MS_MIN + cluster_below(c, SIDES_MS)) * MS;
     uint64_t untold = alone + cluster_below(c, UNTOLD_MS * MS);
@@ -142,7 +147,7 @@ static void part_sides(struct cluster *c)
             cut_both(c, mine, i, untold);
         }
     }
-    for (int d = 0; d < DIRECTORS; d++) {
+    for (int d = 0; d < directors.count; d++) {
         cut_both(c, n->slot, end_of_director(d), untold);
         cut_both(c, mine, end_of_director(d), untold);
     }
@@ -175,16 +180,17 @@ static void crash_learner(struct cluster *c)
  * and no request of its node is on its way that could yet make it what it is not now. */
 static bool may_lose(struct cluster *c, const struct node *n)
 {
-    if (c->totals.disks >= DISKS_LOST_MAX || directors_asked(c, n->self.id) || directors_asked(c, 0))
+    if (c->totals.disks >= DISKS_LOST_MAX || n->dead || n->self.id == 0 || !truth_is_placed(c))
         return false;
-    for (int p = 1; p <= c->partitions; p++) {
-        const struct conf *conf = directors_conf(c, p);
+    for (int p = 0; p < c->partitions; p++) {
+        const struct conf *conf = truth_conf(c, p);
         if (!conf_is_member(conf, n->self.id))
             continue;
         if (conf->member_count < COPIES)
             return false;
         for (int i = 0; i < conf->member_count; i++) {
-            if (node_find(c, conf->members[i]) == NULL)
+            const struct node *x = node_find(c, conf->members[i]);
+            if (x == NULL || x->dead)
                 return false;
         }
     }
@@ -196,14 +202,18 @@ static void lose_disk(struct cluster *c, struct node *n)
     if (!may_lose(c, n))
         return;
     node_kill(n, cluster_below(c, 2000 * MS));
-    if (!n->up)
-        node_replace_disk(n);
+    if (n->up)
+        return;
+    operators_lost(c, n->self.id);
+    node_replace_disk(n);
 }
 
 static void hand_over(struct cluster *c)
 {
-    int p = 1 + (int)cluster_below(c, (uint64_t)c->partitions);
-    const struct conf *conf = directors_conf(c, p);
+    int p = (int)cluster_below(c, (uint64_t)c->partitions);
+    const struct conf *conf = truth_conf(c, p);
+    if (conf->epoch == 0)
+        return;
     struct node *n = node_find(c, conf->primary),
                 *heir = node_find(c, conf->members[cluster_below(c, conf->member_count)]);
     struct partition *open = n == NULL || n->dying ? NULL : node_partition(n, p);
@@ -234,6 +244,18 @@ static void upgrade(struct cluster *c, struct node *n)
     crash(c, n);
 }
 
+static void trouble_director(struct cluster *c)
+{
+    int d = (int)cluster_below(c, (uint64_t)directors.count);
+    uint64_t ms = cluster_below(c, 4000);
+    if (cluster_chance(c, 600)) {
+        host_crash(d, ms);
+        return;
+    }
+    directors.hosts[d].paused_until = c->now / MS + ms;
+    cluster_trace(c, "director %d stands still for %.3f s", d, (double)ms / 1e3);
+}
+
 void weather_copy_begins(struct cluster *c)
 {
     if (c->calm || c->weather != COPIES_WEATHER || !cluster_chance(c, TEAR_PER_MILLE))
@@ -253,9 +275,11 @@ void weather_copy_repeated(struct cluster *c, int from)
 void weather_fault(struct cluster *c)
 {
     struct node *n = c->nodes[cluster_below(c, (uint64_t)c->slots)];
-    uint64_t m = cluster_below(c, (uint64_t)(c->slots + FRONTENDS + DIRECTORS));
+    uint64_t m = cluster_below(c, (uint64_t)(c->slots + ENDS - SLOTS_MAX));
     int other = m < (uint64_t)c->slots ? (int)m : (int)m - c->slots + SLOTS_MAX;
     c->fault_at = c->now + cluster_below(c, 2 * c->fault_ns);
+    if (operators_restoring(c))
+        return;
     if (c->struck != 0) {
         node_kill(c->nodes[c->struck - 1], STRUCK_MS * MS);
         c->struck = 0;
@@ -285,14 +309,14 @@ void weather_fault(struct cluster *c)
         cluster_trace(c, "node %u is stopped for a while", n->self.id);
         break;
     case DIRECTOR:
-        directors_crash(c, (int)cluster_below(c, DIRECTORS));
+        trouble_director(c);
         break;
     case STORE:
-        directors_store_down(c, cluster_below(c, 3000 * MS));
+        store_down(cluster_below(c, 3000));
         break;
     case RESTORE:
         if (cluster_chance(c, RARE_PER_MILLE))
-            directors_restore(c);
+            operators_restore(c);
         break;
     case DISK_FAILS:
         fail_disk(c, n);
@@ -306,8 +330,8 @@ void weather_fault(struct cluster *c)
     case HAND_OVER:
         hand_over(c);
         break;
-    case MOVE:
-        directors_move(c);
+    case OPERATE:
+        operators_begin(c);
         break;
     case CRASH_ALL:
         for (int i = 0; i < c->slots; i++)
@@ -339,13 +363,14 @@ void weather_calm(struct cluster *c)
         if (!n->up)
             n->start_at = c->now;
     }
-    directors_calm(c);
+    for (int i = 0; i < directors.count; i++)
+        directors.hosts[i].paused_until = directors.hosts[i].up_at = c->now / MS;
+    store_calm();
 }
 
 void weather_fail_over(struct cluster *c)
 {
-    struct node *n =
-        node_find(c, directors_conf(c, 1 + (int)cluster_below(c, (uint64_t)c->partitions))->primary);
+    struct node *n = node_find(c, truth_conf(c, (int)cluster_below(c, (uint64_t)c->partitions))->primary);
     c->shaken_at = c->now;
     if (cluster_chance(c, 500))
         hand_over(c);

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
-#include "tests/sim/cluster/node.h"
+#include "tests/sim/cluster/truth.h"
+
+enum { REPAIR_MS_MIN = 2000, REPAIR_MS = 10000 }; /* the directors' repair_after */
 
 /* ---- dice and words */
 
@@ -101,7 +103,7 @@ static uint64_t min64(uint64_t a, uint64_t b)
 
 static uint64_t soonest(const struct cluster *c)
 {
-    uint64_t at = min64(directors_next(c), clients_next(c));
+    uint64_t at = clients_next(c);
     if (!c->calm)
         at = min64(at, c->fault_at);
     if (c->heap_count > 0)
@@ -121,7 +123,6 @@ static void run_due(struct cluster *c)
         node_run(c->nodes[i]);
     if (c->failed)
         return;
-    directors_run(c);
     clients_run(c);
     if (!c->calm && c->fault_at <= c->now)
         weather_fault(c);
@@ -143,6 +144,23 @@ void cluster_run(struct cluster *c, uint64_t end)
 
 /* ---- beginning and end */
 
+static void begin_directors(struct cluster *c)
+{
+    directors_init();
+    directors.count = 2 + (int)cluster_below(c, 2);
+    directors.lag_ms = 1 + cluster_below(c, cluster_chance(c, 500) ? 20 : 600);
+    directors.twice = (unsigned)c->dup;
+    directors.options =
+        (struct director_options){ .partitions = (uint32_t)c->partitions,
+                                   .copies = COPIES,
+                                   .min_members = c->min_members,
+                                   .initial_nodes = COPIES,
+                                   .repair_after_ms = REPAIR_MS_MIN + cluster_below(c, REPAIR_MS),
+                                   .moves_max = 1 + (uint32_t)cluster_below(c, 4),
+                                   .moves_per_node = 1 + (uint32_t)cluster_below(c, 2) };
+    store_init();
+}
+
 void cluster_init(struct cluster *c, uint64_t seed, const struct breaks *breaks, int weather, bool trace)
 {
     memset(c, 0, sizeof *c);
@@ -153,16 +171,20 @@ void cluster_init(struct cluster *c, uint64_t seed, const struct breaks *breaks,
     if (breaks != NULL)
         c->breaks = *breaks;
     c->breaks.storage.core = &c->breaks.core;
-    c->slots = 3 + (int)cluster_below(c, SLOTS_MAX - 2);
+    surroundings_init(c);
+    c->slots = COPIES + (int)cluster_below(c, SLOTS_FIRST_MAX - COPIES + 1);
     c->partitions = 2 + (int)cluster_below(c, PARTITIONS_MAX - 1);
     c->log_keep = 1 + (uint32_t)cluster_below(c, cluster_chance(c, 500) ? 8 : 60);
     c->copy_chunk = 500 + (uint32_t)cluster_below(c, 8000);
     c->min_members = (uint8_t)(1 + cluster_below(c, 2));
     weather_init(c, weather);
     checks_init(c);
+    truth_init(c);
+    begin_directors(c);
     for (int i = 0; i < c->slots; i++)
         c->nodes[i] = node_new(c, i);
-    directors_init(c);
+    hosts_init();
+    operators_init(c);
     clients_init(c);
 }
 
@@ -170,12 +192,15 @@ void cluster_fini(struct cluster *c)
 {
     for (int i = 0; i < c->slots; i++)
         node_free(&c->nodes[i]);
+    hosts_fini();
     while (c->heap_count > 0) {
         struct event *e = c->heap[--c->heap_count];
         e->drop(e);
     }
     clients_fini(c);
-    directors_fini(c);
+    store_fini();
+    operators_fini(c);
+    truth_fini(c);
     checks_fini(c);
     free(c->heap);
 }

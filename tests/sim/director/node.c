@@ -44,9 +44,9 @@ struct node *node_of(uint32_t id)
     return NULL;
 }
 
-static struct call call_of(const struct node *n, int kind, int director)
+static struct director_call call_of(const struct node *n, int kind, int director)
 {
-    struct call call = { .node = node_slot(n), .boot = n->boot, .director = director };
+    struct director_call call = { .node = node_slot(n), .boot = n->boot, .director = director };
     call.kind = kind == CALL_HELLO ? CALL_HELLO : kind == CALL_MAP ? CALL_MAP : CALL_CONF;
     return call;
 }
@@ -123,7 +123,7 @@ static void say_hello(struct node *n, int director)
     Tern__NodeHelloRequest hello = TERN__NODE_HELLO_REQUEST__INIT;
     static Tern__PartitionFigures figures[PARTITIONS_MAX], *at[PARTITIONS_MAX];
     static Tern__SpareCopy spares[PARTITIONS_MAX], *spare_at[PARTITIONS_MAX];
-    struct call call = call_of(n, CALL_HELLO, director);
+    struct director_call call = call_of(n, CALL_HELLO, director);
     info.id = n->id;
     info.store_id = (ProtobufCBinaryData){ MAP_ID_SIZE, n->store_id };
     info.name = info.endpoint = n->endpoint;
@@ -146,7 +146,7 @@ static void say_hello(struct node *n, int director)
     if (sim->now < n->telling_until)
         tell_copies(n, &hello, spares, spare_at);
     hello.hearing = hello.whole ? n->hearing[director] : 0;
-    call_send(&call, METHOD_NODE_HELLO, &hello.base);
+    director_call_send(&call, METHOD_NODE_HELLO, &hello.base);
 }
 
 static void take_hello(struct node *n, int director, enum err status, struct slice response)
@@ -191,11 +191,11 @@ static void ask_map(struct node *n)
     Tern__MapRequest request = TERN__MAP_REQUEST__INIT;
     if (n->map_asked_at > n->map_answered_at)
         n->director = (n->director + 1) % DIRECTORS;
-    struct call call = call_of(n, CALL_MAP, n->director);
+    struct director_call call = call_of(n, CALL_MAP, n->director);
     request.have_version = n->map_version;
     request.subscribe = true;
     n->map_asked_at = sim->now;
-    call_send(&call, METHOD_MAP, &request.base);
+    director_call_send(&call, METHOD_MAP, &request.base);
 }
 
 static void take_map(struct node *n, enum err status, struct slice response)
@@ -236,7 +236,7 @@ void node_ask(struct node *n, uint32_t partition, Tern__ConfChange change, uint3
 {
     Tern__ConfChangeRequest request = TERN__CONF_CHANGE_REQUEST__INIT;
     int director = sim_chance(OTHER_PER_MILLE) ? (int)sim_below(DIRECTORS) : n->director;
-    struct call call = call_of(n, CALL_CONF, director);
+    struct director_call call = call_of(n, CALL_CONF, director);
     call.partition = partition;
     call.change = change;
     call.wished = wished;
@@ -245,10 +245,11 @@ void node_ask(struct node *n, uint32_t partition, Tern__ConfChange change, uint3
     request.epoch = n->copies[partition].conf.epoch;
     request.asker = n->id;
     request.subject = subject;
-    call_send(&call, METHOD_CONF_CHANGE, &request.base);
+    director_call_send(&call, METHOD_CONF_CHANGE, &request.base);
 }
 
-static void take_conf(struct node *n, const struct call *call, enum err status, struct slice response)
+static void take_conf(struct node *n, const struct director_call *call, enum err status,
+                      struct slice response)
 {
     struct conf conf;
     Tern__ConfChangeResponse *answer = tern__conf_change_response__unpack(NULL, response.len, response.data);
@@ -265,7 +266,7 @@ static void take_conf(struct node *n, const struct call *call, enum err status, 
         tern__conf_change_response__free_unpacked(answer, NULL);
 }
 
-void node_answer(const struct call *call, enum err status, struct slice response)
+void node_answer(const struct director_call *call, enum err status, struct slice response)
 {
     struct node *n = &sim->nodes[call->node];
     if (n->boot != call->boot || !node_runs(n))

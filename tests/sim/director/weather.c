@@ -129,22 +129,22 @@ static void fault(void)
 static void tell_drain(struct node *n)
 {
     Tern__NodeDrainRequest request = TERN__NODE_DRAIN_REQUEST__INIT;
-    struct call call = { .node = -1, .kind = CALL_OPERATOR, .director = (int)sim_below(DIRECTORS) };
+    struct director_call call = { .node = -1, .kind = CALL_OPERATOR, .director = (int)sim_below(DIRECTORS) };
     request.node = n->id;
     request.drain = n->draining;
-    call_send(&call, METHOD_NODE_DRAIN, &request.base);
+    director_call_send(&call, METHOD_NODE_DRAIN, &request.base);
 }
 
 static void tell_remove(const struct node *n, bool lost)
 {
     Tern__NodeRemoveRequest request = TERN__NODE_REMOVE_REQUEST__INIT;
-    struct call call = { .node = -1, .kind = CALL_OPERATOR, .director = (int)sim_below(DIRECTORS) };
+    struct director_call call = { .node = -1, .kind = CALL_OPERATOR, .director = (int)sim_below(DIRECTORS) };
     request.node = n->id;
     request.lost = lost;
-    call_send(&call, METHOD_NODE_REMOVE, &request.base);
+    director_call_send(&call, METHOD_NODE_REMOVE, &request.base);
 }
 
-void weather_answer(const struct call *call, enum err status)
+void weather_answer(const struct director_call *call, enum err status)
 {
     (void)call;
     (void)status; /* told again until it is so */

@@ -50,7 +50,8 @@ struct directors {
     } breaks;
     struct host hosts[DIRECTORS];
     struct store *store;
-    int running; /* the director whose code runs; -1: none */
+    uint64_t era; /* one more whenever the store was put back: what was under way then ends nowhere */
+    int running;  /* the director whose code runs; -1: none */
     struct {
         uint64_t crashes, leaders, conflicts, doubts, reloads;
     } totals;
@@ -72,6 +73,11 @@ struct client *store_connect(int host);
 struct coordination *store_coordination(struct client *client);
 void store_down(uint64_t ms);
 void store_calm(void);
+/* Changes that it has taken. */
+size_t store_entries(void);
+/* It is put back from a copy of when there were so many; the directors were stopped for that and start again
+ * (R27). */
+void store_restore(size_t entries);
 /* As the store has it now. */
 const struct conf *store_conf(uint32_t partition);
 /* Somebody is about to remove the node. */
@@ -85,12 +91,14 @@ void hosts_init(void);
 void hosts_fini(void);
 void host_poke(int host);
 void host_crash(int host, uint64_t ms);
+/* As that director sees it; NULL: it is down, or sees none. */
+const struct conf *host_conf(int host, uint32_t partition);
 /* Until the call the director's code must not run, and its clock stands as the world's. */
 void host_enter(int host);
 void host_leave(void);
 
 /* Who asked, and what of it the answer is for. */
-struct call {
+struct director_call {
     int node; /* < 0: an operator */
     uint64_t boot;
     enum { CALL_HELLO, CALL_MAP, CALL_CONF, CALL_OPERATOR } kind;
@@ -101,7 +109,8 @@ struct call {
     uint64_t number;         /* the asker's own */
 };
 /* Sends a request, once or twice, or loses it. */
-void call_send(const struct call *call, enum method method, const ProtobufCMessage *request);
+void director_call_send(const struct director_call *call, enum method method,
+                        const ProtobufCMessage *request);
 
 /* How a change of the store came to be. */
 struct made {
@@ -128,10 +137,10 @@ bool sim_route(int from, int to, uint64_t *at_out);
 uint64_t sim_cut_until(int from, int to);
 bool sim_cut(int from, int to);
 
-void node_answer(const struct call *call, enum err status, struct slice response);
+void node_answer(const struct director_call *call, enum err status, struct slice response);
 void node_notice(int slot, uint64_t boot, uint64_t version);
 /* The answer to an operator. */
-void weather_answer(const struct call *call, enum err status);
+void weather_answer(const struct director_call *call, enum err status);
 
 /* The store has taken it. */
 void check_conf(const struct conf *old, const struct conf *now, const struct made *made);

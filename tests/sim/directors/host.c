@@ -23,12 +23,13 @@ struct wake {
 /* A request or an answer on its way. */
 struct letter {
     struct todo todo;
-    struct call call;
+    struct director_call call;
     enum method method;
     struct buf bytes;
     enum err status;
     bool answer;
     uint64_t notice; /* a map's version; 0: no notice */
+    uint64_t era;
 };
 
 void host_enter(int host)
@@ -145,6 +146,12 @@ void host_crash(int host, uint64_t ms)
     directors.totals.crashes++;
 }
 
+const struct conf *host_conf(int host, uint32_t partition)
+{
+    const struct director *d = directors.hosts[host].d;
+    return d != NULL && partition < d->map.partition_count ? &d->map.confs[partition] : NULL;
+}
+
 static void wake_run(struct todo *todo)
 {
     struct wake *w = (struct wake *)todo;
@@ -183,7 +190,7 @@ static void deliver_request(struct letter *l)
     if (h->d == NULL || !h->ready)
         return;
     struct rpc_request *request = NEW(struct rpc_request);
-    struct call *call = xmemdup(&l->call, sizeof *call);
+    struct director_call *call = xmemdup(&l->call, sizeof *call);
     request->method = (uint32_t)l->method;
     request->user = call;
     request->peer.len = sizeof call->node + sizeof call->boot;
@@ -200,6 +207,10 @@ static void deliver_request(struct letter *l)
 static void letter_run(struct todo *todo)
 {
     struct letter *l = (struct letter *)todo;
+    if (l->era != directors.era) { /* to put a store back takes longer than any message */
+        letter_drop(todo);
+        return;
+    }
     if (l->notice != 0)
         node_notice(l->call.node, l->call.boot, l->notice);
     else if (!l->answer)
@@ -211,20 +222,21 @@ static void letter_run(struct todo *todo)
     letter_drop(todo);
 }
 
-static struct letter *letter_new(const struct call *call)
+static struct letter *letter_new(const struct director_call *call)
 {
     struct letter *l = NEW(struct letter);
     l->todo = (struct todo){ .run = letter_run, .drop = letter_drop };
     l->call = *call;
+    l->era = directors.era;
     return l;
 }
 
-static int end_of(const struct call *call)
+static int end_of(const struct director_call *call)
 {
     return call->node < 0 ? END_STORE : END_NODE + call->node; /* operators sit beside the store */
 }
 
-void call_send(const struct call *call, enum method method, const ProtobufCMessage *request)
+void director_call_send(const struct director_call *call, enum method method, const ProtobufCMessage *request)
 {
     for (int i = 0; i < 1 + sim_chance(sim_calm() ? 0 : directors.twice); i++) {
         uint64_t at;
@@ -243,7 +255,7 @@ void rpc_reply(struct rpc_request **requestp, enum err status, const struct rpc_
                struct buf *response, struct buf *body)
 {
     struct rpc_request *request = *requestp;
-    struct call *call = request->user;
+    struct director_call *call = request->user;
     uint64_t at;
     (void)info;
     if (!directors.hosts[call->director].ending && sim_route(call->director, end_of(call), &at)) {
@@ -267,7 +279,7 @@ void rpc_reply(struct rpc_request **requestp, enum err status, const struct rpc_
 void rpc_notify(struct rpc_server *server, const struct rpc_peer_id *peer, uint32_t method,
                 uint32_t partition, struct slice packed)
 {
-    struct call call = { .director = directors.running };
+    struct director_call call = { .director = directors.running };
     uint64_t at;
     (void)server;
     (void)partition;

@@ -16,7 +16,8 @@ enum {
     LEAD_RENEW_MS = 700,
     GIVE_UP_MS = 2000, /* no answer to a transaction */
     RELOAD_PER_MILLE = 20,
-    STRAY_MS = 1500, /* a transaction under way is taken so late at most */
+    RESTORE_MS = 3000, /* directors are started again so soon after the store was put back */
+    STRAY_MS = 1500,   /* a transaction under way is taken so late at most */
 };
 
 struct entry {
@@ -56,7 +57,7 @@ struct transit {
     int *actions;
     size_t count;
     int host;
-    uint64_t boot;
+    uint64_t boot, era;
     enum { GOES, RETURNS } stage;
     enum err result;
     uint64_t revision;
@@ -143,6 +144,7 @@ int store_leader(void)
 
 /* ---- the judge */
 
+/* `made` NULL: it was judged when it was made. */
 static void look(const struct coordination_row *row, const struct made *made)
 {
     enum row_kind kind;
@@ -161,7 +163,8 @@ static void look(const struct coordination_row *row, const struct made *made)
         if (proto != NULL)
             tern__partition_conf__free_unpacked(proto, NULL);
         directors.store->confs[number] = next;
-        check_conf(&old, &next, made);
+        if (made != NULL)
+            check_conf(&old, &next, made);
     }
 }
 
@@ -282,7 +285,8 @@ static void transit_run(struct todo *todo)
 {
     struct transit *t = (struct transit *)todo;
     uint64_t at;
-    if (t->stage == GOES && sim_now() < directors.store->down_until) {
+    bool lost = t->era != directors.era;
+    if (lost || (t->stage == GOES && sim_now() < directors.store->down_until)) {
         todo->run = give_up;
         sim_post(todo, sim_now() + sim_below(GIVE_UP_MS));
     } else if (t->stage == GOES) {
@@ -327,6 +331,7 @@ static enum err client_submit(struct coordination *base, struct coordination_txn
                            .txn = txn,
                            .host = c->host,
                            .boot = c->boot,
+                           .era = directors.era,
                            .count = txn->count };
     t->rows = NEW_ARRAY(struct coordination_row, txn->count + 1);
     t->actions = NEW_ARRAY(int, txn->count + 1);
@@ -337,7 +342,7 @@ static enum err client_submit(struct coordination *base, struct coordination_txn
                                                 .mod = from->expected_mod };
         t->actions[i] = (int)from->action;
     }
-    const struct call *call = change->request == NULL ? NULL : change->request->user;
+    const struct director_call *call = change->request == NULL ? NULL : change->request->user;
     t->made = (struct made){ .own = change->request == NULL,
                              .wished = call != NULL && call->wished,
                              .director = c->host,
@@ -499,6 +504,51 @@ void store_calm(void)
     directors.store->down_until = 0;
 }
 
+size_t store_entries(void)
+{
+    return directors.store->history_count;
+}
+
+static void entry_fini(struct entry *entry)
+{
+    for (size_t i = 0; i < entry->count; i++)
+        row_free(&entry->rows[i]);
+    free(entry->rows);
+}
+
+static void replay(const struct entry *entry)
+{
+    struct store *s = directors.store;
+    s->newest = s->revision = entry->revision;
+    for (size_t i = 0; i < entry->count; i++) {
+        if (entry->rows[i].deleted)
+            delete (entry->rows[i].key);
+        else
+            put(&entry->rows[i]);
+        if (!entry->rows[i].deleted)
+            look(&entry->rows[i], NULL);
+    }
+}
+
+void store_restore(size_t entries)
+{
+    struct store *s = directors.store;
+    for (int i = 0; i < directors.count; i++)
+        host_crash(i, sim_below(RESTORE_MS));
+    for (size_t i = 0; i < s->row_count; i++)
+        row_free(&s->rows[i]);
+    s->row_count = 0;
+    for (size_t i = entries; i < s->history_count; i++)
+        entry_fini(&s->history[i]);
+    s->history_count = entries;
+    memset(s->confs, 0, directors.options.partitions * sizeof *s->confs);
+    for (size_t i = 0; i < entries; i++)
+        replay(&s->history[i]);
+    s->leader_until = 0;
+    directors.era++;
+    sim_trace("the store is put back from a copy");
+}
+
 void store_init(void)
 {
     directors.store = NEW(struct store);
@@ -510,11 +560,8 @@ void store_fini(void)
     struct store *s = directors.store;
     for (size_t i = 0; i < s->row_count; i++)
         row_free(&s->rows[i]);
-    for (size_t i = 0; i < s->history_count; i++) {
-        for (size_t k = 0; k < s->history[i].count; k++)
-            row_free(&s->history[i].rows[k]);
-        free(s->history[i].rows);
-    }
+    for (size_t i = 0; i < s->history_count; i++)
+        entry_fini(&s->history[i]);
     free(s->history);
     free(s->rows);
     free(s->confs);
