@@ -12,8 +12,8 @@
 #include "storage-node/partition/log/log_job.h"
 
 enum {
-    COPY_WRITER_SHARE = 4,          /* a writing-out that took t is followed by no other for so many t, ... */
-    COPY_WRITER_PAUSE_MAX_MS = 400, /* ... and this at most */
+    COPY_WRITER_SHARE = 1,          /* a writing-out that took t is followed by no other for so many t, ... */
+    COPY_WRITER_PAUSE_MAX_MS = 100, /* ... and this at most */
     COPY_WRITER_NICE = 5, /* more, and it would hold RocksDB's locks while others have the processors */
 };
 
