@@ -129,7 +129,7 @@ struct clients {
     bool queueing; /* there are workers */
     struct item *items;
     bool emptied[PARTITIONS_MAX]; /* its queue, since nobody puts any more */
-    struct watches *watches;          /* NULL: nobody waits for changes */
+    struct watches *watches;      /* NULL: nobody waits for changes */
     uint64_t finish_at;
 };
 
