@@ -87,9 +87,13 @@ static struct want primary_wants(struct replica *r)
     if (joiner != NULL && joiner_is_lost(r, joiner))
         return want(REPLICA_ASK_PROMOTE, self);
     bool enough = enough_keep_up(r);
-    for (uint32_t i = 0; i < r->peer_count; i++)
-        if (r->peers[i].kind == REP_PEER_MEMBER && member_is_lost(r, &r->peers[i], enough))
-            return want(REPLICA_ASK_EVICT, r->peers[i].node);
+    for (uint32_t i = 0; i < r->peer_count; i++) {
+        struct rep_peer *peer = &r->peers[i];
+        if (peer->kind != REP_PEER_MEMBER || !member_is_lost(r, peer, enough))
+            continue;
+        peer->slow = !rep_lease_silent(r, peer);
+        return want(REPLICA_ASK_EVICT, peer->node);
+    }
     if (REP_FAULT(r, r21))
         for (uint32_t i = 0; i < r->peer_count && r->active; i++)
             if (r->peers[i].kind == REP_PEER_LEARNER)

@@ -78,8 +78,11 @@ static struct rep_peer make_peer(struct replica *r, struct replica_node node, en
     if (old != NULL && old->kind == REP_PEER_JOINER && kind == REP_PEER_LEARNER) { /* it was given up */
         peer.near = false;
         peer.round_last = 0;
+        if (!rep_lease_silent(r, old))
+            rep_slow_note(r, node);
     }
     peer.kind = kind;
+    peer.slow = false;
     peer.moved = peer.lag_at = r->now;
     peer.lag_last = 0;
     peer.retry_ns = r->cfg.retry_ns;
@@ -91,6 +94,10 @@ static struct rep_peer make_peer(struct replica *r, struct replica_node node, en
 
 void rep_peer_table(struct replica *r)
 {
+    for (uint32_t i = 0; i < r->peer_count; i++)
+        if (r->peers[i].kind == REP_PEER_MEMBER && r->peers[i].slow &&
+            !rep_conf_is_member(&r->conf, r->peers[i].node))
+            rep_slow_note(r, r->peers[i].node);
     struct rep_peer *peers = NEW_ARRAY(struct rep_peer, REPLICA_NODES_MAX);
     uint32_t count = 0;
     for (uint8_t i = 0; i < r->conf.member_count; i++)

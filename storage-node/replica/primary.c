@@ -152,7 +152,7 @@ static void settle_joiner(struct replica *r)
         if (peer->kind != REP_PEER_LEARNER || REP_FAULT(r, r21))
             continue;
         rep_peer_near(r, peer);
-        if (!peer->near || !peer->leased || rep_lease_silent(r, peer))
+        if (!peer->near || !peer->leased || rep_lease_silent(r, peer) || rep_slow_waits(r, peer->node))
             continue;
         peer->kind = REP_PEER_JOINER;
         peer->since = peer->moved = r->now;

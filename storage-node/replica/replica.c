@@ -28,6 +28,9 @@ struct replica *replica_new(const struct replica_cfg *cfg)
     set_default(&r->cfg.ask_retry_ns, 500 * REPLICA_MS);
     set_default(&r->cfg.stall_ns, 10000 * REPLICA_MS);
     set_default(&r->cfg.lag_ns, 3000 * REPLICA_MS);
+    set_default(&r->cfg.rejoin_ns, 20000 * REPLICA_MS);
+    set_default(&r->cfg.rejoin_max_ns, 120000 * REPLICA_MS);
+    set_default(&r->cfg.rejoin_forget_ns, 600000 * REPLICA_MS);
     set_default(&r->cfg.near_ns, 200 * REPLICA_MS);
     set_default32(&r->cfg.append_count_max, REPLICA_APPEND_COUNT_MAX);
     set_default32(&r->cfg.append_bytes_max, REPLICA_APPEND_BYTES_MAX);
@@ -49,6 +52,7 @@ void replica_free(struct replica **rp)
     rep_log_fini(&r->log);
     free(r->writes);
     free(r->peers);
+    rep_slow_fini(r);
     free(r);
     *rp = NULL;
 }

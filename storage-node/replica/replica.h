@@ -399,6 +399,9 @@ struct replica_cfg {
     uint64_t stall_ns;           /* evict a member that answers beats but acknowledges nothing [10 s] */
     uint64_t lag_ns;             /* evict one that acknowledges too slowly, if enough keep up; give up a
                                     joiner [3 s] */
+    uint64_t rejoin_ns;          /* whoever was let go for that again stays a learner so long [20 s, */
+    uint64_t rejoin_max_ns;      /* doubling each time, to at most 2 min], */
+    uint64_t rejoin_forget_ns;   /* unless the last time is so long past [10 min] */
     uint32_t append_count_max;   /* [REPLICA_APPEND_COUNT_MAX] */
     uint32_t append_bytes_max;   /* [REPLICA_APPEND_BYTES_MAX] */
     uint32_t inflight_bytes_max; /* sent to one peer and not acknowledged [8 MiB] */

@@ -61,7 +61,15 @@ struct rep_peer {
     uint64_t lag_last, lag_at;     /* it has not acknowledged all that the log had at this moment */
     uint64_t round_last, round_at; /* a learner's lag in time: when the log's end was at round_last */
     bool near;                     /* R21: it has nearly caught up */
+    bool slow;                     /* a member whose eviction was asked for though it answers beats */
     uint64_t snap_nonce, snap_seq, snap_keep; /* snap_keep: the log above it is kept (R25) */
+};
+
+/* A member, or joiner, that was let go because it was slow (slow.c). */
+struct rep_slow {
+    struct replica_node node;
+    uint32_t times; /* in short succession */
+    uint64_t at;    /* the last of these */
 };
 
 enum rep_write_kind { REP_WRITE_LOG, REP_WRITE_CHUNK, REP_WRITE_LAST_CHUNK, REP_WRITE_WIPE };
@@ -152,6 +160,8 @@ struct replica {
     struct replica_node heir;
     uint64_t handing_at;
     uint64_t few_at; /* when too few members kept up last; 0 never */
+    struct rep_slow *slow;
+    uint32_t slow_count;
 
     struct {
         enum replica_ask_type type;
@@ -277,6 +287,13 @@ void rep_leave(struct replica *r);
 void rep_leave_start(struct replica *r, uint64_t dep);
 /* Wipe the copy as soon as nobody counts on it. */
 void rep_leave_settle(struct replica *r);
+
+/* ---- slow.c: who was let go because it was slow -------------------------------------------------------- */
+
+void rep_slow_note(struct replica *r, struct replica_node node);
+/* Must the learner wait, for it was let go again and again? */
+bool rep_slow_waits(struct replica *r, struct replica_node node);
+void rep_slow_fini(struct replica *r);
 
 /* ---- ask.c ------------------------------------------------------------------------------------------- */
 

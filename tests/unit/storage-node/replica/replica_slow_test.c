@@ -66,14 +66,16 @@ static void write_and_watch(struct slow *s, bool writing)
     struct vc *vc = &s->vc;
     int primary = primary_of(vc);
     for (int i = 0; i < vc->count; i++)
-        sync_disk(vc, i);
+        if (vc->nodes[i].up)
+            sync_disk(vc, i);
     if (writing && vc->now % (WRITE_MS * MS) == 0) {
         uint64_t value = ++s->value;
         if (vc_propose(vc, primary, &value, 1) != OK)
             s->value--;
     }
     for (int i = 0; i < vc->count; i++)
-        sync_disk(vc, i);
+        if (vc->nodes[i].up)
+            sync_disk(vc, i);
     deliver_due(vc);
     struct replica_info info = info_of(vc, primary);
     uint64_t waited_ns = (info.last - info.commit) * WRITE_MS * MS;
@@ -87,6 +89,8 @@ static void run_for(struct slow *s, uint64_t ms, bool writing)
     for (uint64_t end = vc->now + ms * MS; vc->now < end;) {
         vc->now += STEP_MS * MS;
         for (int i = 0; i < vc->count; i++) {
+            if (!vc->nodes[i].up)
+                continue;
             if (vc->nodes[i].next_tick <= vc_clock(vc, i))
                 vc_tick(vc, i);
             for (int to = 0; to < vc->count && vc->now % REPLICA_BEAT_NS == 0; to++)
@@ -152,6 +156,64 @@ static void a_member_that_lags_is_let_go(void **state)
     slow_free(s);
 }
 
+static unsigned count_of(struct vc *vc, int node)
+{
+    unsigned members = 0;
+    for (uint32_t i = 0; i < vc_conf(vc)->member_count; i++)
+        members += replica_node_eq(vc_conf(vc)->members[i], vc->nodes[node].id);
+    return members;
+}
+
+/* So often was C let go while its link was bad for 5 s in each of `bursts` minutes; what is on it then has to
+ * leave it first. */
+static unsigned burst(struct slow *s, unsigned bursts)
+{
+    unsigned evictions = 0;
+    for (unsigned i = 0; i < bursts * 60; i++) {
+        unsigned before = count_of(&s->vc, C);
+        s->entry_ns = i % 60 < 5 ? 100 * MS : 0;
+        run_for(s, 1000, true);
+        evictions += before == 1 && count_of(&s->vc, C) == 0;
+    }
+    return evictions;
+}
+
+/* A link that is bad in bursts: the first costs what one costs, and so does the next; then it stays a learner
+ * for longer and longer, and nobody waits for it. When all has been well for long, it is forgotten. */
+static void bursts_are_damped(void **state)
+{
+    (void)state;
+    struct replica_cfg cfg = { .min_members = 2, .rejoin_forget_ns = 400000 * MS };
+    struct slow *s = slow_new(&cfg, C, 0);
+    assert_int_equal(burst(s, 2), 2);
+    assert_int_equal(count_of(&s->vc, C), 1);
+    uint64_t worst_ns = s->worst_ns;
+    assert_in_range(burst(s, 8), 3, 4);
+    assert_true(s->worst_ns <= worst_ns);
+    s->entry_ns = 0;
+    run_for(s, 450000, true);
+    assert_int_equal(count_of(&s->vc, C), 1);
+    assert_int_equal(burst(s, 2), 2);
+    assert_int_equal(count_of(&s->vc, C), 1);
+    slow_free(s);
+}
+
+/* It waits only while enough others are there. */
+static void the_slow_one_joins_when_it_is_needed(void **state)
+{
+    (void)state;
+    struct replica_cfg cfg = { .min_members = 2, .rejoin_ns = 100000 * MS };
+    struct slow *s = slow_new(&cfg, C, 0);
+    burst(s, 2);
+    run_for(s, 10000, true);
+    assert_int_equal(count_of(&s->vc, C), 0);
+    vc_crash(&s->vc, B, 0);
+    run_for(s, 5000, true);
+    assert_int_equal(count_of(&s->vc, B), 0);
+    assert_int_equal(count_of(&s->vc, C), 1);
+    slow_free(s);
+}
+
 /* It is the primary's own link that is slow, and all lag. One is let go, which is one less to send to; the
  * other stays, though what was sent in the epoch before has to come first, and no Ack comes for long. */
 static void a_slow_primary_does_not_end_alone(void **state)
@@ -198,6 +260,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slow_link_is_not_sent_everything_twice),
         cmocka_unit_test(a_member_that_lags_is_let_go),
+        cmocka_unit_test(bursts_are_damped),
+        cmocka_unit_test(the_slow_one_joins_when_it_is_needed),
         cmocka_unit_test(a_slow_primary_does_not_end_alone),
         cmocka_unit_test(the_last_one_is_waited_for),
         cmocka_unit_test(nobody_is_let_go_for_a_moment),
