@@ -24,9 +24,9 @@
 enum {
     PEER_QUEUE_BYTES_MAX = 64 * 1024 * 1024,   /* waiting for one node; beyond it messages are dropped */
     PEER_RECEIVE_BYTES_MAX = 64 * 1024 * 1024, /* received and not worked on: reading stops above it */
-    PEER_COPY_UNSENT_MAX = 256 * 1024, /* of copies for one node that the network has: others' packets stand
-                                          behind them in the switch, 2 ms at 1 Gbit/s */
-    PEER_GATHER_BYTES = 256 * 1024,    /* of these, received together and handed on together */
+    PEER_COPY_UNSENT_MAX = 1024 * 1024, /* of copies for one node that the network has: others' packets stand
+                                          behind them in the switch, 8 ms at 1 Gbit/s */
+    PEER_GATHER_BYTES = 256 * 1024,     /* of these, received together and handed on together */
     PEER_BEAT_BYTES_MAX = 4 * 1024 * 1024,
     PEER_BEATS_REMEMBERED = 16384, /* newest beats whose answers count */
 };

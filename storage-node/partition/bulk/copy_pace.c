@@ -62,25 +62,11 @@ static uint64_t moved_rate(const struct copy_pace *pace, uint64_t now_ns)
     return (uint64_t)((double)pace->window_bytes * (double)NS_PER_S / (double)ns);
 }
 
-/* At the floor it tells nothing of what is too much. */
-static void cut(struct copy_pace *pace, uint64_t moved)
-{
-    uint64_t from = moved < pace->rate ? moved : pace->rate;
-    pace->cut_at = pace->rate == pace->floor ? 0 : from;
-    pace->rate = from / 100 * COPY_PACE_CUT_PERCENT;
-}
-
-static void rise(struct copy_pace *pace)
-{
-    bool below = pace->rate < pace->cut_at;
-    uint64_t away = below ? (pace->cut_at - pace->rate) / COPY_PACE_NEAR : pace->rate - pace->cut_at;
-    pace->rate += bounded(away, COPY_PACE_STEP_MIN, COPY_PACE_STEP);
-}
-
 static void judge(struct copy_pace *pace, uint64_t now_ns)
 {
     bool is_cut = false;
     uint64_t moved = moved_rate(pace, now_ns);
+    uint64_t most_moved = moved > pace->moved_rate_before ? moved : pace->moved_rate_before;
     if (pace->window_bytes == 0 && !pace->moved_before) {
         learn_normal(pace, COPY_PACE_NORMAL_SHARE);
     } else if (!anybody_waited(pace)) {
@@ -91,9 +77,9 @@ static void judge(struct copy_pace *pace, uint64_t now_ns)
             learn_normal(pace, COPY_PACE_NORMAL_SHARE_SLOW);
         is_cut = !pace->cut_before;
         if (is_cut)
-            cut(pace, moved > pace->moved_rate_before ? moved : pace->moved_rate_before);
+            pace->rate = bounded(most_moved, pace->floor, pace->rate) / 100 * COPY_PACE_CUT_PERCENT;
     } else {
-        rise(pace);
+        pace->rate += COPY_PACE_STEP;
     }
     pace->cut_before = is_cut;
     pace->moved_rate_before = moved;

@@ -6,12 +6,11 @@
  * Time is cut into windows. The slowest wait of a window is compared with what the slowest ones are like
  * while no copies move ("normal"). A window above COPY_PACE_SLOW times normal takes the pace to a part of
  * what was really moved in it or in the one before, whichever is more: a wait is known only when it ends,
- * maybe after the burst that it stood behind. Any other window with waits adds to the pace: ever less on the
- * way back to where it was cut, to stay close below that for a while, and ever more beyond, where all may
- * have changed. A window without any says nothing, for people also come one at a time; when nobody has waited
- * for COPY_PACE_QUIET_MS, the pace doubles with each window. A cut shows only when what was under way has
- * passed, so the window after one is not judged. What is slow although copies move no faster than the floor
- * is not of their doing, and becomes normal.
+ * maybe after the burst that it stood behind. Any other window with waits adds to the pace. A window without
+ * any says nothing, for people also come one at a time; when nobody has waited for COPY_PACE_QUIET_MS, the
+ * pace doubles with each window. A cut shows only when what was under way has passed, so the window after one
+ * is not judged. What is slow although copies move no faster than the floor is not of their doing, and
+ * becomes normal.
  *
  * Pure: time comes in as a value. Not locked. */
 #ifndef STORAGE_NODE_PARTITION_BULK_COPY_PACE_H
@@ -30,9 +29,7 @@ enum {
     COPY_PACE_NORMAL_SHARE_SLOW = 256,     /* the same of a slow window at the floor */
     COPY_PACE_FLOOR = 8 << 20,             /* bytes a second at which copies move however slow all is */
     COPY_PACE_START = 64 << 20,            /* at which they begin, if somebody waits */
-    COPY_PACE_STEP = 8 << 20,              /* bytes a second more after a window that was not slow, ... */
-    COPY_PACE_STEP_MIN = 2 << 20,          /* ... and close to where it was cut */
-    COPY_PACE_NEAR = 4,                    /* a window goes this part of the way back to there */
+    COPY_PACE_STEP = 12 << 20,             /* bytes a second more after a window that was not slow */
     COPY_PACE_CUT_PERCENT = 80,            /* what is left of the pace after a slow window */
     COPY_PACE_SLACK_MS = 10,               /* of a pause that lasted too long are made good */
     COPY_PACE_FULL = 1 << 30,              /* bytes a second; as good as no bound */
@@ -50,7 +47,6 @@ struct copy_pace {
     uint64_t window_begin_ns, window_end_ns;
     uint64_t window_bytes;
     uint64_t moved_rate_before;    /* bytes a second in the window before */
-    uint64_t cut_at;               /* the pace that was too much when it was cut last; 0: not known */
     uint64_t waited_ns;            /* when the last wait ended */
     bool moved_before, cut_before; /* in the window before */
     struct {
