@@ -29,7 +29,7 @@ enum {
     COPY_PACE_NORMAL_SHARE_SLOW = 256,     /* the same of a slow window at the floor */
     COPY_PACE_FLOOR = 8 << 20,             /* bytes a second at which copies move however slow all is */
     COPY_PACE_START = 64 << 20,            /* at which they begin, if somebody waits */
-    COPY_PACE_STEP = 12 << 20,             /* bytes a second more after a window that was not slow */
+    COPY_PACE_STEP = 8 << 20,              /* bytes a second more after a window that was not slow */
     COPY_PACE_CUT_PERCENT = 80,            /* what is left of the pace after a slow window */
     COPY_PACE_SLACK_MS = 10,               /* of a pause that lasted too long are made good */
     COPY_PACE_FULL = 1 << 30,              /* bytes a second; as good as no bound */
