@@ -48,6 +48,7 @@ static struct kv_view *view_new(struct kv *kv, bool cached)
     view->snapshot = rocksdb_create_snapshot(rocks_of(kv)->db);
     view->read = rocksdb_readoptions_create();
     rocksdb_readoptions_set_snapshot(view->read, view->snapshot);
+    view->cached = cached;
     if (cached)
         rocksdb_readoptions_set_read_tier(view->read, READ_TIER_CACHED);
     return &view->base;
@@ -66,11 +67,12 @@ static void unpin(void *pin)
     rocksdb_pinnableslice_destroy(pin);
 }
 
-static enum err get(struct kv *kv, const struct kv_view *view, enum kv_family family, struct slice key,
+static enum err get(struct kv *kv, const struct kv_view *base, enum kv_family family, struct slice key,
                     struct kv_value *out)
 {
     struct rocks *r = rocks_of(kv);
-    const rocksdb_readoptions_t *read = view == NULL ? r->read : ((const struct rocks_view *)view)->read;
+    const struct rocks_view *view = (const struct rocks_view *)base;
+    const rocksdb_readoptions_t *read = view == NULL ? r->read : view->read;
     char *message = NULL;
     rocksdb_pinnableslice_t *pin =
         rocksdb_get_pinned_cf(r->db, read, r->families[family], (const char *)key.data, key.len, &message);
@@ -85,6 +87,11 @@ static enum err get(struct kv *kv, const struct kv_view *view, enum kv_family fa
     out->pin = pin;
     out->unpin = unpin;
     out->bytes.data = (const uint8_t *)rocksdb_pinnableslice_value(pin, &out->bytes.len);
+    /* So RocksDB, too, says that the key may be in a table that it would have to open first. */
+    if (view != NULL && view->cached && out->bytes.len == 0) {
+        kv_value_release(out);
+        return ERR_BUSY;
+    }
     return OK;
 }
 

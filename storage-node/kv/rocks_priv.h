@@ -33,6 +33,7 @@ struct rocks_view {
     struct kv_view base;
     const rocksdb_snapshot_t *snapshot;
     rocksdb_readoptions_t *read;
+    bool cached; /* kv_view_new_cached */
 };
 
 static inline struct rocks *rocks_of(struct kv *kv)

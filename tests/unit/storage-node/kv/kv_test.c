@@ -302,6 +302,28 @@ static void test_rocksdb_cached_view_reads_no_file(void **state)
     assert_int_equal(get_cached(f->kv, "b"), OK);
 }
 
+/* A table that was not even opened yet is not in memory, whatever RocksDB makes of it: one that has many
+ * opens only a few of them at start. */
+static void test_rocksdb_cached_view_opens_no_file(void **state)
+{
+    static const char *const keys[] = { "a", "b", "c" };
+    enum { TABLES = sizeof keys / sizeof keys[0], FILES_OPEN_MIN = 20 };
+    struct kv_fixture *f = *state;
+    for (size_t i = 0; i < TABLES; i++) {
+        put(f->kv, KV_STATE, keys[i], "1");
+        assert_int_equal(kv_persist(f->kv), OK);
+    }
+    kv_close(&f->kv);
+    struct kv_options options = fixture_options(f);
+    options.files_open_max = FILES_OPEN_MIN;
+    assert_int_equal(kv_open_rocksdb(&options, &f->kv), OK);
+    for (size_t i = 0; i < TABLES; i++) {
+        assert_int_equal(get_cached(f->kv, keys[i]), ERR_BUSY);
+        expect(f->kv, NULL, KV_STATE, keys[i], "1");
+        assert_int_equal(get_cached(f->kv, keys[i]), OK);
+    }
+}
+
 /* A write-ahead log damaged in its middle must not open as if what lies behind had never been written. */
 static void test_rocksdb_damaged_log_is_corrupt(void **state)
 {
@@ -363,6 +385,7 @@ int main(void)
         ON_BOTH(test_threads),
         cmocka_unit_test_setup_teardown(test_rocksdb_reopens, setup_rocks, teardown),
         cmocka_unit_test_setup_teardown(test_rocksdb_cached_view_reads_no_file, setup_rocks, teardown),
+        cmocka_unit_test_setup_teardown(test_rocksdb_cached_view_opens_no_file, setup_rocks, teardown),
         cmocka_unit_test_setup_teardown(test_rocksdb_torn_tail, setup_rocks, teardown),
         cmocka_unit_test_setup_teardown(test_rocksdb_damaged_log_is_corrupt, setup_rocks, teardown),
     };
