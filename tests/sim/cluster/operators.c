@@ -188,7 +188,7 @@ static uint32_t count_usable(struct cluster *c, const struct node *but)
 
 bool operators_may_lose(struct cluster *c, const struct node *n)
 {
-    if (count_usable(c, n) < COPIES)
+    if (c->placed_at == 0 || count_usable(c, n) < COPIES) /* R26: as may_lose in weather.c */
         return false;
     for (int p = 0; p < c->partitions; p++) {
         const struct conf *conf = truth_conf(c, p);

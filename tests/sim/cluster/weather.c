@@ -177,10 +177,11 @@ static void crash_learner(struct cluster *c)
 }
 
 /* A disk may go if its data is elsewhere for sure: it is no member, or one of three whose others are whole;
- * and no request of its node is on its way that could yet make it what it is not now. */
+ * and no request of its node is on its way that could yet make it what it is not now. While a partition has
+ * not been served yet, its primary may be the only one that has a record of it (R26). */
 static bool may_lose(struct cluster *c, const struct node *n)
 {
-    if (c->totals.disks >= DISKS_LOST_MAX || n->dead || n->self.id == 0 || !truth_is_placed(c))
+    if (c->totals.disks >= DISKS_LOST_MAX || n->dead || n->self.id == 0 || c->placed_at == 0)
         return false;
     for (int p = 0; p < c->partitions; p++) {
         const struct conf *conf = truth_conf(c, p);
