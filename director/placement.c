@@ -3,31 +3,13 @@
  * least used zone; spread slots that crowd a zone; even out copies by moving single ones from nodes with many
  * to nodes with few; relieve full disks; even out bytes; even out primaries along chains of slots (a shortest
  * path over "could give its primary to"), which moves no copy. */
-#include "director/placement.h"
-
 #include <assert.h>
-#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "director/placement_priv.h"
 #include "lib/base/alloc.h"
 
-enum { NONE = -1 };
-
-struct solver {
-    const struct placement_node *nodes;
-    size_t node_count;
-    unsigned copies;
-    struct placement_slot *slots;
-    size_t slot_count;
-    size_t *load;      /* copies, by node index */
-    uint64_t *bytes;   /* of these, by node index */
-    size_t *primaries; /* by node index */
-    uint64_t *taken;   /* bytes of copies that are not there yet, by node index */
-    bool unsettled;    /* some copy is on its way, or is to go or to come */
-};
-
-static int index_of(const struct solver *s, uint32_t id)
+int placement_index(const struct solver *s, uint32_t id)
 {
     size_t low = 0, high = s->node_count;
     while (low < high) {
@@ -38,11 +20,6 @@ static int index_of(const struct solver *s, uint32_t id)
             high = middle;
     }
     return low < s->node_count && s->nodes[low].id == id ? (int)low : NONE;
-}
-
-static bool is_full(const struct solver *s, int node)
-{
-    return s->nodes[node].full;
 }
 
 /* Has the node's disk room for one more copy of the slot? */
@@ -97,7 +74,7 @@ static size_t in_zone(const struct solver *s, const struct placement_slot *slot,
 {
     size_t count = 0;
     for (size_t i = 0; i < slot->count; i++) {
-        if ((int)i != except && s->nodes[index_of(s, slot->nodes[i])].zone == zone)
+        if ((int)i != except && s->nodes[placement_index(s, slot->nodes[i])].zone == zone)
             count++;
     }
     return count;
@@ -113,13 +90,13 @@ static void drop_strangers(struct solver *s)
             bool twice = false;
             for (size_t k = 0; k < i; k++)
                 twice |= slot->nodes[k] == slot->nodes[i];
-            if (twice || index_of(s, slot->nodes[i]) == NONE)
+            if (twice || placement_index(s, slot->nodes[i]) == NONE)
                 remove_at(s, slot, i);
             else
-                count_copy(s, slot, index_of(s, slot->nodes[i]));
+                count_copy(s, slot, placement_index(s, slot->nodes[i]));
         }
         for (size_t i = 0; i < slot->count; i++)
-            s->taken[index_of(s, slot->nodes[i])] += slot->nodes[i] == slot->newest ? slot->bytes : 0;
+            s->taken[placement_index(s, slot->nodes[i])] += slot->nodes[i] == slot->newest ? slot->bytes : 0;
     }
 }
 
@@ -127,7 +104,7 @@ static void drop_strangers(struct solver *s)
  * has more; it is not the primary, whose seat would have to be handed over first. */
 static bool is_less_missed(const struct solver *s, const struct placement_slot *slot, size_t a, size_t b)
 {
-    int node_a = index_of(s, slot->nodes[a]), node_b = index_of(s, slot->nodes[b]);
+    int node_a = placement_index(s, slot->nodes[a]), node_b = placement_index(s, slot->nodes[b]);
     size_t crowd_a = in_zone(s, slot, s->nodes[node_a].zone, (int)a);
     size_t crowd_b = in_zone(s, slot, s->nodes[node_b].zone, (int)b);
     if (crowd_a != crowd_b)
@@ -157,7 +134,7 @@ static void drop_surplus(struct solver *s)
     for (size_t p = 0; p < s->slot_count; p++) {
         while (s->slots[p].count > s->copies) {
             size_t at = most_dispensable(s, &s->slots[p]);
-            uncount_copy(s, &s->slots[p], index_of(s, s->slots[p].nodes[at]));
+            uncount_copy(s, &s->slots[p], placement_index(s, s->slots[p].nodes[at]));
             remove_at(s, &s->slots[p], at);
         }
     }
@@ -217,7 +194,7 @@ static void fill(struct solver *s)
 
 static void move_copy(struct solver *s, struct placement_slot *slot, size_t at, int to)
 {
-    uncount_copy(s, slot, index_of(s, slot->nodes[at]));
+    uncount_copy(s, slot, placement_index(s, slot->nodes[at]));
     count_copy(s, slot, to);
     s->taken[to] += slot->bytes;
     slot->nodes[at] = s->nodes[to].id;
@@ -238,7 +215,7 @@ static void spread(struct solver *s)
         struct placement_slot *slot = &s->slots[p];
         s->unsettled |= is_moving(slot);
         for (size_t i = slot->count; i-- > 0 && !is_moving(slot);) {
-            int from = index_of(s, slot->nodes[i]);
+            int from = placement_index(s, slot->nodes[i]);
             int to = best_node(s, slot, (int)i, true);
             if (to != NONE &&
                 in_zone(s, slot, s->nodes[to].zone, (int)i) < in_zone(s, slot, s->nodes[from].zone, (int)i))
@@ -324,14 +301,14 @@ static bool move_best(struct solver *s)
         struct placement_slot *slot = &s->slots[p];
         size_t most = 0;
         for (size_t i = 0; i < slot->count; i++) {
-            size_t load = s->load[index_of(s, slot->nodes[i])];
+            size_t load = s->load[placement_index(s, slot->nodes[i])];
             most = load > most ? load : most;
         }
         for (size_t to = 0; to < s->node_count; to++) {
             if (s->load[to] + 2 > most || is_moving(slot) || holds(slot, s->nodes[to].id))
                 continue;
             size_t at = leaver(s, slot, (int)to);
-            int from = index_of(s, slot->nodes[at]);
+            int from = placement_index(s, slot->nodes[at]);
             if (s->load[from] < s->load[to] + 2 || !may_move(s, slot, at, from, (int)to))
                 continue;
             __int128 gain = gain_of(s, slot->bytes, from, (int)to);
@@ -467,109 +444,6 @@ static void even_bytes(struct solver *s)
         swap(s, (int)from, (int)to, gap);
 }
 
-/* ---- primaries */
-
-static void count_primaries(struct solver *s)
-{
-    memset(s->primaries, 0, s->node_count * sizeof *s->primaries);
-    for (size_t p = 0; p < s->slot_count; p++)
-        s->primaries[index_of(s, s->slots[p].nodes[0])]++;
-}
-
-static void make_primary(struct placement_slot *slot, uint32_t id)
-{
-    for (size_t i = 0; i < slot->count; i++) {
-        if (slot->nodes[i] == id) {
-            slot->nodes[i] = slot->nodes[0];
-            slot->nodes[0] = id;
-            return;
-        }
-    }
-}
-
-/* The seat of a full node goes to the member with the fewest of those that have room. */
-static void unseat_full(struct solver *s)
-{
-    for (size_t p = 0; p < s->slot_count; p++) {
-        struct placement_slot *slot = &s->slots[p];
-        int from = index_of(s, slot->nodes[0]), best = NONE;
-        for (size_t i = 1; i < slot->count && is_full(s, from); i++) {
-            int to = index_of(s, slot->nodes[i]);
-            if (!is_full(s, to) && (best == NONE || s->primaries[to] < s->primaries[best]))
-                best = to;
-        }
-        if (best == NONE)
-            continue;
-        s->primaries[from]--;
-        s->primaries[best]++;
-        make_primary(slot, s->nodes[best].id);
-    }
-}
-
-/* Breadth first from `from`: via[n] is the slot whose primary could go to node n from the node before it.
- * Nodes that have one before them already are passed by. Returns the node with the fewest primaries that can
- * be reached, if it has at least two fewer than `from`; else NONE. */
-static int find_path(const struct solver *s, int from, int *via, int *before, int *queue)
-{
-    size_t head = 0, tail = 0;
-    int best = from;
-    before[from] = from;
-    queue[tail++] = from;
-    while (head < tail) {
-        int at = queue[head++];
-        if (s->primaries[at] < s->primaries[best])
-            best = at;
-        for (size_t p = 0; p < s->slot_count; p++) {
-            const struct placement_slot *slot = &s->slots[p];
-            if (slot->nodes[0] != s->nodes[at].id)
-                continue;
-            for (size_t i = 1; i < slot->count; i++) {
-                int next = index_of(s, slot->nodes[i]);
-                if (before[next] != NONE || is_full(s, next))
-                    continue;
-                before[next] = at;
-                via[next] = (int)p;
-                queue[tail++] = next;
-            }
-        }
-    }
-    return s->primaries[best] + 2 <= s->primaries[from] ? best : NONE;
-}
-
-static void pass_along(struct solver *s, int from, int to, const int *via, const int *before)
-{
-    s->primaries[from]--;
-    s->primaries[to]++;
-    for (int at = to; at != from; at = before[at])
-        make_primary(&s->slots[via[at]], s->nodes[at].id);
-}
-
-/* From the node with the most primaries, or, if none that it leads to has two fewer, from the next. What a
- * search from a fuller node has seen in vain is no help to one that has no more: no node there has two
- * fewer than it. */
-static bool even_primaries_once(struct solver *s, int *work)
-{
-    int *via = work, *before = work + s->node_count, *queue = work + 2 * s->node_count;
-    size_t low = SIZE_MAX, high = 0;
-    for (size_t n = 0; n < s->node_count; n++) {
-        before[n] = NONE;
-        low = s->primaries[n] < low ? s->primaries[n] : low;
-        high = s->primaries[n] > high ? s->primaries[n] : high;
-    }
-    for (size_t many = high; many >= low + 2; many--) {
-        for (size_t from = 0; from < s->node_count; from++) {
-            if (s->primaries[from] != many || before[from] != NONE)
-                continue;
-            int to = find_path(s, (int)from, via, before, queue);
-            if (to != NONE) {
-                pass_along(s, (int)from, to, via, before);
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 void placement_solve(const struct placement_node *nodes, size_t node_count, unsigned copies,
                      struct placement_slot *slots, size_t slot_count)
 {
@@ -581,7 +455,6 @@ void placement_solve(const struct placement_node *nodes, size_t node_count, unsi
     s.load = NEW_ARRAY(size_t, node_count);
     s.primaries = NEW_ARRAY(size_t, node_count);
     s.taken = NEW_ARRAY(uint64_t, node_count);
-    int *work = NEW_ARRAY(int, 3 * node_count);
     drop_strangers(&s);
     drop_surplus(&s);
     fill(&s);
@@ -591,10 +464,7 @@ void placement_solve(const struct placement_node *nodes, size_t node_count, unsi
     for (size_t i = 0; i < slot_count * s.copies && even_once(&s); i++) {}
     relieve(&s);
     even_bytes(&s);
-    count_primaries(&s);
-    unseat_full(&s);
-    for (size_t i = 0; i < slot_count && even_primaries_once(&s, work); i++) {}
-    free(work);
+    placement_even_primaries(&s);
     free(s.taken);
     free(s.primaries);
     free(s.bytes);
