@@ -341,7 +341,7 @@ static bool even_once(struct solver *s)
     for (; gap > 2; gap--) {
         for (size_t from = 0; from < s->node_count; from++) {
             for (size_t to = 0; to < s->node_count; to++) {
-                if (s->load[from] >= s->load[to] + gap && move_one(s, (int)from, (int)to))
+                if (s->load[from] == s->load[to] + gap && move_one(s, (int)from, (int)to))
                     return true;
             }
         }
