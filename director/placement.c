@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* In steps, each leaving what is good alone: drop what may not stay; fill up with the emptiest node in the
- * least used zone; spread slots that crowd a zone; even out copies by moving single ones from nodes with many
- * to nodes with few; relieve full disks; even out bytes; even out primaries along chains of slots (a shortest
- * path over "could give its primary to"), which moves no copy. */
+ * least used zone; spread slots that crowd a zone; even out copies by moving single ones, or two in a
+ * row, from nodes with many to nodes with few; relieve full disks; even out bytes; even out primaries along
+ * chains of slots (a shortest path over "could give its primary to"), which moves no copy. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -324,6 +324,63 @@ static bool move_best(struct solver *s)
     return best.slot != NULL;
 }
 
+/* A copy that could go on to another node. */
+struct onward {
+    struct candidate copy; /* slot NULL: none */
+    int to;
+};
+
+/* For each node, by index, of the copies that may go from it to one that has fewer, one that goes to the
+ * emptiest. `most`: of the copies of a node. The caller frees it. */
+static struct onward *find_onward(const struct solver *s, size_t most)
+{
+    struct onward *onward = NEW_ARRAY(struct onward, s->node_count);
+    for (size_t p = 0; p < s->slot_count; p++) {
+        struct placement_slot *slot = &s->slots[p];
+        for (size_t at = 0; at < slot->count && !is_moving(slot); at++) {
+            int via = placement_index(s, slot->nodes[at]);
+            for (size_t to = 0; to < s->node_count; to++) {
+                size_t low = onward[via].copy.slot == NULL ? s->load[via] : s->load[onward[via].to];
+                if (s->load[to] < low && s->load[to] + 2 <= most && may_move(s, slot, at, via, (int)to) &&
+                    leaver(s, slot, (int)to) == at)
+                    onward[via] = (struct onward){ { slot, at }, (int)to };
+            }
+        }
+    }
+    return onward;
+}
+
+/* Where zones bind, no copy of a node that has two more than another may go there by itself; but one may take
+ * the place of a third node's that does. Whichever of the two comes first, the other one is then a single
+ * move that is found, or both are: no other copy of their slots would go instead, as the first node has more
+ * than the third, and that has more than the last. (The slots are two: the third node is in one only.) */
+static bool move_two(struct solver *s)
+{
+    size_t most = 0;
+    for (size_t n = 0; n < s->node_count; n++)
+        most = s->load[n] > most ? s->load[n] : most;
+    struct onward *onward = find_onward(s, most);
+    bool moved = false;
+    for (size_t p = 0; p < s->slot_count && !moved; p++) {
+        struct placement_slot *slot = &s->slots[p];
+        for (size_t via = 0; via < s->node_count && !moved && !is_moving(slot); via++) {
+            const struct onward *next = &onward[via];
+            if (next->copy.slot == NULL || holds(slot, s->nodes[via].id))
+                continue;
+            size_t at = leaver(s, slot, (int)via);
+            int from = placement_index(s, slot->nodes[at]);
+            if (s->load[from] <= s->load[via] || s->load[from] < s->load[next->to] + 2 ||
+                !may_move(s, slot, at, from, (int)via))
+                continue;
+            move_copy(s, slot, at, (int)via);
+            move_copy(s, next->copy.slot, next->copy.at, next->to);
+            moved = true;
+        }
+    }
+    free(onward);
+    return moved;
+}
+
 static size_t widest_gap(const struct solver *s)
 {
     size_t low = SIZE_MAX, high = 0;
@@ -334,7 +391,8 @@ static size_t widest_gap(const struct solver *s)
     return high - low;
 }
 
-/* One move from a fuller to an emptier node, the fullest and emptiest first; false if none is possible. */
+/* One move, or two that hang together, from a fuller to an emptier node, the fullest and emptiest first;
+ * false if none is possible. */
 static bool even_once(struct solver *s)
 {
     size_t gap = widest_gap(s);
@@ -346,7 +404,7 @@ static bool even_once(struct solver *s)
             }
         }
     }
-    return gap == 2 && move_best(s);
+    return gap == 2 && (move_best(s) || move_two(s));
 }
 
 /* ---- full disks */

@@ -196,6 +196,19 @@ static void test_fewer_copies(void **state)
         assert_true(w.slots[p].nodes[0] != 0);
 }
 
+/* The node of `now` that `was` has not; 0: there is none. */
+static uint32_t newcomer(const struct placement_slot *was, const struct placement_slot *now)
+{
+    for (size_t i = 0; i < now->count; i++) {
+        bool there = false;
+        for (size_t k = 0; k < was->count; k++)
+            there = there || was->nodes[k] == now->nodes[i];
+        if (!there)
+            return now->nodes[i];
+    }
+    return 0;
+}
+
 /* The fullest node, being first, cannot pass a seat to an emptier one; another that is as full can. */
 static void test_primaries_past_the_fullest(void **state)
 {
@@ -297,6 +310,36 @@ static void test_room(void **state)
     assert_int_equal(copies_on(&w, 50, &primaries), 10);
 }
 
+/* Node 1 has four copies and node 6 two, in the other zone, where each slot that could go over has two of its
+ * three copies already: so node 3 or 5 takes one, and gives node 6 one of its own. Also if only one of the
+ * two moves has begun. */
+static void test_two_moves_in_a_row(void **state)
+{
+    static const uint32_t slots[][3] = { { 2, 3, 5 }, { 6, 1, 3 }, { 5, 1, 6 },
+                                         { 4, 3, 5 }, { 1, 2, 4 }, { 2, 1, 4 } };
+    struct world w = world_of(6, 2, 3);
+    w.slot_count = sizeof slots / sizeof slots[0];
+    for (size_t p = 0; p < w.slot_count; p++)
+        w.slots[p] =
+            (struct placement_slot){ .nodes = { slots[p][0], slots[p][1], slots[p][2] }, .count = 3 };
+    struct world before = w;
+    solve(&w);
+    assert_int_equal(count_moves(&before, &w), 2);
+    assert_int_equal(measure(&w).copies_min, 3);
+    assert_int_equal(measure(&w).zones_min, 2);
+    for (size_t p = 0; p < w.slot_count; p++) {
+        struct world half = before;
+        uint32_t came = newcomer(&before.slots[p], &w.slots[p]);
+        if (came == 0)
+            continue;
+        half.slots[p].nodes[half.slots[p].count++] = half.slots[p].newest = came;
+        solve(&half);
+        assert_int_equal(count_moves(&before, &half), 2);
+        assert_int_equal(measure(&half).copies_min, 3);
+        assert_int_equal(measure(&half).zones_min, 2);
+    }
+}
+
 static void test_random_histories(void **state)
 {
     srand(7);
@@ -329,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_full_node_is_given_nothing),
         cmocka_unit_test(test_full_node_gives_away),
         cmocka_unit_test(test_room),
+        cmocka_unit_test(test_two_moves_in_a_row),
         cmocka_unit_test(test_random_histories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
