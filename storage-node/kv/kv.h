@@ -4,8 +4,9 @@
  * demand). kv knows neither mail nor replication.
  *
  * Keys order as bytes. A failed write, sync or checksum is never hidden: functions return ERR_IO,
- * ERR_NO_SPACE or ERR_CORRUPT, and the caller stops (P9). Thread-safe but for batches, transactions,
- * iterators and views, each of which belongs to one thread at a time. */
+ * ERR_NO_SPACE or ERR_CORRUPT, and the caller stops (P9); in RocksDB all that is written or synced later
+ * fails likewise. Thread-safe but for batches, transactions, iterators and views, each of which belongs to
+ * one thread at a time. */
 #ifndef STORAGE_NODE_KV_KV_H
 #define STORAGE_NODE_KV_KV_H
 

@@ -66,13 +66,16 @@ static bool note(const char *path, uint64_t number)
     return noted;
 }
 
-enum err rocks_write_err(const struct rocks *r, const char *doing, char *message)
+enum err rocks_write_err(struct rocks *r, const char *doing, char *message)
 {
+    int none = OK;
     uint64_t number = message == NULL ? 0 : rocks_damaged_in(message);
     enum err err = rocks_err(doing, message);
     if (err == ERR_CORRUPT && number != 0 && !is_noted(r->path, number) && note(r->path, number))
         log_error("kv", "table %" PRIu64 " is damaged: the next start goes on without it", number);
-    return err;
+    if (err != OK)
+        atomic_compare_exchange_strong(&r->failed, &none, (int)err);
+    return (enum err)atomic_load(&r->failed);
 }
 
 enum err rocks_damaged_forget(const char *path)
