@@ -39,7 +39,8 @@ struct kv_options {
     int background_threads;
     /* A group of which rows cannot be read, met while a damaged table is taken out (kv_open_rocksdb): from
      * now on some of them may be missing, and older ones may be there. Whoever owns them writes into `kv`
-     * that it must not be trusted, or deletes it; on disk before the table goes. NULL: no table is taken out.
+     * that it must not be trusted, or deletes it; on disk before the table goes, which it does not if this
+     * is not OK. NULL: no table is taken out.
      */
     enum err (*on_lost)(void *arg, struct kv *kv, uint32_t group);
     void *arg;

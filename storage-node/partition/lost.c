@@ -3,6 +3,7 @@
 
 #include "lib/base/log.h"
 #include "storage-node/mailbox/machine.h"
+#include "storage-node/partition/log/format.h"
 #include "storage-node/partition/log/rows.h"
 
 static void put_damaged(struct kv_batch *batch, uint32_t partition, struct partition_record *record)
@@ -33,8 +34,10 @@ enum err partition_lost_rows(void *arg, struct kv *kv, uint32_t partition)
     struct partition_record record;
     struct kv_value value = { 0 };
     struct buf key = { 0 };
-    struct kv_batch *batch = kv_batch_new(kv);
     (void)arg;
+    /* A later program may keep its records otherwise: it would not find the mark, and trust the copy. */
+    TRY(store_format_check(kv));
+    struct kv_batch *batch = kv_batch_new(kv);
     record_key(partition, &key);
     enum err err = kv_get(kv, NULL, KV_META, buf_slice(&key), &value);
     if (err == OK && record_decode(value.bytes, &record) == OK) /* else it is opened as damaged anyway */

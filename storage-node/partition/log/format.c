@@ -71,13 +71,26 @@ static enum err check_format(struct slice value)
     return ERR_UNSUPPORTED;
 }
 
-enum err store_format_open(struct kv *kv)
+/* ERR_NOT_FOUND: it does not say. */
+static enum err read_format(struct kv *kv)
 {
     struct kv_value value = { 0 };
     enum err err = kv_get(kv, NULL, KV_META, format_key, &value);
     if (err == OK)
         err = check_format(value.bytes);
     kv_value_release(&value);
+    return err;
+}
+
+enum err store_format_check(struct kv *kv)
+{
+    enum err err = read_format(kv);
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
+enum err store_format_open(struct kv *kv)
+{
+    enum err err = read_format(kv);
     if (err != ERR_NOT_FOUND)
         return err;
     TRY(look_at_a_body(kv));

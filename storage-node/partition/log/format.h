@@ -17,5 +17,7 @@ enum { STORE_FORMAT = 1 };
  * wrote it, or one that put a checksum of its own behind each body (docs/adr/0022-crc-for-rocksdb.md).
  * ERR_IO, ERR_NO_SPACE, ERR_CORRUPT. */
 MUST_CHECK enum err store_format_open(struct kv *kv);
+/* Likewise, before anything is mended, and nothing is written: a folder that does not say is OK. */
+MUST_CHECK enum err store_format_check(struct kv *kv);
 
 #endif

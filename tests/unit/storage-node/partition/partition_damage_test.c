@@ -157,6 +157,27 @@ static void test_lost_rows_of_no_copy(void **state)
     open_partition(f);
 }
 
+/* What a later program keeps of its copies only that program can mark. */
+static void test_lost_rows_of_a_later_program(void **state)
+{
+    struct fixture *f = *state;
+    struct buf key = { 0 };
+    struct kv_value value = { 0 };
+    struct slice later = SLICE_LIT("\2 record");
+    partition_close(&f->p);
+    struct kv_batch *batch = kv_batch_new(f->kv);
+    record_key(PARTITION, &key);
+    kv_batch_put(batch, KV_META, buf_slice(&key), later);
+    kv_batch_put(batch, KV_META, SLICE_LIT("F"), SLICE_LIT("\1\0\0\0\2"));
+    assert_int_equal(kv_write(f->kv, batch), OK);
+    kv_batch_free(&batch);
+    assert_int_equal(partition_lost_rows(NULL, f->kv, PARTITION), ERR_UNSUPPORTED);
+    assert_int_equal(kv_get(f->kv, NULL, KV_META, buf_slice(&key), &value), OK);
+    assert_true(slice_eq(value.bytes, later));
+    kv_value_release(&value);
+    buf_fini(&key);
+}
+
 /* A row that one reader missed: all goes on until another can have the seat. */
 static void test_some_damage_leaves_in_order(void **state)
 {
@@ -265,6 +286,7 @@ int main(void)
         TEST(test_damage_met_while_applying),
         TEST(test_copy_that_lost_rows_leaves),
         TEST(test_lost_rows_of_no_copy),
+        TEST(test_lost_rows_of_a_later_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
