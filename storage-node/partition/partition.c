@@ -293,6 +293,11 @@ enum err partition_drop(struct partition *p, struct partition_now now)
     return p->dropped || p->too_new ? OK : partition_step(p, &event, now);
 }
 
+bool partition_is_dropped(const struct partition *p)
+{
+    return p->dropped;
+}
+
 bool partition_is_gone(const struct partition *p)
 {
     return p->dropped && p->jobs_out == 0 && p->works_out == 0;

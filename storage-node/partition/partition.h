@@ -202,6 +202,8 @@ MUST_CHECK enum err partition_handover(struct partition *p, struct partition_now
                                        struct replica_node heir, enum err *refused_out);
 /* This copy is not wanted any more: delete it, unless the configuration names it. */
 MUST_CHECK enum err partition_drop(struct partition *p, struct partition_now now);
+/* It has begun: what comes now is for the copy that is opened after this one is gone. */
+bool partition_is_dropped(const struct partition *p);
 /* Everything of a dropped copy is deleted and nothing of it is under way: it may be closed. */
 bool partition_is_gone(const struct partition *p);
 /* A submitted job is on disk. Frees it. */

@@ -141,11 +141,36 @@ static void open_partition(struct worker *w, struct slot *slot, const struct con
     atomic_fetch_add_explicit(&w->stats.partitions, 1, memory_order_relaxed);
 }
 
+/* The newest configuration may name this node again, and is not told twice. */
+static void keep_for_later(struct slot *slot, struct conf_item *c)
+{
+    struct conf_item *other = slot->later;
+    bool newer = other == NULL || c->conf.epoch >= other->conf.epoch;
+    slot->later = newer ? c : other;
+    slot->later->ask_id = 0; /* whoever asked goes */
+    free(newer ? other : c);
+}
+
+static void close_gone(struct worker *w, struct slot *slot, struct inbox_chain *later)
+{
+    if (w->pool->options.board != NULL)
+        board_remove(w->pool->options.board, partition_id(slot->p));
+    partition_close(&slot->p);
+    atomic_fetch_sub_explicit(&w->stats.partitions, 1, memory_order_relaxed);
+    if (slot->later != NULL)
+        inbox_chain_add(later, &slot->later->item);
+    slot->later = NULL;
+}
+
 /* Only what a director said opens a copy: who comes back with one acks and grants nothing before it heard
  * whether that still counts (R29). */
 static void take_conf(struct worker *w, struct conf_item *c, struct partition_now now)
 {
     struct slot *slot = worker_slot(w, c->partition);
+    if (slot != NULL && slot->p != NULL && partition_is_dropped(slot->p)) {
+        keep_for_later(slot, c);
+        return;
+    }
     if (slot != NULL && slot->p == NULL && !w->stopping &&
         (conf_names(&c->conf, w->pool->options.self) || has_record(w, c->partition)))
         open_partition(w, slot, c, now);
@@ -330,14 +355,12 @@ static void flush_touched(struct worker *w, struct partition_now now)
     atomic_fetch_add_explicit(&w->stats.apply_ns, clock_mono_ns() - start, memory_order_relaxed);
     send_and_submit(w);
     size_t left = 0;
+    struct inbox_chain later = { 0 };
     for (size_t i = 0; i < w->touched_count; i++) {
         struct slot *slot = worker_slot(w, partition_id(w->touched[i]));
         slot->touched = false;
         if (partition_is_gone(slot->p)) {
-            if (w->pool->options.board != NULL)
-                board_remove(w->pool->options.board, partition_id(slot->p));
-            partition_close(&slot->p);
-            atomic_fetch_sub_explicit(&w->stats.partitions, 1, memory_order_relaxed);
+            close_gone(w, slot, &later);
             continue;
         }
         worker_want_tick(w, slot->p);
@@ -348,6 +371,7 @@ static void flush_touched(struct worker *w, struct partition_now now)
         }
     }
     w->touched_count = left;
+    take_items(w, later.first, now);
 }
 
 uint64_t worker_next_ns(const struct worker *w)
@@ -368,8 +392,11 @@ static uint64_t wait_ns(const struct worker *w)
 
 void worker_close(struct worker *w)
 {
-    for (size_t i = 0; i < slot_count(w); i++)
+    for (size_t i = 0; i < slot_count(w); i++) {
         partition_close(&w->slots[i].p);
+        free(w->slots[i].later);
+        w->slots[i].later = NULL;
+    }
 }
 
 void worker_turn(struct worker *w, struct inbox_item *items, struct partition_now now)

@@ -55,7 +55,8 @@ struct beat_list {
 };
 
 struct slot {
-    struct partition *p; /* NULL: not open */
+    struct partition *p;     /* NULL: not open */
+    struct conf_item *later; /* the newest that came while the copy is being deleted; NULL: none */
     bool touched;
     uint64_t beat_since; /* the term whose first beats went out at once */
     uint8_t handed;      /* times that the seat was offered to another while this node leaves */

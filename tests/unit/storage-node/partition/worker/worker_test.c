@@ -194,6 +194,32 @@ static uint64_t known(struct fixture *f)
     return copy.known;
 }
 
+/* A copy that is being deleted hears that it is wanted again, and hears it once: that opens the next one. */
+static void a_copy_that_goes_makes_room_for_the_next(void **state)
+{
+    struct fixture *f = *state;
+    struct replica_conf conf = {
+        .epoch = OLD + 1, .since = 1, .primary = old_primary, .member_count = 1, .members = { old_primary }
+    };
+    director_says(f, &conf);
+    worker_pool_drop(f->pool, PARTITION);
+    struct replica_conf again = conf;
+    again.learners[again.learner_count++] = self;
+    again.epoch++;
+    worker_pool_conf(f->pool, PARTITION, &again, 0, 1);
+    worker_pool_conf(f->pool, PARTITION, &conf, 0, 1); /* an older one that comes late */
+    turns(f);
+    assert_int_equal(atomic_load(&f->pool->workers[0].stats.partitions), 1);
+    worker_pool_drop(f->pool, PARTITION); /* it is named: it stays */
+    turns(f);
+    assert_int_equal(atomic_load(&f->pool->workers[0].stats.partitions), 1);
+    conf.epoch = again.epoch + 1;
+    director_says(f, &conf);
+    worker_pool_drop(f->pool, PARTITION);
+    turns(f);
+    assert_int_equal(atomic_load(&f->pool->workers[0].stats.partitions), 0);
+}
+
 /* R27: a director is told what is so after it asked, what waits in the inbox included. */
 static void what_was_told_is_no_older_than_its_asking(void **state)
 {
@@ -232,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_member_acks_and_grants, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_returns_hears_a_director_first, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_copy_that_goes_makes_room_for_the_next, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_told_is_no_older_than_its_asking, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
