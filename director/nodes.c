@@ -106,9 +106,18 @@ static void on_registered(struct director *d, struct change *change, enum err re
     tern__node_hello_request__free_unpacked(hello, NULL);
 }
 
+/* Nobody has it, or had it as far as the store knows. */
+static bool is_free(const struct map *map, uint32_t id)
+{
+    bool taken = id == 0 || map_find_node(map, id) != NULL;
+    for (size_t i = 0; i < map->removed_count && !taken; i++)
+        taken = map->removed[i]->id == id;
+    return !taken;
+}
+
 /* `is_of_us`: its disk was of this cluster before. If it is not known all the same, the store was put back
  * from a copy of before it came, and the id that it had then stays its own, or its copies would be another
- * node's (R26). */
+ * node's (R26); also if one that had a higher id has come back before it. */
 static void store_facts(struct director *d, struct rpc_request *request, Tern__NodeInfo *facts,
                         const struct map_node *known, bool is_of_us)
 {
@@ -119,8 +128,9 @@ static void store_facts(struct director *d, struct rpc_request *request, Tern__N
     facts->removing = known != NULL && known->info->removing;
     if (known == NULL) {
         Tern__NodeInfo last = TERN__NODE_INFO__INIT;
-        bool had = is_of_us && facts->id > d->map.last_node_id;
-        facts->id = last.id = had ? facts->id : d->map.last_node_id + 1;
+        if (!is_of_us || !is_free(&d->map, facts->id))
+            facts->id = d->map.last_node_id + 1;
+        last.id = facts->id > d->map.last_node_id ? facts->id : d->map.last_node_id;
         change_add_put(change, ROW_NODE_ID, 0, SLICE_NULL, d->map.last_node_id_mod, &last.base);
         log_info("nodes", "new node %u (%s, %s)", facts->id, facts->name, facts->endpoint);
     } else {

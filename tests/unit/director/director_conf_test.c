@@ -342,6 +342,14 @@ static void test_node_unknown_to_an_older_store(void **state)
     response = tern__node_hello_response__unpack(NULL, out.len, out.data);
     assert_int_equal(response->node_id, 9);
     tern__node_hello_response__free_unpacked(response, NULL);
+    prepare_hello(&h, 5, "tcp://127.0.0.1:5"); /* others came back before it */
+    h.request.cluster_id = map->map->cluster_id;
+    h.node.id = 5;
+    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+    response = tern__node_hello_response__unpack(NULL, out.len, out.data);
+    assert_int_equal(response->node_id, 5);
+    tern__node_hello_response__free_unpacked(response, NULL);
+    assert_int_equal(hello(f, node, 6, "tcp://127.0.0.1:6"), 10);
     tern__map_response__free_unpacked(map, NULL);
     buf_fini(&out);
 }
