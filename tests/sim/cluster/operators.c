@@ -190,6 +190,9 @@ bool operators_may_lose(struct cluster *c, const struct node *n)
 {
     if (c->placed_at == 0 || count_usable(c, n) < COPIES) /* R26: as may_lose in weather.c */
         return false;
+    if (!store_has_node(
+            n->self.id)) /* after it was put back: the id would be another's, and ids are all we go by */
+        return false;
     for (int p = 0; p < c->partitions; p++) {
         const struct conf *conf = truth_conf(c, p);
         int others = 0;

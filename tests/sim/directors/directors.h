@@ -82,6 +82,7 @@ void store_restore(size_t entries);
 const struct conf *store_conf(uint32_t partition);
 /* Somebody is about to remove the node. */
 bool store_is_marked(uint32_t node);
+bool store_has_node(uint32_t node);
 /* The director that holds the lease; -1: none. */
 int store_leader(void);
 

@@ -137,6 +137,15 @@ bool store_is_marked(uint32_t node)
     return marked;
 }
 
+bool store_has_node(uint32_t node)
+{
+    struct buf key = { 0 };
+    row_key(&key, ROW_NODE, node, SLICE_NULL);
+    bool has = find(buf_slice(&key)) != NULL;
+    buf_fini(&key);
+    return has;
+}
+
 int store_leader(void)
 {
     return sim_now() < directors.store->leader_until ? directors.store->leader : -1;
