@@ -36,6 +36,8 @@ bool operators_restoring(const struct cluster *c);
 /* Copies belong there. */
 bool operators_want(struct cluster *c, const struct node *n);
 bool operators_are_done(struct cluster *c, struct buf *why);
+/* A node may come that has no id yet. */
+bool operators_may_add(const struct cluster *c);
 /* Its disk may go: whatever it has is elsewhere, and there are enough nodes without it. */
 bool operators_may_lose(struct cluster *c, const struct node *n);
 
