@@ -22,7 +22,7 @@
 enum {
     COPY_PACE_WINDOW_MS = 100,
     COPY_PACE_QUIET_MS = 1000,
-    COPY_PACE_SLOW = 2,                    /* times normal */
+    COPY_PACE_SLOW = 3,                    /* times normal */
     COPY_PACE_NORMAL_MIN_US = 2000,        /* what is quicker than this times COPY_PACE_SLOW is never slow */
     COPY_PACE_NORMAL_START_US = 10 * 1000, /* until it is known */
     COPY_PACE_NORMAL_SHARE = 16,           /* a window moves normal by this part of the difference */
