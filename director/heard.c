@@ -14,6 +14,9 @@ void heard_fini(struct heard *heard)
     free(heard->figures);
     free(heard->faults);
     free(heard->spares);
+    for (size_t i = 0; i < heard->known_count; i++)
+        free(heard->known[i].epochs);
+    free(heard->known);
     *heard = (struct heard){ 0 };
 }
 
@@ -90,6 +93,36 @@ static bool primary_says_active(const struct heard_figures *f, const struct conf
     return f->active && f->teller == conf->primary && f->epoch >= conf->since;
 }
 
+/* ---- epochs beyond the store's */
+
+static void forget_known(struct heard *heard, uint32_t node)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < heard->known_count; i++) {
+        if (heard->known[i].node == node)
+            free(heard->known[i].epochs);
+        else
+            heard->known[kept++] = heard->known[i];
+    }
+    heard->known_count = kept;
+}
+
+static void take_known(struct heard *heard, const struct map *map, uint32_t node,
+                       const Tern__NodeHelloRequest *hello)
+{
+    uint32_t count =
+        hello->n_epochs < map->partition_count ? (uint32_t)hello->n_epochs : map->partition_count;
+    bool beyond = false;
+    forget_known(heard, node);
+    for (uint32_t p = 0; p < count && !beyond; p++)
+        beyond = hello->epochs[p] > map->confs[p].epoch;
+    if (!beyond)
+        return;
+    heard->known = xrealloc(heard->known, (heard->known_count + 1) * sizeof *heard->known);
+    heard->known[heard->known_count++] =
+        (struct heard_known){ node, count, xmemdup(hello->epochs, count * sizeof *hello->epochs) };
+}
+
 static void forget_removed(struct heard *heard, const struct map *map)
 {
     size_t faults = 0, spares = 0;
@@ -103,6 +136,10 @@ static void forget_removed(struct heard *heard, const struct map *map)
     }
     heard->fault_count = faults;
     heard->spare_count = spares;
+    for (size_t i = heard->known_count; i > 0; i--) {
+        if (map_find_node(map, heard->known[i - 1].node) == NULL)
+            forget_known(heard, heard->known[i - 1].node);
+    }
 }
 
 uint64_t heard_epoch(const struct heard *heard, uint32_t partition)
@@ -114,6 +151,11 @@ uint64_t heard_epoch(const struct heard *heard, uint32_t partition)
     for (size_t i = 0; i < count; i++) {
         if (copies[i].known > epoch)
             epoch = copies[i].known;
+    }
+    for (size_t i = 0; i < heard->known_count; i++) {
+        const struct heard_known *known = &heard->known[i];
+        if (partition < known->count && known->epochs[partition] > epoch)
+            epoch = known->epochs[partition];
     }
     return epoch;
 }
@@ -303,4 +345,5 @@ void heard_take(struct heard *heard, const struct map *map, uint32_t node,
         take_figures(heard, node, hello->figures[i], now_mono_ms);
     take_faults(heard, node, hello);
     take_spares(heard, node, hello);
+    take_known(heard, map, node, hello);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What storage nodes tell of their partitions with their hellos: figures of a primary, faults of any copy.
+/* What storage nodes tell of their partitions with their hellos: figures of a primary, faults of any copy,
+ * copies, and epochs.
  * Every director hears every node, so each knows all of it, a few seconds after it started. Kept in memory
  * only, the director's one thread's. */
 #ifndef DIRECTOR_HEARD_H
@@ -46,6 +47,12 @@ struct heard_spare {
     bool primary, active, broken; /* see SpareCopy of proto/cluster.proto */
 };
 
+/* What a node knows of epochs beyond the store. */
+struct heard_known {
+    uint32_t node, count;
+    uint64_t *epochs; /* by partition, `count` of them */
+};
+
 struct heard {
     struct heard_figures **figures; /* by partition, partition_count of them; NULL: nothing yet */
     uint32_t partition_count;
@@ -54,6 +61,9 @@ struct heard {
     struct heard_spare *spares; /* copies by partition and node: whole ones of nodes that are no members or
                                    are ahead of the store, and, while any is, all */
     size_t spare_count;
+    struct heard_known *known; /* of nodes that told of an epoch above the store's when they told last: none,
+                                  but when that was put back */
+    size_t known_count;
     uint32_t ahead;          /* partitions that are, when heard_look looked last */
     uint64_t ahead_since_ms; /* since when there are some; 0: there are none */
 };
@@ -71,7 +81,7 @@ const struct heard_peer *heard_find_peer(const struct heard_figures *figures, ui
 /* The copies of a partition as told with their nodes' last hellos, see struct heard: *count_out of them, by
  * node. Valid until the next heard_take or heard_look. */
 const struct heard_spare *heard_spares(const struct heard *heard, uint32_t partition, size_t *count_out);
-/* The highest epoch of a partition that any node has told of; 0: none has. */
+/* The highest epoch of a partition that any node has told of, whether or not it has a copy; 0: none has. */
 uint64_t heard_epoch(const struct heard *heard, uint32_t partition);
 /* A node knows a higher epoch of the partition than `conf`, which the store has: that was put back from an
  * older copy (R27), or this director lags behind it by a moment. Nothing may be made of `conf` but by

@@ -54,13 +54,14 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
         request.not_active = c->options.not_active(c->options.arg, map_ref_map(ref));
     }
     request.leaving = atomic_load(&c->leaving);
-    map_ref_release(&ref);
     if (statvfs(c->options.data, &disk) == 0) {
         request.disk_total = (uint64_t)disk.f_blocks * disk.f_frsize;
         request.disk_free = (uint64_t)disk.f_bavail * disk.f_frsize;
         request.disk_low = c->options.on_disk(c->options.arg, request.disk_free, &request.disk_reserve);
     }
-    hello_fill(c->options.hello, to, told, loop_now_ms(), &arena, &request);
+    hello_fill(c->options.hello, to, told, ref == NULL ? NULL : map_ref_map(ref), loop_now_ms(), &arena,
+               &request);
+    map_ref_release(&ref);
     *said = (struct said){ to, request.whole, request.hearing };
     *call = (struct rpc_call){ .method = METHOD_NODE_HELLO, .request = &request.base };
     enum err err = director == SIZE_MAX ? control_call(c, call) : control_call_at(c, director, call);

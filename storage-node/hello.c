@@ -3,9 +3,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/metrics.h"
+#include "proto/methods.h"
 #include "storage-node/mailbox/machine.h"
 
 enum { NODES_SHOWN_MAX = 64 /* with a gauge of their own */ };
@@ -222,12 +224,39 @@ static void fill_spares(struct hello *hello, const struct told *to, uint64_t tol
     }
 }
 
-void hello_fill(struct hello *hello, size_t director, uint64_t told, uint64_t now_ms, struct arena *arena,
-                Tern__NodeHelloRequest *out)
+/* Beyond those of the copies: a learner that has nothing yet, and a node that only has a map of it, know more
+ * than anybody who has a copy, perhaps. The map keeps the higher epoch whatever a later one says. */
+static void fill_epochs(struct hello *hello, const Tern__Map *map, uint64_t now_ms, struct arena *arena,
+                        Tern__NodeHelloRequest *out)
+{
+    if (now_ms >= hello->copies_until_ms)
+        return;
+    uint32_t count = board_known_count(hello->board);
+    for (size_t i = 0; map != NULL && i < map->n_partitions; i++) {
+        uint32_t partition = map->partitions[i]->partition;
+        if (partition < PARTITION_COUNT_MAX && partition >= count)
+            count = partition + 1;
+    }
+    if (count == 0)
+        return;
+    out->n_epochs = count;
+    out->epochs = ARENA_ARRAY(arena, uint64_t, count);
+    memset(out->epochs, 0, count * sizeof *out->epochs);
+    for (size_t i = 0; map != NULL && i < map->n_partitions; i++) {
+        uint32_t partition = map->partitions[i]->partition;
+        if (partition < count)
+            out->epochs[partition] = map->partitions[i]->epoch;
+    }
+    board_raise_known(hello->board, out->epochs, count);
+}
+
+void hello_fill(struct hello *hello, size_t director, uint64_t told, const Tern__Map *map, uint64_t now_ms,
+                struct arena *arena, Tern__NodeHelloRequest *out)
 {
     fill_figures(hello, &hello->told[director], now_ms, arena, out);
     fill_faults(hello, arena, out);
     fill_spares(hello, &hello->told[director], told, now_ms, arena, out);
+    fill_epochs(hello, map, now_ms, arena, out);
 }
 
 void hello_done(struct hello *hello, size_t director, bool taken)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a hello tells of partitions: figures of those that this node is primary of, faults, and whole copies
- * where it is no member, or all its copies while a director asks for them. Each director is told the figures
+ * where it is no member, or all its copies while a director asks for them, and then the highest epoch that it
+ * knows of each partition, whether or not it has anything of it: by a map perhaps, or as a learner that has
+ * nothing yet. Such an epoch must not be used a second time either (R27). Each director is told the figures
  * that changed since the last hello that it took, and all of them every FIGURES_INTERVAL_MS, so that one that
  * has just started knows all soon and a node at rest says nearly nothing; faults and copies, of which there
  * are none as a rule, are told each time. The control thread's. */
@@ -37,10 +39,10 @@ void hello_refresh(struct hello *hello, bool placed, uint64_t asked);
  * for it; called again with the number that it had, that stays as it is. */
 void hello_ask_copies(struct hello *hello, size_t director, uint64_t hearing, uint64_t asked,
                       uint64_t now_ms);
-/* Fill in the figures, faults and spare copies of a hello to a director, in `arena`. `told`: how far the
- * workers are (worker_pool_told), 0 while there are none. */
-void hello_fill(struct hello *hello, size_t director, uint64_t told, uint64_t now_ms, struct arena *arena,
-                Tern__NodeHelloRequest *out);
+/* Fill in the figures, faults, spare copies and epochs of a hello to a director, in `arena`. `told`: how far
+ * the workers are (worker_pool_told), 0 while there are none. `map`: the node's, NULL while it has none. */
+void hello_fill(struct hello *hello, size_t director, uint64_t told, const Tern__Map *map, uint64_t now_ms,
+                struct arena *arena, Tern__NodeHelloRequest *out);
 /* The director has taken the hello filled last, or has not (then it is told all again). */
 void hello_done(struct hello *hello, size_t director, bool taken);
 

@@ -31,6 +31,18 @@ bool partition_figures(const struct partition *p, struct board_figures *out)
     return true;
 }
 
+static uint64_t known_of(const struct replica_info *info)
+{
+    return info->epoch > info->dep ? info->epoch : info->dep;
+}
+
+uint64_t partition_known(const struct partition *p)
+{
+    struct replica_info info;
+    replica_info(p->replica, &info);
+    return known_of(&info);
+}
+
 bool partition_copy(const struct partition *p, struct board_copy *out)
 {
     struct replica_info info;
@@ -41,7 +53,7 @@ bool partition_copy(const struct partition *p, struct board_copy *out)
     *out = (struct board_copy){ .partition = p->id,
                                 .epoch = replica_epoch_at(p->replica, info.last),
                                 .last = info.last,
-                                .known = info.epoch > info.dep ? info.epoch : info.dep,
+                                .known = known_of(&info),
                                 .spare = !counted && p->applied.index > 0 && !p->stopped,
                                 .primary = info.role == REPLICA_PRIMARY,
                                 .active = info.active,

@@ -252,6 +252,8 @@ void partition_info(const struct partition *p, struct replica_info *out);
 bool partition_figures(const struct partition *p, struct board_figures *out);
 /* What is here of it; false: nothing. */
 bool partition_copy(const struct partition *p, struct board_copy *out);
+/* The highest epoch that it knows of, also if nothing else is here of it (R27). */
+uint64_t partition_known(const struct partition *p);
 uint64_t partition_chain(const struct partition *p); /* hash chain over the applied entries */
 
 #endif

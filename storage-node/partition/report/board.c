@@ -14,6 +14,7 @@ struct row {
     uint64_t changed;         /* number of its newest change */
     uint64_t measured_commit; /* state_bytes is of this moment */
     struct board_copy copy;
+    uint64_t known; /* highest epoch; 0: it is closed */
 };
 
 struct board {
@@ -112,6 +113,39 @@ void board_remove_copy(struct board *board, uint32_t partition)
     pthread_mutex_lock(&board->lock);
     if (partition < board->count && board->rows[partition] != NULL)
         set_copy(board, board->rows[partition], NULL);
+    pthread_mutex_unlock(&board->lock);
+}
+
+void board_put_known(struct board *board, uint32_t partition, uint64_t epoch)
+{
+    pthread_mutex_lock(&board->lock);
+    row_of(board, partition)->known = epoch;
+    pthread_mutex_unlock(&board->lock);
+}
+
+void board_forget(struct board *board, uint32_t partition)
+{
+    board_remove(board, partition);
+    board_remove_copy(board, partition);
+    board_put_known(board, partition, 0);
+}
+
+uint32_t board_known_count(struct board *board)
+{
+    pthread_mutex_lock(&board->lock);
+    uint32_t count = board->count;
+    pthread_mutex_unlock(&board->lock);
+    return count;
+}
+
+void board_raise_known(struct board *board, uint64_t *epochs, uint32_t count)
+{
+    pthread_mutex_lock(&board->lock);
+    for (uint32_t p = 0; p < board->count && p < count; p++) {
+        const struct row *row = board->rows[p];
+        if (row != NULL && row->known > epochs[p])
+            epochs[p] = row->known;
+    }
     pthread_mutex_unlock(&board->lock);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this node's partitions tell the directors: figures of those that it is primary of, and its copies.
- * Workers put both here when they are asked to (worker_pool_tell), the control thread takes the figures that
- * changed, and copies. Thread-safe. */
+/* What this node's partitions tell the directors: figures of those that it is primary of, its copies, and the
+ * epochs that they know of. Workers put these here when they are asked to (worker_pool_tell), the control
+ * thread takes the figures that changed, and copies. Thread-safe. */
 #ifndef STORAGE_NODE_PARTITION_REPORT_BOARD_H
 #define STORAGE_NODE_PARTITION_REPORT_BOARD_H
 
@@ -50,6 +50,10 @@ void board_remove(struct board *board, uint32_t partition);
 void board_put_copy(struct board *board, const struct board_copy *copy);
 /* This node has none of it. */
 void board_remove_copy(struct board *board, uint32_t partition);
+/* The highest epoch that it knows of, with or without a copy (R27). */
+void board_put_known(struct board *board, uint32_t partition, uint64_t epoch);
+/* It is closed: nothing of it is here any more. */
+void board_forget(struct board *board, uint32_t partition);
 
 /* How much the rows of its state take; measured by the control thread, for it may wait for the disk. */
 void board_set_state_bytes(struct board *board, uint32_t partition, uint64_t bytes);
@@ -68,5 +72,10 @@ uint32_t board_collect(struct board *board, uint64_t since, uint32_t from, size_
  * many. */
 size_t board_copy_count(struct board *board, bool all);
 size_t board_copies(struct board *board, bool all, struct board_copy *out, size_t max);
+
+/* Raises each of `epochs` (by partition, `count` of them) to what the partition knows. */
+void board_raise_known(struct board *board, uint64_t *epochs, uint32_t count);
+/* One above the last partition that may know any. */
+uint32_t board_known_count(struct board *board);
 
 #endif

@@ -154,7 +154,7 @@ static void keep_for_later(struct slot *slot, struct conf_item *c)
 static void close_gone(struct worker *w, struct slot *slot, struct inbox_chain *later)
 {
     if (w->pool->options.board != NULL)
-        board_remove(w->pool->options.board, partition_id(slot->p));
+        board_forget(w->pool->options.board, partition_id(slot->p));
     partition_close(&slot->p);
     atomic_fetch_sub_explicit(&w->stats.partitions, 1, memory_order_relaxed);
     if (slot->later != NULL)
@@ -259,6 +259,7 @@ static void tell(struct worker *w)
             board_put_copy(board, &copy);
         else
             board_remove_copy(board, partition_id(p));
+        board_put_known(board, partition_id(p), partition_known(p));
     }
     if (number > atomic_load(&w->told))
         atomic_store(&w->told, number);

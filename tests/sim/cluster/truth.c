@@ -61,14 +61,26 @@ static uint64_t dep_on_disk(struct node *n, int partition)
     return record.dep;
 }
 
+static uint64_t epoch_of_map(const struct node *n, int partition)
+{
+    struct map_ref *ref = n->up ? map_holder_get(n->map) : NULL;
+    const Tern__PartitionConf *conf =
+        ref == NULL ? NULL : map_holder_find_partition(map_ref_map(ref), (uint32_t)partition);
+    uint64_t epoch = conf == NULL ? 0 : conf->epoch;
+    map_ref_release(&ref);
+    return epoch;
+}
+
 static uint64_t known_epoch(struct cluster *c, int partition)
 {
     uint64_t highest = 0;
     for (int i = 0; i < c->slots; i++) {
         struct partition *open = node_partition(c->nodes[i], partition);
         struct replica_info info = { .dep = dep_on_disk(c->nodes[i], partition) };
+        uint64_t of_map = epoch_of_map(c->nodes[i], partition);
         if (open != NULL)
             partition_info(open, &info);
+        highest = of_map > highest ? of_map : highest;
         highest = info.dep > highest ? info.dep : highest;
         highest = info.epoch > highest ? info.epoch : highest;
     }

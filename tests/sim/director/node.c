@@ -94,13 +94,23 @@ static void fill_spare(const struct node *n, uint32_t p, Tern__SpareCopy *out)
     out->active = c->active;
 }
 
-/* All that it has, as a director asked for that does not know yet who is ahead of the store (R27). */
+static uint64_t known_of(const struct node *n, uint32_t p)
+{
+    uint64_t of_map = n->map_confs[p].epoch, of_copy = n->copies[p].conf.epoch;
+    return of_map > of_copy ? of_map : of_copy;
+}
+
+/* All that it has and knows, as a director asked for that does not know yet who is ahead of the store (R27).
+ */
 static void tell_copies(const struct node *n, Tern__NodeHelloRequest *hello, Tern__SpareCopy *spares,
-                        Tern__SpareCopy **at)
+                        Tern__SpareCopy **at, uint64_t *epochs)
 {
     hello->whole = true;
     hello->spares = at;
+    hello->epochs = epochs;
+    hello->n_epochs = sim->partitions;
     for (uint32_t p = 0; p < sim->partitions; p++) {
+        epochs[p] = known_of(n, p);
         if (!n->copies[p].record)
             continue;
         fill_spare(n, p, &spares[hello->n_spares]);
@@ -123,6 +133,7 @@ static void say_hello(struct node *n, int director)
     Tern__NodeHelloRequest hello = TERN__NODE_HELLO_REQUEST__INIT;
     static Tern__PartitionFigures figures[PARTITIONS_MAX], *at[PARTITIONS_MAX];
     static Tern__SpareCopy spares[PARTITIONS_MAX], *spare_at[PARTITIONS_MAX];
+    static uint64_t epochs[PARTITIONS_MAX];
     struct director_call call = call_of(n, CALL_HELLO, director);
     info.id = n->id;
     info.store_id = (ProtobufCBinaryData){ MAP_ID_SIZE, n->store_id };
@@ -144,7 +155,7 @@ static void say_hello(struct node *n, int director)
         hello.n_figures++;
     }
     if (sim->now < n->telling_until)
-        tell_copies(n, &hello, spares, spare_at);
+        tell_copies(n, &hello, spares, spare_at, epochs);
     hello.hearing = hello.whole ? n->hearing[director] : 0;
     director_call_send(&call, METHOD_NODE_HELLO, &hello.base);
 }

@@ -287,6 +287,31 @@ static void test_what_was_looked_up_before_does_not_count(void **state)
     assert_int_equal(promote(f, node, 5), OK);
 }
 
+/* R27: node 2 was to have a copy of partition 5, or of 6, by a configuration that the store has forgotten; it
+ * has nothing of it yet and knows that epoch all the same. */
+static void test_an_epoch_known_without_a_copy_is_not_used_again(void **state)
+{
+    struct fixture *f = *state;
+    struct buf out = { 0 };
+    struct hello h;
+    uint64_t epochs[] = { 1, 1, 1, 1, 1, 2, 1 };
+    void *node = connect_to(f);
+    hello(f, node, 1, "tcp://127.0.0.1:1");
+    place(f, node);
+    hello(f, node, 2, "tcp://127.0.0.1:2");
+    node = restart(f);
+    uint64_t hearing = tell(f, node, 1, 0, 0, 0);
+    assert_int_equal(tell(f, node, 1, hearing, 0, 0), hearing);
+    prepare_hello(&h, 2, "tcp://127.0.0.1:2");
+    h.request.hearing = hearing;
+    h.request.epochs = epochs;
+    h.request.n_epochs = sizeof epochs / sizeof epochs[0];
+    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+    assert_int_equal(promote(f, node, 5), ERR_CONFLICT);
+    assert_int_equal(promote(f, node, 6), OK);
+    buf_fini(&out);
+}
+
 /* A node that is lost holds a fail-over up for so long and no longer. */
 static void test_a_silent_node_is_waited_for_in_vain(void **state)
 {
@@ -365,6 +390,7 @@ int main(void)
         TEST(test_node_unknown_to_an_older_store),
         TEST(test_nothing_is_changed_before_nodes_are_heard),
         TEST(test_what_was_looked_up_before_does_not_count),
+        TEST(test_an_epoch_known_without_a_copy_is_not_used_again),
         TEST(test_a_silent_node_is_waited_for_in_vain),
         TEST(test_nodes_that_an_older_store_does_not_name),
     };

@@ -263,6 +263,49 @@ static void test_nodes_ahead_of_the_store(void **state)
     f->map.node_count = 0;
 }
 
+static void tell_epochs(struct fixture *f, uint32_t node, uint64_t *epochs, size_t count)
+{
+    Tern__NodeHelloRequest hello = TERN__NODE_HELLO_REQUEST__INIT;
+    hello.epochs = epochs;
+    hello.n_epochs = count;
+    heard_take(&f->heard, &f->map, node, &hello, 50);
+}
+
+/* R27: of nodes that have no copy of it, too, for as long as they know. */
+static void test_epochs_known_without_a_copy(void **state)
+{
+    struct fixture *f = *state;
+    struct conf *confs = f->confs;
+    Tern__NodeInfo info = TERN__NODE_INFO__INIT;
+    struct map_node node = { .info = &info };
+    for (int p = 0; p < 4; p++)
+        confs[p].epoch = 5;
+    tell_epochs(f, 1, (uint64_t[]){ 5, 4, 5, 0, 99 },
+                5); /* nothing beyond the store, and no such partition */
+    assert_int_equal(f->heard.known_count, 0);
+    tell_epochs(f, 1, (uint64_t[]){ 5, 7, 5 }, 3);
+    tell_epochs(f, 2, (uint64_t[]){ 5, 8 }, 2);
+    assert_int_equal(heard_epoch(&f->heard, 1), 8);
+    assert_true(heard_is_ahead(&f->heard, &confs[1]));
+    assert_false(heard_is_ahead(&f->heard, &confs[0]));
+    assert_false(heard_is_ahead(&f->heard, &confs[3]));
+    tell_epochs(f, 2, NULL, 0); /* it was restarted */
+    assert_int_equal(heard_epoch(&f->heard, 1), 7);
+    tell_epochs(f, 2, (uint64_t[]){ 5, 5, 6 }, 3);
+    confs[1].epoch = 7;
+    assert_false(heard_is_ahead(&f->heard, &confs[1]));
+    info.id = 2;
+    f->map.nodes = &node;
+    f->map.node_count = 1;
+    heard_look(&f->heard, &f->map, 60);
+    assert_int_equal(f->heard.known_count, 1);
+    assert_int_equal(f->heard.ahead, 1);
+    assert_int_equal(heard_epoch(&f->heard, 1), 5);
+    assert_int_equal(heard_epoch(&f->heard, 2), 6);
+    f->map.nodes = NULL;
+    f->map.node_count = 0;
+}
+
 static void test_removed_nodes_are_forgotten(void **state)
 {
     struct fixture *f = *state;
@@ -337,10 +380,15 @@ static void test_a_seat_handed_over_stays_served(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_newest_figures_stay),         TEST(test_faults_are_the_nodes_last),
-        TEST(test_the_newest_copy_is_chosen),   TEST(test_nodes_ahead_of_the_store),
-        TEST(test_faults_are_bounded),          TEST(test_spare_copies_of_a_partition),
-        TEST(test_removed_nodes_are_forgotten), TEST(test_a_seat_handed_over_stays_served),
+        TEST(test_newest_figures_stay),
+        TEST(test_faults_are_the_nodes_last),
+        TEST(test_the_newest_copy_is_chosen),
+        TEST(test_nodes_ahead_of_the_store),
+        TEST(test_faults_are_bounded),
+        TEST(test_spare_copies_of_a_partition),
+        TEST(test_epochs_known_without_a_copy),
+        TEST(test_removed_nodes_are_forgotten),
+        TEST(test_a_seat_handed_over_stays_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@ struct fixture {
     struct hello *hello;
     struct arena arena;
     uint64_t now_ms, told; /* by the workers */
+    const Tern__Map *map;
 };
 
 static int set_up(void **state)
@@ -54,7 +55,7 @@ static void put(struct fixture *f, uint32_t partition, uint64_t commit)
 static size_t say(struct fixture *f, size_t director, bool taken, Tern__NodeHelloRequest *out)
 {
     *out = (Tern__NodeHelloRequest)TERN__NODE_HELLO_REQUEST__INIT;
-    hello_fill(f->hello, director, f->told, f->now_ms, &f->arena, out);
+    hello_fill(f->hello, director, f->told, f->map, f->now_ms, &f->arena, out);
     hello_done(f->hello, director, taken);
     f->now_ms += 1000;
     return out->n_figures;
@@ -204,6 +205,37 @@ static void test_tells_for_whom_it_looked(void **state)
     assert_true(!hello.whole && hello.hearing == 0);
 }
 
+/* R27: whatever it knows them by, and only while somebody asks. */
+static void test_tells_epochs_without_copies(void **state)
+{
+    struct fixture *f = *state;
+    Tern__NodeHelloRequest hello;
+    Tern__PartitionConf conf = TERN__PARTITION_CONF__INIT, *confs[] = { &conf };
+    Tern__Map map = TERN__MAP__INIT;
+    conf.partition = 4;
+    conf.epoch = 8;
+    map.partitions = confs;
+    map.n_partitions = 1;
+    hello_ask_copies(f->hello, 0, 0, 1, f->now_ms);
+    say(f, 0, true, &hello);
+    assert_int_equal(hello.n_epochs, 0);
+    board_put_known(f->board, 2, 5);
+    say(f, 0, true, &hello);
+    assert_int_equal(hello.n_epochs, 3);
+    assert_true(hello.epochs[0] == 0 && hello.epochs[1] == 0 && hello.epochs[2] == 5);
+    f->map = &map;
+    board_put_known(f->board, 2, 6);
+    say(f, 0, true, &hello);
+    assert_int_equal(hello.n_epochs, 5);
+    assert_true(hello.epochs[2] == 6 && hello.epochs[3] == 0 && hello.epochs[4] == 8);
+    conf.partition = 2;
+    say(f, 0, true, &hello);
+    assert_true(hello.n_epochs == 3 && hello.epochs[2] == 8);
+    f->now_ms += HELLO_COPIES_MS;
+    say(f, 0, true, &hello);
+    assert_int_equal(hello.n_epochs, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -212,6 +244,7 @@ int main(void)
         TEST(test_tells_each_director_what_changed),
         TEST(test_tells_again_what_was_not_heard),
         TEST(test_many_partitions_take_several_hellos),
+        TEST(test_tells_epochs_without_copies),
         TEST(test_tells_faults_each_time),
         TEST(test_tells_spare_copies_each_time),
         TEST(test_tells_all_copies_when_asked),

@@ -99,6 +99,9 @@ static void test_damaged_member_leaves(void **state)
     assert_int_equal(info_of(f).last, 0);
     assert_int_equal(info_of(f).dep, 3);
     assert_int_equal(f->last_ask.type, REPLICA_ASK_ADD_LEARNER);
+    struct board_copy copy; /* there is none, and its epoch must be told all the same (R27) */
+    assert_false(partition_copy(f->p, &copy));
+    assert_int_equal(partition_known(f->p), 3);
 }
 
 /* Rows went with a damaged table: the copy serves nothing, leaves and is wiped, after a further restart too.

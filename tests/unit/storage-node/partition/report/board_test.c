@@ -145,13 +145,39 @@ static void test_copies(void **state)
     board_free(&board);
 }
 
+/* With and without a copy; what was closed is here no more. */
+static void test_known_epochs(void **state)
+{
+    struct board *board = board_new();
+    struct board_copy copy = { .partition = 2, .epoch = 4, .known = 6 };
+    uint64_t epochs[4] = { 1, 7, 0, 0 };
+    struct seen seen;
+    assert_int_equal(board_known_count(board), 0);
+    board_put_known(board, 1, 5);
+    put(board, 2, 10, 0);
+    board_put_copy(board, &copy);
+    board_put_known(board, 2, 6);
+    assert_int_equal(board_known_count(board), 3);
+    board_raise_known(board, epochs, 2);
+    assert_true(epochs[0] == 1 && epochs[1] == 7 && epochs[2] == 0);
+    board_raise_known(board, epochs, 4);
+    assert_true(epochs[0] == 1 && epochs[1] == 7 && epochs[2] == 6 && epochs[3] == 0);
+    board_forget(board, 2);
+    epochs[2] = 0;
+    board_raise_known(board, epochs, 4);
+    assert_int_equal(epochs[2], 0);
+    assert_int_equal(board_copy_count(board, true), 0);
+    collect(board, 0, &seen);
+    assert_int_equal(seen.count, 0);
+    board_free(&board);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tells_what_changed),
-        cmocka_unit_test(test_tells_in_parts),
-        cmocka_unit_test(test_measures_what_changed),
-        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_tells_what_changed),    cmocka_unit_test(test_tells_in_parts),
+        cmocka_unit_test(test_measures_what_changed), cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_known_epochs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

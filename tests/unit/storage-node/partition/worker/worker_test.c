@@ -253,12 +253,49 @@ static void what_was_told_is_no_older_than_its_asking(void **state)
     assert_int_equal(known(f), OLD + 2);
 }
 
+/* What the board says of it: the epoch that it knows, and whether there is a copy. */
+static uint64_t told(struct fixture *f, size_t *copies_out)
+{
+    uint64_t epochs[PARTITION + 1] = { 0 };
+    worker_pool_tell(f->pool);
+    turns(f);
+    board_raise_known(f->pool->options.board, epochs, PARTITION + 1);
+    *copies_out = board_copy_count(f->pool->options.board, true);
+    return epochs[PARTITION];
+}
+
+/* R27: a learner that has nothing yet knows an epoch that nobody else may know; what is deleted is told of no
+ * more, not even if it went before it was told of again. */
+static void what_has_no_copy_tells_its_epoch(void **state)
+{
+    struct fixture *f = *state;
+    struct replica_conf conf = {
+        .epoch = OLD + 3, .since = 1, .primary = old_primary, .member_count = 1, .members = { old_primary }
+    };
+    struct board_copy copy = { .partition = PARTITION, .epoch = OLD, .last = 9, .known = OLD };
+    size_t copies;
+    conf.learners[conf.learner_count++] = self;
+    director_says(f, &conf);
+    assert_int_equal(told(f, &copies), OLD + 3);
+    assert_int_equal(copies, 0);
+    conf.learner_count = 0;
+    conf.epoch++;
+    director_says(f, &conf);
+    board_put_copy(f->pool->options.board, &copy); /* it had one when it was told of last */
+    worker_pool_drop(f->pool, PARTITION);
+    turns(f);
+    assert_int_equal(atomic_load(&f->pool->workers[0].stats.partitions), 0);
+    assert_int_equal(told(f, &copies), 0);
+    assert_int_equal(copies, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_member_acks_and_grants, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_returns_hears_a_director_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_copy_that_goes_makes_room_for_the_next, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_has_no_copy_tells_its_epoch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_told_is_no_older_than_its_asking, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
