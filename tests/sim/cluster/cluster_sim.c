@@ -57,6 +57,11 @@ static bool wait_until(struct cluster *c, bool (*done)(struct cluster *))
     return !c->failed && done(c);
 }
 
+static bool is_restored(struct cluster *c)
+{
+    return !operators_restoring(c);
+}
+
 static bool is_read(struct cluster *c)
 {
     return clients_finished(c) && is_well(c);
@@ -69,7 +74,11 @@ static void play(struct cluster *c)
     if (c->failed)
         return;
     weather_calm(c);
-    cluster_run(c, c->now + 500 * MS); /* clients go on for a while */
+    cluster_run(c, c->now + 500 * MS);                /* clients go on for a while */
+    if (c->seed % 2 == 1 && operators_restoring(c)) { /* nothing else goes wrong meanwhile */
+        wait_until(c, is_restored);
+        c->shaken_at = c->now;
+    }
     for (int i = 0; i < FAIL_OVERS && c->seed % 2 == 1 && !c->failed; i++) {
         weather_fail_over(c);
         cluster_run(c, c->now + cluster_below(c, 2 * FAIL_OVER_MS) * MS);

@@ -8,6 +8,7 @@
 #include "proto/message.pb-c.h"
 #include "tests/sim/cluster/call.h"
 #include "tests/sim/cluster/client.h"
+#include "tests/sim/cluster/truth.h"
 
 enum {
     WATCHERS_MAX = ACCOUNTS_MAX * BOXES * FRONTENDS,
@@ -176,6 +177,8 @@ static void on_bound(struct cluster *c, struct event *e)
 {
     const struct expected *x = (struct expected *)e;
     struct watches *all = c->clients->watches;
+    if (operators_restoring(c))
+        c->shaken_at = c->now;
     if (c->now < c->shaken_at + BOUND_MS * MS) {
         cluster_post(c, e, c->shaken_at + BOUND_MS * MS);
         return;
