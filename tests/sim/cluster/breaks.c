@@ -28,6 +28,7 @@ static const struct {
     { "R24-persist", COPYING, { .storage.unpersisted_install = true } },
     { "R24-bodies", COPYING, { .storage.bodiless_copy = true } },
     { "R25", ANY, { .core.r25 = true, .storage.cut_ahead = true } },
+    { "R27", CONFS, { .copies_only = true } },
     { "watch", CONFS, { .storage.drop_watches = true } },
     { "watch-epoch", POWER, { .blind_watch = true } },
     { "R30", UPGRADES, { .storage.own_version = true } },

@@ -64,6 +64,7 @@ struct breaks {
     struct storage_faults storage;
     struct replica_faults core;
     bool queue_fence, queue_lease, queue_put, delivery_id; /* queue_breaks.c */
+    bool copies_only; /* nodes tell no epochs but those of their copies */
     bool blind_watch; /* front-ends do not look at the epoch by which a watch was registered */
 };
 

@@ -76,6 +76,21 @@ static struct director_call call_of(const struct rpc_peer *peer, const struct rp
     return out;
 }
 
+static void send_call(const struct node *n, const struct rpc_peer *peer, const struct rpc_call *call)
+{
+    struct director_call sent = call_of(peer, call);
+    const ProtobufCMessage *request = call->request;
+    Tern__NodeHelloRequest hello;
+    if (n->dying)
+        return;
+    if (n->c->breaks.copies_only && sent.kind == CALL_HELLO) {
+        hello = *(const Tern__NodeHelloRequest *)request;
+        hello.n_epochs = 0;
+        request = &hello.base;
+    }
+    director_call_send(&sent, (enum method)call->method, request);
+}
+
 static void unlink_call(struct rpc_client *client, struct rpc_call *call)
 {
     struct rpc_call **at = &client->calls;
@@ -95,9 +110,7 @@ enum err rpc_call(struct rpc_peer *peer, struct rpc_call *call)
     call->waiter = fiber_self();
     call->hash_next = client->calls;
     client->calls = call;
-    struct director_call sent = call_of(peer, call);
-    if (!client->node->dying)
-        director_call_send(&sent, (enum method)call->method, call->request);
+    send_call(client->node, peer, call);
     while (!call->done && !client->ended && err == OK)
         err = fiber_suspend_until(deadline);
     unlink_call(client, call);
