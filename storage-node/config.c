@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage-node/config.h"
 
+#include <string.h>
+
 #include "storage-node/partition/worker/worker.h"
 
 enum { READERS_MAX = 256 };
@@ -52,6 +54,24 @@ static const struct config_key keys[] = {
     CONFIG_KEY_INT(struct node_config, machine_version_max, "machine_version_max", "0", 0, UINT8_MAX,
                    "the highest state-machine version to speak: holds an upgrade back, so that one can still "
                    "go back from it; 0: the program's"),
+    CONFIG_KEY_STRING(
+        struct node_config, linearizable_reads, "linearizable_reads", "lease",
+        "why a read may be sure that no other node serves: \"lease\", which trusts that no clock "
+        "stands still, or \"barrier\": something was committed since it came"),
 };
 
 const struct config_table node_config_table = CONFIG_TABLE(struct node_config, keys);
+
+bool node_config_reads_commit(const struct node_config *config)
+{
+    return strcmp(config->linearizable_reads, "barrier") == 0;
+}
+
+void node_config_check(const struct node_config *config, struct buf *errors)
+{
+    if (config->directors.count == 0)
+        buf_add_str(errors, "directors: name at least one\n");
+    if (strcmp(config->linearizable_reads, "lease") != 0 && !node_config_reads_commit(config))
+        buf_addf(errors, "linearizable_reads: \"%s\" is not known, \"lease\" and \"barrier\" are\n",
+                 config->linearizable_reads);
+}

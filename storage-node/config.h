@@ -25,8 +25,14 @@ struct node_config {
     uint64_t check_interval_ms;
     uint64_t check_rate;
     int64_t machine_version_max;
+    char *linearizable_reads;
 };
 
 extern const struct config_table node_config_table;
+
+/* Must a read wait for a commit, because clocks are not trusted? */
+bool node_config_reads_commit(const struct node_config *config);
+/* Adds a line a mistake that the table cannot see. */
+void node_config_check(const struct node_config *config, struct buf *errors);
 
 #endif

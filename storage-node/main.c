@@ -15,9 +15,7 @@
 
 static void check(const void *conf, struct buf *errors)
 {
-    const struct node_config *config = conf;
-    if (config->directors.count == 0)
-        buf_add_str(errors, "directors: name at least one\n");
+    node_config_check(conf, errors);
 }
 
 enum {

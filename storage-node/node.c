@@ -150,6 +150,11 @@ static double director_silence(void *arg)
     return (double)control_silence_ms(arg) / 1000;
 }
 
+static void on_read(void *arg, struct partition_request *request)
+{
+    reader_pool_submit(arg, request);
+}
+
 static struct worker_pool *on_identity(void *arg, uint32_t node_id)
 {
     struct node *n = arg;
@@ -170,6 +175,8 @@ static struct worker_pool *on_identity(void *arg, uint32_t node_id)
         .copy_rate = n->config->copy_rate,
         .notify = dispatch_notify,
         .notify_arg = n->server,
+        .read = on_read,
+        .read_arg = n->readers,
         .ask = control_ask,
         .ask_arg = n->control,
         .fault_list = n->faults,
@@ -188,6 +195,8 @@ static struct worker_pool *on_identity(void *arg, uint32_t node_id)
     node_figures_register(&n->figures);
     metrics_gauge_func("tern_director_silence_seconds", "since a director last answered", NULL,
                        director_silence, n->control);
+    if (node_config_reads_commit(n->config))
+        dispatch_set_reads_commit(n->dispatch);
     dispatch_open(n->dispatch, workers, n->readers);
     atomic_store(&n->workers, workers);
     return workers;

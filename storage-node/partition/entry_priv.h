@@ -14,7 +14,7 @@ struct log_entry {
     struct buf row;    /* log row: LOG_ROW_PREFIX, then the entry */
     struct slice body; /* borrowed from the request, or own_body */
     struct buf own_body;
-    struct partition_request *request; /* who waits for the outcome; NULL: nobody */
+    struct partition_request *request; /* who waits for the outcome (reads: linked by next); NULL: nobody */
     uint32_t refs;                     /* of one thread: the ring, jobs under way */
     bool failed; /* IN_DOUBT is to be answered once the log writer gave the entry back */
 };

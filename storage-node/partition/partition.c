@@ -94,6 +94,7 @@ static struct partition *make(const struct partition_options *options, struct pa
     p->keep_bytes = options->log_keep_bytes != 0 ? options->log_keep_bytes : LOG_KEEP_BYTES;
     p->copy_chunk_bytes = options->copy_chunk_bytes != 0 ? options->copy_chunk_bytes : COPY_CHUNK_BYTES;
     p->gathered_tail = &p->gathered_first;
+    p->reads_tail = &p->reads_first;
     p->worked_tail = &p->worked_first;
     p->proposal = NEW_ARRAY(struct replica_entry, PROPOSE_COUNT_MAX);
     p->self = options->self;
@@ -350,6 +351,8 @@ enum err partition_flush(struct partition *p, struct partition_now now)
     /* Proposals first: the log writer starts on them while this thread applies. */
     if (p->gathered_first != NULL)
         TRY(partition_propose(p, now));
+    if (p->reads_first != NULL && !p->stopped)
+        TRY(partition_propose_reads(p, now));
     if (p->check_waiting != NULL)
         TRY(partition_check_flush(p, now));
     if (p->written_token != 0) {

@@ -129,6 +129,9 @@ struct partition_host {
     const struct peer_transport *peers;
     /* Run it on another thread; comes back through partition_worked. NULL: it is run at once. */
     void (*work)(void *arg, struct partition_work *work);
+    /* Serve a read (METHOD_READ) for which an entry was committed after it came. Takes the request. NULL:
+     * such reads are refused. */
+    void (*read)(void *arg, struct partition_request *request);
 };
 
 /* Figures of all partitions of one worker; read by others with relaxed atomics. */
@@ -171,7 +174,9 @@ void partition_close(struct partition **p);
 
 uint32_t partition_id(const struct partition *p);
 
-/* Takes the request; kinds METHOD_WRITE and METHOD_MEMORY. */
+/* Takes the request; kinds METHOD_WRITE and METHOD_MEMORY. And METHOD_READ, where leases are not trusted
+ * (`linearizable_reads`): an entry without effect is proposed for all that wait, and once it is applied they
+ * go to host->read, whose view of the state is then newer than their arrival whatever the clocks did. */
 void partition_push(struct partition *p, struct partition_now now, struct partition_request *request);
 /* A configuration: of the map (ask_id 0) or an answer. */
 MUST_CHECK enum err partition_conf(struct partition *p, struct partition_now now,

@@ -80,6 +80,8 @@ struct partition {
     struct log_ring ring;
     struct partition_request *gathered_first, **gathered_tail;
     uint32_t gathered_count;
+    struct partition_request *reads_first, **reads_tail; /* waiting for an entry to be proposed for them */
+    uint32_t reads_count;
     struct replica_entry *proposal; /* PROPOSE_COUNT_MAX */
     enum err proposal_refused;      /* by the step under way */
 
@@ -137,6 +139,8 @@ struct log_entry *partition_make_internal(struct partition *p, uint32_t method, 
 /* Propose an entry of the primary's own, without a request. */
 MUST_CHECK enum err partition_propose_internal(struct partition *p, uint32_t method,
                                                struct partition_now now);
+/* Propose an entry without effect for the reads that wait; those that came later need another one. */
+MUST_CHECK enum err partition_propose_reads(struct partition *p, struct partition_now now);
 /* Propose ENTRY_VERSION; if it is taken, entries have that version from it on. */
 MUST_CHECK enum err partition_propose_version(struct partition *p, uint8_t version, struct partition_now now);
 

@@ -124,6 +124,32 @@ enum err partition_propose_internal(struct partition *p, uint32_t method, struct
     return err;
 }
 
+/* A commit round instead of a lease: the entry reaches the commit index only if every member acknowledged it
+ * in this epoch after the reads had come, so nobody else had begun to serve by then, whatever the clocks
+ * say. One that is refused, or falls with the seat, answers its reads (partition_answer_entry). */
+enum err partition_propose_reads(struct partition *p, struct partition_now now)
+{
+    struct partition_request *waiting = p->reads_first, **tail = &waiting;
+    p->reads_first = NULL;
+    p->reads_tail = &p->reads_first;
+    p->reads_count = 0;
+    while (*tail != NULL) {
+        struct partition_request *r = *tail;
+        if (r->deadline_mono_ms > now.mono_ms) {
+            tail = &r->next;
+            continue;
+        }
+        *tail = r->next;
+        partition_request_end(r, ERR_TIMEOUT, p->applied_time);
+    }
+    if (waiting == NULL)
+        return OK;
+    struct log_entry *e = partition_make_internal(p, ENTRY_BARRIER, now);
+    e->request = waiting;
+    p->proposal[0] = (struct replica_entry){ .size = log_entry_size(e), .handle = e };
+    return step_proposal(p, 1, now);
+}
+
 enum err partition_propose_version(struct partition *p, uint8_t version, struct partition_now now)
 {
     uint8_t before = p->version;

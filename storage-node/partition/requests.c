@@ -30,19 +30,50 @@ static void serve_memory(struct partition *p, struct partition_now now, struct p
         partition_request_end(request, ERR_UNSUPPORTED, p->applied_time);
 }
 
+static void gather(struct partition *p, struct partition_request ***tail, uint32_t *count,
+                   struct partition_request *request)
+{
+    if (*count >= GATHERED_MAX) {
+        partition_request_end(request, ERR_BUSY, p->applied_time);
+        return;
+    }
+    request->next = NULL;
+    **tail = request;
+    *tail = &request->next;
+    ++*count;
+}
+
 void partition_push(struct partition *p, struct partition_now now, struct partition_request *request)
 {
     if (request->kind == METHOD_MEMORY) {
         serve_memory(p, now, request);
-    } else if (request->kind != METHOD_WRITE) {
+    } else if (request->kind != METHOD_WRITE && (request->kind != METHOD_READ || p->host->read == NULL)) {
         partition_request_end(request, ERR_UNSUPPORTED, p->applied_time);
-    } else if (p->stopped || p->gathered_count >= GATHERED_MAX) {
-        partition_request_end(request, p->stopped ? ERR_UNAVAILABLE : ERR_BUSY, p->applied_time);
+    } else if (p->stopped) {
+        partition_request_end(request, ERR_UNAVAILABLE, p->applied_time);
+    } else if (request->kind == METHOD_READ) {
+        gather(p, &p->reads_tail, &p->reads_count, request);
     } else {
-        request->next = NULL;
-        *p->gathered_tail = request;
-        p->gathered_tail = &request->next;
-        p->gathered_count++;
+        gather(p, &p->gathered_tail, &p->gathered_count, request);
+    }
+}
+
+/* A read that could not be served has done nothing, whatever became of its entry. */
+static enum err read_status(enum err status)
+{
+    return status == ERR_IN_DOUBT ? ERR_UNAVAILABLE : status;
+}
+
+static void answer_reads(struct partition *p, struct partition_request *r, enum err status)
+{
+    while (r != NULL) {
+        struct partition_request *next = r->next;
+        r->next = NULL;
+        if (status == OK)
+            p->host->read(p->host->arg, r);
+        else
+            partition_request_end(r, read_status(status), p->applied_time);
+        r = next;
     }
 }
 
@@ -53,6 +84,10 @@ void partition_answer_entry(struct partition *p, struct log_entry *e, enum err s
         return;
     struct partition_answer answer = { .status = status, .time_ms = p->applied_time, .response = response };
     e->request = NULL;
+    if (request->kind == METHOD_READ) {
+        answer_reads(p, request, status);
+        return;
+    }
     if (e->own_body.len == 0)
         e->body = SLICE_NULL; /* it was the request's */
     request->done(request, &answer);
@@ -74,6 +109,10 @@ void partition_fail(struct partition *p, uint64_t after, enum err err)
 static void answer_gathered(struct partition *p, enum err status)
 {
     struct partition_request *r = p->gathered_first;
+    answer_reads(p, p->reads_first, status);
+    p->reads_first = NULL;
+    p->reads_tail = &p->reads_first;
+    p->reads_count = 0;
     p->gathered_first = NULL;
     p->gathered_tail = &p->gathered_first;
     p->gathered_count = 0;

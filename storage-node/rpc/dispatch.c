@@ -22,6 +22,7 @@ struct dispatch {
     _Atomic(struct reader_pool *) readers;
     _Atomic uint64_t bytes;
     _Atomic bool draining, disk_low, stalled;
+    bool reads_commit;         /* set before it opens */
     pthread_mutex_t full_lock; /* guards what full_nodes points to */
     uint32_t *full_nodes;
     _Atomic size_t full_count;
@@ -246,11 +247,16 @@ void dispatch_handle(struct rpc_request *rpc, void *arg)
         enum err err = check(d, rpc, kind);
         if (err != OK)
             reply_status(d, rpc, err, NULL);
-        else if (kind == METHOD_READ || kind == METHOD_NODE)
+        else if ((kind == METHOD_READ && !d->reads_commit) || kind == METHOD_NODE)
             serve_read(d, wrap(d, rpc, kind));
         else
             worker_pool_push(atomic_load(&d->workers), wrap(d, rpc, kind));
     }
+}
+
+void dispatch_set_reads_commit(struct dispatch *d)
+{
+    d->reads_commit = true;
 }
 
 void dispatch_open(struct dispatch *d, struct worker_pool *workers, struct reader_pool *readers)

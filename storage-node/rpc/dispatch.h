@@ -4,6 +4,8 @@
  *
  *   METHOD_WRITE, METHOD_MEMORY -> the partition's worker      METHOD_READ, METHOD_NODE -> a reader
  *   METHOD_MAP -> the last map                                 anything else -> ERR_UNSUPPORTED
+ *   METHOD_READ with `linearizable_reads = "barrier"` -> the partition's worker, which hands it to a reader
+ *   once an entry was committed after it came
  *
  * Pressure: at most DISPATCH_BYTES_MAX of requests under way (beyond: ERR_BUSY). While the disk of this node
  * is short of space, and for partitions of which fewer than min_members members have space, writes that add
@@ -28,6 +30,8 @@ struct dispatch *dispatch_new(struct map_holder *map);
 void dispatch_free(struct dispatch **d);
 /* For rpc_server_options: handler with the dispatch as arg. On the network thread. */
 rpc_handler dispatch_handle;
+/* Before dispatch_open: reads wait for a commit instead of trusting a lease (partition_push). */
+void dispatch_set_reads_commit(struct dispatch *d);
 /* From now on requests of partitions are served; before, they are answered ERR_UNAVAILABLE. */
 void dispatch_open(struct dispatch *d, struct worker_pool *workers, struct reader_pool *readers);
 /* From now on everything is answered ERR_UNAVAILABLE: the node ends. */

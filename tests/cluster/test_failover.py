@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three storage nodes with a copy of everything each: any one may die or hang while mail comes in and is read, and nothing that
 was acknowledged is lost or doubled (P1, P2, P3), service is back in seconds, and the node that returns catches up."""
+import select
 import shutil
 import signal
 import time
@@ -15,6 +16,7 @@ from load import ImapWriter, Reader, SmtpWriter, check, numbered
 
 PAUSE_MAX = 5.0  # seconds without service after the loss of a node, sanitizers and a loaded machine included
 REJOIN_MAX = 30.0
+STALE_MAX = 0.6  # seconds, in which a lease (1 s, renewed every 0.2 s) would still let reads be served
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,31 @@ def test_new_disk(build):
         with wire.Imap(cluster, user, select="INBOX") as imap:
             got = [data["ENVELOPE"][1].decode() for data in imap.fetch("1:*", "(ENVELOPE)").values()]
         assert got == ["m%d" % i for i in range(20)] + ["last"]
+
+
+def test_reads_by_commit(build):
+    """`linearizable_reads = "barrier"`: a read costs an entry, and without the other members none is served, lease or not."""
+    with harness.started(build, storages=3, partitions=1, storage={"linearizable_reads": "barrier"}) as cluster:
+        user = cluster.add_user()
+        wire.deliver(cluster, user, numbered("one"))
+        primary = primary_of(cluster, user)
+        others = [node for node in cluster.storages if node is not primary]
+        with wire.Imap(cluster, user, select="INBOX") as imap:
+            before = primary.metric("tern_entries_proposed_total")
+            for _ in range(20):
+                assert imap.fetch("1", "(FLAGS)")
+            assert primary.metric("tern_entries_proposed_total") >= before + 20
+            for node in others:
+                node.signal(signal.SIGSTOP)
+            try:
+                tag = imap.next_tag()
+                imap.send(tag + b" FETCH 1 (FLAGS)\r\n")
+                assert not select.select([imap.socket], [], [], STALE_MAX)[0], "served though nobody can have acknowledged it"
+            finally:
+                for node in others:
+                    node.signal(signal.SIGCONT)
+            imap.finish(tag)
+        wait_for(lambda: whole(cluster), REJOIN_MAX, "every copy is back")
 
 
 def test_front_end_starts_while_no_director_answers(trio):

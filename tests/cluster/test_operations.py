@@ -382,7 +382,8 @@ BAD_CONFIGURATIONS = {
         ('hostname = "x"\ndirectors = 1 2;\n', ":2:", ""),
         ('directors = [ "tcp://127.0.0.1:1" ];\n', "", "hostname"),
     ],
-    "tern-storage-node": [("data = 5;\n", ":1:", "data"), ("\n\nworker = 2;\n", ":3:", "worker")],
+    "tern-storage-node": [("data = 5;\n", ":1:", "data"), ("\n\nworker = 2;\n", ":3:", "worker"),
+                          ('linearizable_reads = "quorum";\n', "", "linearizable_reads")],
     "tern-director": [("partitions = 5.5;\n", ":1:", "partitions"), ("partitions = 100;\n", "", "partitions"),
                       ('coordination = "zookeeper";\n', "", "coordination")],
 }

@@ -36,6 +36,12 @@ static void host_notify(void *arg, const struct partition_peer *peer, uint32_t m
     w->pool->options.notify(w->pool->options.notify_arg, peer, method, partition, packed);
 }
 
+static void host_read(void *arg, struct partition_request *request)
+{
+    struct worker *w = arg;
+    w->pool->options.read(w->pool->options.read_arg, request);
+}
+
 static void host_ask(void *arg, const struct partition_ask *ask)
 {
     struct worker *w = arg;
@@ -437,7 +443,10 @@ void worker_init(struct worker_pool *pool, uint32_t i)
     w->touched = NEW_ARRAY(struct partition *, slot_count(w));
     w->round = apply_round_new(pool->options.kv);
     w->transport = (struct peer_transport){ w, worker_send, NULL, NULL, worker_speaks };
-    w->host = (struct partition_host){ w, host_submit, host_notify, host_ask, &w->transport, host_work };
+    w->host =
+        (struct partition_host){ w, host_submit, host_notify, host_ask, &w->transport, host_work, NULL };
+    if (pool->options.read != NULL)
+        w->host.read = host_read;
 }
 
 void worker_start(struct worker_pool *pool, uint32_t i)

@@ -28,6 +28,10 @@ struct worker_pool_options {
     void (*notify)(void *arg, const struct partition_peer *peer, uint32_t method, uint32_t partition,
                    struct slice packed);
     void *notify_arg;
+    /* Reads that were pushed, once an entry was committed after they came (partition_push). Takes the
+     * request; NULL: reads are never pushed. */
+    void (*read)(void *arg, struct partition_request *request);
+    void *read_arg;
     void (*ask)(void *arg, const struct partition_ask *ask);
     void *ask_arg;
     const struct peer_transport *peers;      /* one a worker */
@@ -66,7 +70,7 @@ struct worker_pool *worker_pool_start(const struct worker_pool_options *options)
 /* Ends the threads when all that was submitted to the log is on disk; requests still waiting are answered. */
 void worker_pool_stop(struct worker_pool **pool);
 
-/* Any thread. Takes the request (METHOD_WRITE, METHOD_MEMORY). */
+/* Any thread. Takes the request (METHOD_WRITE, METHOD_MEMORY; METHOD_READ, see partition_push). */
 void worker_pool_push(struct worker_pool *pool, struct partition_request *request);
 /* Any thread. A configuration of the map (ask_id 0) or an answer; a partition this node has nothing of and is
  * not named in is passed over. */

@@ -4,7 +4,17 @@
 #include <stdio.h>
 #include <strings.h>
 
-enum { ANY = -1, LEASES = 1, COPYING = 2, POWER = 3, CONFS = 4, SIDES = 5, LATE = 6, UPGRADES = 7 };
+enum {
+    ANY = -1,
+    LEASES = 1,
+    COPYING = 2,
+    POWER = 3,
+    CONFS = 4,
+    SIDES = 5,
+    LATE = 6,
+    UPGRADES = 7,
+    CLOCKS = 8
+};
 
 static const struct {
     const char *name;
@@ -20,6 +30,7 @@ static const struct {
     { "R13", ANY, { .core.r13 = true } },
     { "R14-lease", LEASES, { .storage.skip_lease = true } },
     { "R14-order", SIDES, { .storage.late_lease = true } },
+    { "reads-commit", CLOCKS, { .lease_reads = true } },
     { "R15", ANY, { .storage.forget_requests = true } },
     { "R16", SIDES, { .core.r16 = true } },
     { "R21", COPYING, { .core.r21 = true } },

@@ -46,6 +46,39 @@ static void on_done(struct partition_request *request, const struct partition_an
     cluster_post(c, &call->event, at);
 }
 
+static void serve(struct call *call, struct node *n)
+{
+    struct cluster *c = call->c;
+    if (n->reading || c->nested) {
+        partition_request_end(&call->base, ERR_BUSY, 0);
+        return;
+    }
+    node_reader_begin(n);
+    reader_serve(n->kv, node_public(n, (int)call->base.partition), &call->base, node_reader_clock, 0,
+                 &c->breaks.storage);
+    node_reader_end(n);
+}
+
+static void on_committed(struct cluster *c, struct event *e)
+{
+    struct call *call = (struct call *)e;
+    struct node *n = c->nodes[call->slot];
+    if (!n->up || n->dying || n->boot != call->node_boot)
+        call_drop(e);
+    else if (c->now < n->paused_until)
+        cluster_post(c, e, n->paused_until);
+    else
+        serve(call, n);
+}
+
+void call_committed(void *arg, struct partition_request *request)
+{
+    struct call *call = (struct call *)((uint8_t *)request - offsetof(struct call, base));
+    struct cluster *c = call->c;
+    call->event.run = on_committed;
+    cluster_post(c, &call->event, c->now + cluster_below(c, READER_NS));
+}
+
 static void on_request(struct cluster *c, struct event *e)
 {
     struct call *call = (struct call *)e;
@@ -64,13 +97,8 @@ static void on_request(struct cluster *c, struct event *e)
         partition_request_end(&call->base, ERR_UNAVAILABLE, 0);
     } else if (node_is_full(n) && call->adds_mail) { /* disk_reserve, as storage-node/rpc does it */
         partition_request_end(&call->base, ERR_NO_SPACE, 0);
-    } else if (call->base.kind == METHOD_READ && (n->reading || c->nested)) {
-        partition_request_end(&call->base, ERR_BUSY, 0);
-    } else if (call->base.kind == METHOD_READ) {
-        node_reader_begin(n);
-        reader_serve(n->kv, node_public(n, (int)call->base.partition), &call->base, node_reader_clock, 0,
-                     &c->breaks.storage);
-        node_reader_end(n);
+    } else if (call->base.kind == METHOD_READ && !c->reads_commit) {
+        serve(call, n);
     } else {
         worker_pool_push(n->pool, &call->base);
         node_poke(n);

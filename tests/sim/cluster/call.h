@@ -24,6 +24,8 @@ struct call {
 
 /* To the node at `slot`, which has left_ms of its own time for it. The request is to be filled by the caller,
  * before call_send: method, kind, request and body, request id, peer. */
+/* For worker_pool_options.read: arg is the node. */
+void call_committed(void *arg, struct partition_request *request);
 struct call *call_new(struct cluster *c, int frontend, int slot, int partition, uint64_t left_ms);
 /* Takes it over. */
 void call_send(struct call *call);

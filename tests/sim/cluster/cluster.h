@@ -65,6 +65,7 @@ struct breaks {
     struct replica_faults core;
     bool queue_fence, queue_lease, queue_put, delivery_id; /* queue_breaks.c */
     bool copies_only; /* nodes tell no epochs but those of their copies */
+    bool lease_reads; /* reads are served by leases though clocks stand still */
     bool blind_watch; /* front-ends do not look at the epoch by which a watch was registered */
 };
 
@@ -91,6 +92,7 @@ struct cluster {
     uint64_t reader_stop; /* for at most as long a reading thread stands still, ns */
     uint64_t fault_at, fault_ns;
     uint64_t cut_until[ENDS][ENDS]; /* one way */
+    bool reads_commit;              /* linearizable_reads = "barrier" */
     uint64_t late;                  /* per mille: the first chunk of a copy comes again much later */
     int struck;                     /* its sender, 1 + slot, dies next; 0: nobody */
     bool tear;                      /* the next fault meets the receiver of a copy */

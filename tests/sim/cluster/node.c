@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "tests/sim/cluster/call.h"
 #include "tests/sim/cluster/control.h"
 
 enum { SLOW_SYNC_MS = 700, WORK_MS_MAX = 30 };
@@ -122,6 +123,8 @@ void node_start_workers(struct node *n)
                                                      .workers = n->workers,
                                                      .notify = on_notify,
                                                      .notify_arg = n,
+                                                     .read = c->reads_commit ? call_committed : NULL,
+                                                     .read_arg = n,
                                                      .ask = on_ask,
                                                      .ask_arg = n,
                                                      .peers = n->transports,

@@ -19,6 +19,7 @@ enum trouble {
     CRASH_ALL,
     SIDES,   /* a primary is left alone with some of its clients */
     UPGRADE, /* a node's program is replaced by a later one */
+    FREEZE,  /* a virtual machine stands still and its clock with it, unseen */
 };
 
 enum {
@@ -27,6 +28,8 @@ enum {
     SIDES_WEATHER = 5,
     LATE_WEATHER = 6,
     UPGRADES_WEATHER = 7,
+    CLOCKS_WEATHER = 8,
+    FREEZE_MS = 6000,
     VERSION_NEWEST = 4,
     LATE_PER_MILLE = 700,
     STRIKE_PER_MILLE = 500,
@@ -67,6 +70,8 @@ static const uint8_t mixes[][MIX] = {
       OPERATE, OPERATE, DISK_LOST, DISK_LOST, CRASH, CUT }, /* late copies */
     { UPGRADE, UPGRADE, UPGRADE, UPGRADE, UPGRADE, UPGRADE, CRASH, CRASH, CRASH_LEARNER, CUT, ISOLATE,
       OPERATE, OPERATE, HAND_OVER, DISK_LOST, CRASH_ALL }, /* upgrades */
+    { FREEZE, FREEZE, FREEZE, FREEZE, FREEZE, FREEZE, FREEZE, FREEZE, FREEZE, FREEZE, CUT, CUT, ISOLATE,
+      HAND_OVER, CRASH, OPERATE }, /* clocks */
 };
 
 int weather_count(void)
@@ -96,6 +101,7 @@ void weather_init(struct cluster *c, int weather)
     c->fault_at = c->now + (cluster_chance(c, EARLY_PER_MILLE) ? EARLY_MS : PLACED_MS) * MS;
     c->operate = often_none(c, OPERATE_PER_MILLE);
     c->reader_stop = READER_STOP_MS * MS;
+    c->reads_commit = c->weather == CLOCKS_WEATHER && !c->breaks.lease_reads;
     if (c->weather == LATE_WEATHER)
         c->late = LATE_PER_MILLE;
     if (c->weather == SIDES_WEATHER) { /* learners are fed from the log, bit by bit */
@@ -246,6 +252,17 @@ static void upgrade(struct cluster *c, struct node *n)
     crash(c, n);
 }
 
+/* What comes meanwhile waits for it; then it knows of no time that has passed. */
+static void freeze(struct cluster *c, struct node *n)
+{
+    uint64_t ns = cluster_below(c, FREEZE_MS * MS), ticks = ns / 1000000 * n->clock_ppm;
+    if (!n->up || c->now < n->paused_until || n->clock_offset < ticks)
+        return;
+    n->paused_until = c->now + ns;
+    n->clock_offset -= ticks;
+    cluster_trace(c, "node %u and its clock stand still for %.3f s", n->self.id, (double)ns / 1e9);
+}
+
 static void trouble_director(struct cluster *c)
 {
     int d = (int)cluster_below(c, (uint64_t)directors.count);
@@ -345,6 +362,9 @@ void weather_fault(struct cluster *c)
     case UPGRADE:
         upgrade(c, n);
         break;
+    case FREEZE:
+        freeze(c, n);
+        break;
     }
 }
 
@@ -355,7 +375,9 @@ void weather_calm(struct cluster *c)
     c->calm_at = c->shaken_at = c->now;
     for (int i = 0; i < c->slots; i++) {
         struct node *n = c->nodes[i];
-        n->paused_until = n->full_until = 0;
+        n->full_until = 0;
+        if (c->weather != CLOCKS_WEATHER) /* or its clock would go back */
+            n->paused_until = 0;
         n->excused = false;
         kv_mem_fail_after(n->kv, 0, OK);
         if (c->weather == UPGRADES_WEATHER && n->speaks < VERSION_NEWEST) {

@@ -227,7 +227,7 @@ struct mirror *mirror_new(struct world *w, uint32_t partition)
     m->kv = kv_open_mem();
     m->batch = kv_batch_new(m->kv);
     m->peers = (struct peer_transport){ m, on_send, on_beats, on_flush, NULL };
-    m->host = (struct partition_host){ m, on_submit, NULL, on_ask, &m->peers, NULL };
+    m->host = (struct partition_host){ m, on_submit, NULL, on_ask, &m->peers, NULL, NULL };
     return m;
 }
 

@@ -239,7 +239,7 @@ void world_init(struct world *w, uint64_t seed, const struct storage_faults *fau
     w->log_keep = 1 + (uint32_t)world_below(w, 60);
     w->kv = kv_open_mem();
     w->batch = kv_batch_new(w->kv);
-    w->host = (struct partition_host){ w, on_submit, on_notify, on_ask, &peer_transport_none, NULL };
+    w->host = (struct partition_host){ w, on_submit, on_notify, on_ask, &peer_transport_none, NULL, NULL };
     for (uint32_t i = 0; i < WORLD_PARTITIONS; i++)
         w->parts[i].epoch = 1;
     boot(w);

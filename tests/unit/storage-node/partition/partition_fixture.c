@@ -77,7 +77,7 @@ int set_up(void **state)
     f->batch = kv_batch_new(f->kv);
     f->round = apply_round_new(f->kv);
     peers.arg = f;
-    f->host = (struct partition_host){ f, on_submit, on_notify, on_ask, &peers, NULL };
+    f->host = (struct partition_host){ f, on_submit, on_notify, on_ask, &peers, NULL, NULL };
     f->now = (struct partition_now){ UINT64_C(5000000000), 5000, UINT64_C(1700000000000) };
     open_partition(f);
     *state = f;
