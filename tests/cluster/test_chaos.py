@@ -103,6 +103,24 @@ def test_judge_pop(events, inbox, promises):
     assert [promise for promise, _, _ in wrong] == promises, wrong
 
 
+class Copies:
+    """A ternctl to which the copies of some partitions differ, or some number of times do not answer."""
+
+    def __init__(self, different, silent):
+        self.different, self.silent = different, silent
+
+    def ctl(self, noun, verb, number, timeout):
+        self.silent -= 1
+        bad = int(number) in self.different or self.silent >= 0
+        return subprocess.CompletedProcess((noun, verb, number), int(bad), "copies differ" if bad else "", "")
+
+
+@pytest.mark.parametrize("different,silent,wrong", [((), 0, 0), ((), 2, 0), ((1, 2), 0, 2)])
+def test_judge_copies(monkeypatch, different, silent, wrong):
+    monkeypatch.setattr(check.time, "sleep", lambda seconds: None)
+    assert [promise for promise, _, _ in check.check_copies(Copies(different, silent), 4)] == ["P3"] * wrong
+
+
 def test_messages():
     body = history.message("smtp1.5")
     assert history.message("smtp1.5") == body and history.identity_of(body) == "smtp1.5"

@@ -3,6 +3,7 @@
 (promise, time or None, text)."""
 import bisect
 import json
+import time
 from collections import defaultdict
 
 import wire
@@ -10,6 +11,7 @@ from . import history
 from .clients import ARCHIVE, number
 
 BOXES = ("INBOX", ARCHIVE)
+COPIES_TRIES, COPIES_MAX = 3, 120.0  # of a comparison; seconds
 
 
 class Final:
@@ -230,6 +232,20 @@ def check_quota(programs, finals):
         if (shown["used_bytes"], shown["messages"]) != (final.size, final.messages):
             wrong.append(("P5", None, "%s: %d octets in %d messages are counted as %d in %d" % (
                 account, final.size, final.messages, shown["used_bytes"], shown["messages"])))
+    return wrong
+
+
+def check_copies(programs, partitions):
+    """P3: all members of a partition hold the same, every row and body of it."""
+    wrong = []
+    for number in range(partitions):
+        for _ in range(COPIES_TRIES):  # one that just came back may not answer
+            done = programs.ctl("partition", "check", str(number), timeout=COPIES_MAX)
+            if done.returncode == 0:
+                break
+            time.sleep(1.0)
+        else:
+            wrong.append(("P3", None, "partition %d: %s" % (number, (done.stdout + done.stderr).strip())))
     return wrong
 
 

@@ -76,14 +76,24 @@ def terminate(role):
     return fault
 
 
-def cut_link(c):
-    a, b = c.two_storages()
+def cut_both(c, a, b):
     c.say("%s - %s" % (a.name, b.name))
     a.host.stop_sending(b.host)
     b.host.stop_sending(a.host)
     yield 12.0
     a.host.resume_sending(b.host)
     b.host.resume_sending(a.host)
+
+
+def cut_link(c):
+    yield from cut_both(c, *c.two_storages())
+
+
+def cut_between(*roles):
+    def fault(c):
+        """Anybody else still reaches both."""
+        yield from cut_both(c, *[c.random.choice(c.programs.role(role)) for role in roles])
+    return fault
 
 
 def cut_one_way(c):
@@ -155,6 +165,18 @@ def wrong_clock(c):
 
 def all_storages(c):
     everyone = c.programs.role("storage")
+    for victim in everyone:
+        victim.send(signal.SIGKILL)
+    for victim in everyone:
+        victim.end()
+    yield 1.0
+    for victim in everyone:
+        victim.start()
+
+
+def everything(c):
+    """The power of the whole room."""
+    everyone = list(c.programs.by_name.values())
     for victim in everyone:
         victim.send(signal.SIGKILL)
     for victim in everyone:
@@ -267,8 +289,11 @@ KINDS = [
     Kind("stop-storage", "a storage node hangs for 5 s", stop("storage")),
     Kind("stop-frontend", "a front-end hangs for 5 s", stop("frontend")),
     Kind("stop-director", "a director hangs for 5 s", stop("director")),
+    Kind("stop-etcd", "an etcd hangs for 5 s", stop("etcd")),
     Kind("cut-link", "the link between two storage nodes is cut for 12 s", cut_link),
     Kind("cut-one-way", "the link between two storage nodes is cut in one direction for 12 s", cut_one_way),
+    Kind("cut-frontend", "the link between a front-end and a storage node is cut for 12 s", cut_between("frontend", "storage")),
+    Kind("cut-director", "the link between a director and a storage node is cut for 12 s", cut_between("director", "storage")),
     Kind("isolate-storage", "a storage node is alone for 12 s", isolate("storage")),
     Kind("isolate-frontend", "a front-end is alone for 12 s", isolate("frontend")),
     Kind("isolate-director", "a director is alone for 12 s", isolate("director")),
@@ -278,6 +303,7 @@ KINDS = [
     Kind("fsync-error", "fsync fails at a storage node", fsync_error),
     Kind("wrong-clock", "a storage node's clock is 10 minutes off", wrong_clock),
     Kind("all-storages", "kill -9 of all storage nodes at once", all_storages, since="end"),
+    Kind("everything", "kill -9 of all programs at once", everything, since="end"),
     Kind("in-turn", "kill -9 of each storage node, 3 s after the last", in_turn, since="end"),
     Kind("all-directors", "all directors are lost for 10 s", all_of("director")),
     Kind("all-etcds", "all etcds are lost for 10 s", all_of("etcd")),
@@ -285,4 +311,5 @@ KINDS = [
     Kind("lose-disk", "a storage node and its disk are lost, and a new one added", lose_disk),
     Kind("rolling-storage", "rolling restart of the storage nodes", terminate("storage")),
     Kind("rolling-frontend", "rolling restart of the front-ends", terminate("frontend")),
+    Kind("rolling-director", "rolling restart of the directors", terminate("director")),
 ]

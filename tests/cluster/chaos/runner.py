@@ -12,7 +12,7 @@ import harness
 import wire
 from . import check, faults, history, report
 from .front import Front
-from .programs import Programs
+from .programs import PARTITIONS, Programs
 
 HEAL_MAX = 60.0      # seconds from the end of a fault until everybody is served and every copy is there
 ARRIVE_MAX = 60.0    # seconds until what was acknowledged last must be in the mailbox, queues included
@@ -173,7 +173,7 @@ class Run:
         for account, final in other.items():
             if final.boxes != mail[account].boxes:
                 wrong.append(("P3", None, "%s looks different through the other front-end" % account))
-        wrong += check.check_quota(self.programs, mail)
+        wrong += check.check_quota(self.programs, mail) + check.check_copies(self.programs, PARTITIONS)
         for promise, at, text in wrong:
             self.violate(promise, at, text)
         self.report = report.Report(self, events)
