@@ -13,9 +13,11 @@ def read_text(path):
 
 
 class Group:
-    """A control group of a side's processes and all their children, dead ones included in the CPU time."""
+    """A control group of a side's processes and all their children, dead ones included in the CPU time. Of this process alone: another
+    bench that runs meanwhile has its own."""
 
     def __init__(self, name):
+        name = "%s-%d" % (name, os.getpid())
         self.is_unified = os.path.exists(os.path.join(CGROUP, "cgroup.controllers"))
         self.folder = os.path.join(CGROUP, "" if self.is_unified else "cpuacct", name)
         os.makedirs(self.folder, exist_ok=True)

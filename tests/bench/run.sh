@@ -31,8 +31,9 @@ if [ -z "$build" ]; then
     build=build/release
     build_programs || exit 1
 fi
-load=build/bench_load
-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -I. -o $load.$$ tests/bench/load/*.c && mv $load.$$ $load || exit 1
+[ -x "$build/bin/tern-storage-node" ] || { echo "tests/bench/run.sh: no programs in $build/bin" >&2; exit 2; }
+load=$build/bench_load
+gcc -std=gnu11 -O2 -Wall -Wextra -Werror -I. -o "$load.$$" tests/bench/load/*.c && mv "$load.$$" "$load" || exit 1
 
 if [ $smoke = 1 ]; then
     work=$(mktemp -d)
@@ -41,4 +42,4 @@ else
     work=${TERN_BENCH_DIR:-/var/tmp/tern-bench}
 fi
 ulimit -n "$(ulimit -Hn)"
-PYTHONPATH=tests/cluster /usr/bin/python3 -B tests/bench/main.py --build "$build" --load $load --work "$work/run" ${arguments[@]+"${arguments[@]}"}
+PYTHONPATH=tests/cluster /usr/bin/python3 -B tests/bench/main.py --build "$build" --load "$load" --work "$work/run" ${arguments[@]+"${arguments[@]}"}
