@@ -7,6 +7,8 @@
  * - NOT_PRIMARY, STALE_MAP: nothing happened. Fetch the map, go to the hint or wait for a change;
  * - UNAVAILABLE, BUSY, TIMEOUT as answers: nothing happened. Try again a little later;
  * - EXPIRED: nothing happened, our idea of time was old. A new id, unless an earlier try is in doubt;
+ * - UNSUPPORTED: nothing happened, the node's program is older than ours. Final, and temporary for whoever
+ *   asked: the node is about to be upgraded;
  * - IN_DOUBT, or no answer (in time, or before a map named another primary): it may have happened. Again with
  *   the same request id, which has no second effect.
  * When the deadline ends this, a write that may have happened is IN_DOUBT; anything else did not happen. */
@@ -24,7 +26,8 @@ enum {
     PAUSE_MIN_MS = 4, /* after "not now" or "not here", doubled each time: a seat that is handed over is
                          free again after some milliseconds, one whose holder died after seconds */
     PAUSE_MAX_MS = 50,
-    HINTS_MAX = 3, /* hints of one call that are followed at once */
+    HINTS_MAX = 3,             /* hints of one call that are followed at once */
+    OLDER_TOLD_MS = 10 * 1000, /* between two lines of the log about older nodes */
 };
 
 static void make_request_id(struct call *call)
@@ -158,6 +161,19 @@ static bool try_is_final(struct call *call, enum err err, char hint[static RPC_E
     }
 }
 
+/* Nobody who asks us for what we know is at fault for that (ADR 0024). */
+static enum err older_node(const struct call *call)
+{
+    struct store *store = call->store;
+    uint64_t now = loop_now_ms();
+    if (store->older_told_ms == 0 || now - store->older_told_ms >= OLDER_TOLD_MS) {
+        store->older_told_ms = now;
+        log_warn("store", "the storage node at %s does not know %s: its program is older than this one",
+                 call->endpoint, method_name(call->method));
+    }
+    return ERR_UNAVAILABLE;
+}
+
 static enum err wait_try(struct call *call)
 {
     enum err err = rpc_wait(&call->rpc);
@@ -190,6 +206,8 @@ enum err call_end(struct call *call)
         if (time_left(call) == 0 || call->store->stopping)
             break;
     }
+    if (err == ERR_UNSUPPORTED)
+        err = older_node(call);
     if (err == OK || err_class(err) == ERR_CLASS_CALLER || err_class(err) == ERR_CLASS_SYSTEM)
         return err;
     log_debug("store", "%s partition=%u gave up: %s", method_name(call->method), call->partition,

@@ -101,7 +101,7 @@ struct queue_status {
 MUST_CHECK enum err store_queue_status(struct store *store, uint32_t partition, struct queue_status *out);
 /* The same of `count` partitions (at most STORE_QUEUE_TOTALS_MAX) in one question to the node that leads the
  * first. answered_out[i]: out[i] is filled; else that node does not lead it now, and it is to be asked for
- * itself. As store_queue_status; ERR_UNSUPPORTED: an older node. Yields. */
+ * itself. As store_queue_status; ERR_UNAVAILABLE also of an older node. Yields. */
 MUST_CHECK enum err store_queue_totals(struct store *store, const uint32_t *partitions, size_t count,
                                        bool *answered_out, struct queue_status *out);
 

@@ -37,6 +37,7 @@ struct store {
     LIST_HEAD(, call) calls; /* sent and not answered */
     uint64_t kept_bytes;     /* of uploads, see STORE_KEPT_MAX */
     uint64_t time_seen_ms;   /* newest partition time any node has told us */
+    uint64_t older_told_ms;  /* when the log was last told of a node with an older program; 0: never */
     struct watches *watches;
     unsigned background; /* fibers that nobody waits for but store_free */
 };

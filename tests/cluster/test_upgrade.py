@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cluster whose programs are replaced by those of the next version while mail comes in and is read, as docs/operations.md
 ("Upgrading") says: held back first, gone back from, then for good. The next version is tests/cluster/next: it speaks one more of
-whatever a storage node speaks."""
+whatever a storage node speaks. And what users see of a front-end that is newer than a storage node: tests/cluster/before."""
 import os
 
 import harness
+import wire
 from harness import wait_for, whole
-from load import ImapWriter, Reader, SmtpWriter, check
+from load import ImapWriter, Reader, SmtpWriter, check, numbered, subjects
 
 WHOLE_MAX = 60.0
 
@@ -90,3 +91,58 @@ def test_rolling_upgrade(build):
                 thread.end()
         assert not reader.mistakes, reader.mistakes[:10]
         check(cluster, user, writers)
+
+
+LARGE = 600000  # octets of a message that is sent in pieces
+WRITES = ["CREATE Other", "STORE 1 +FLAGS (\\Seen)", "COPY 1 INBOX", "SEARCH TEXT first"]
+
+
+def ask_in_vain(imap, pop3, user):
+    """What needs methods that the node does not know fails for now, and in order: the session goes on."""
+    for command in WRITES:
+        imap.command(command, allow=("NO",))
+        assert imap.code == "UNAVAILABLE", imap.status
+    for size in (2000, LARGE):
+        imap.append("INBOX", numbered("appended", size), allow=("NO",))
+        assert imap.code == "UNAVAILABLE", imap.status
+    imap.send(b"i IDLE\r\n")
+    assert imap.line().startswith(b"+")
+    imap.send(b"DONE\r\n")
+    imap.finish(b"i")
+    assert imap.fetch("1", "(BODY.PEEK[])")[1]["BODY[]"].endswith(numbered("first"))
+    assert pop3.command("USER " + user).startswith("+OK")
+    answer = pop3.command("PASS " + harness.PASSWORD)
+    assert answer.startswith("-ERR [SYS/TEMP]"), answer
+
+
+def test_frontend_is_newer(build):
+    """A front-end asks an older storage node for what that does not know: a temporary error for its user, never one that mail is
+    returned for. The same session is served when the node has been upgraded."""
+    with harness.started(build) as cluster:
+        user, node = cluster.add_user(), cluster.storage
+        program = node.command[0]
+        wire.deliver(cluster, user, numbered("first"))
+        with wire.Imap(cluster, user, select="INBOX") as imap, wire.Pop3(cluster) as pop3, wire.Smtp(cluster) as smtp:
+            node.stop()
+            node.command[0] = os.path.join(cluster.build, "tests", "tern-storage-node-before")
+            node.start()
+            ask_in_vain(imap, pop3, user)
+            smtp.envelope([user])
+            answer = smtp.data(numbered("queued"))
+            assert answer.startswith("250 2.0.0 queued"), answer
+            done = cluster.ctl("user", "set", user, "--quota", "1G", check=False)
+            assert done.returncode != 0 and "temporarily unavailable" in done.stderr, done.stderr
+            assert "its program is older than this one" in cluster.frontend.log()
+            node.stop()
+            node.command[0] = program
+            node.start()
+            for command in WRITES:
+                imap.command(command)
+            for size in (2000, LARGE):
+                imap.append("INBOX", numbered("appended", size))
+            assert pop3.command("USER " + user).startswith("+OK")
+            assert pop3.command("PASS " + harness.PASSWORD).startswith("+OK")
+            smtp.envelope([user])
+            assert smtp.data(numbered("last")).startswith("250 2.0.0 delivered")
+        wait_for(lambda: sorted(subjects(cluster, user)) == sorted(["first"] * 2 + ["appended"] * 2 + ["queued", "last"]), 60,
+                 "mail that waited")

@@ -231,6 +231,46 @@ static void final_answers_are_final(void **state)
     fake_run(take_rubbish);
 }
 
+static void say_unsupported(int node, struct rpc_request *request, unsigned nth)
+{
+    (void)node;
+    (void)nth;
+    fake_reply(request, ERR_UNSUPPORTED, NULL, SLICE_NULL);
+}
+
+static void ask_an_older_node(void)
+{
+    assert_int_equal(a_write(), ERR_UNAVAILABLE);
+    assert_int_equal(a_read(), ERR_UNAVAILABLE);
+    assert_int_equal(fake_count(METHOD_MAILBOX_DELETE), 1); /* it does not know it a moment later either */
+}
+
+/* The caller, and so the user, has done nothing wrong (ADR 0024). */
+static void an_older_node_is_a_temporary_error(void **state)
+{
+    (void)state;
+    fake_set_handler(say_unsupported);
+    fake_run(ask_an_older_node);
+}
+
+static void do_it_and_grow_older(int node, struct rpc_request *request, unsigned nth)
+{
+    fake_reply(request, nth == 0 ? ERR_IN_DOUBT : ERR_UNSUPPORTED, NULL, SLICE_NULL);
+}
+
+static void ask_an_older_node_in_doubt(void)
+{
+    assert_int_equal(a_write(), ERR_IN_DOUBT);
+    assert_int_equal(fake_count(METHOD_MAILBOX_DELETE), 2);
+}
+
+static void an_older_node_does_not_end_a_doubt(void **state)
+{
+    (void)state;
+    fake_set_handler(do_it_and_grow_older);
+    fake_run(ask_an_older_node_in_doubt);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +281,8 @@ int main(void)
         TEST(expired_takes_a_new_id),
         TEST(a_try_in_doubt_never_gets_a_new_id),
         TEST(final_answers_are_final),
+        TEST(an_older_node_is_a_temporary_error),
+        TEST(an_older_node_does_not_end_a_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
