@@ -24,15 +24,21 @@ static bool is_listed(const uint32_t *nodes, size_t count, uint32_t node)
     return false;
 }
 
-static bool may_go(const struct leaving *l, const Tern__Map *map, const Tern__PartitionConf *conf)
+/* As a mere member, which waits for no heir. */
+static bool counts_on_us(const struct leaving *l, const Tern__PartitionConf *conf)
 {
-    size_t least = map->min_members > 1 ? map->min_members : 1;
-    return conf->primary != l->options->node_id && conf->n_members > least &&
-           conf->partition < PARTITION_COUNT_MAX &&
+    return conf->primary != l->options->node_id && conf->partition < PARTITION_COUNT_MAX &&
            is_listed(conf->members, conf->n_members, l->options->node_id);
 }
 
-/* Ask to be let go of every partition that can do without; how many still count on this node. */
+static bool may_go(const Tern__Map *map, const Tern__PartitionConf *conf)
+{
+    size_t least = map->min_members > 1 ? map->min_members : 1;
+    return conf->n_members > least;
+}
+
+/* Ask to be let go of every partition that can do without; how many still count on this node, or soon can do
+ * without: whoever was restarted before this node is about to be a member again. */
 static size_t step_out(struct leaving *l, const Tern__Map *map)
 {
     size_t left = 0, asked = 0;
@@ -43,9 +49,12 @@ static size_t step_out(struct leaving *l, const Tern__Map *map)
     }
     for (size_t i = 0; i < map->n_partitions; i++) {
         const Tern__PartitionConf *conf = map->partitions[i];
-        if (!may_go(l, map, conf))
+        bool may = may_go(map, conf);
+        if (!counts_on_us(l, conf) || (!may && conf->n_learners == 0))
             continue;
         left++;
+        if (!may)
+            continue;
         asked += l->asked_epoch[conf->partition] == conf->epoch;
         if (l->asked_epoch[conf->partition] == conf->epoch || asked >= LEAVE_ASKS_MAX)
             continue;

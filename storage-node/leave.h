@@ -23,7 +23,9 @@ struct leave_options {
 };
 
 /* Blocks until nothing is left to do, or for timeout_ms. Partitions that would be left with fewer than
- * min_members keep this node as a member: what it has acknowledged is to be found when it returns. */
+ * min_members keep this node as a member: what it has acknowledged is to be found when it returns. Where
+ * learners may be members in a moment, of a node that was restarted before this one, it is waited for that:
+ * until then this node serves on. */
 void leave_cluster(const struct leave_options *options);
 
 #endif

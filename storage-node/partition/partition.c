@@ -278,6 +278,15 @@ bool partition_heir(const struct partition *p, struct replica_node *out)
     return !p->stopped && replica_heir(p->replica, p->id, out);
 }
 
+bool partition_expects_heir(const struct partition *p)
+{
+    struct replica_info info;
+    struct replica_node heir;
+    replica_info(p->replica, &info);
+    return !p->stopped && info.active && replica_conf(p->replica)->learner_count > 0 &&
+           !partition_heir(p, &heir);
+}
+
 bool partition_awaits_heir(const struct partition *p)
 {
     const struct replica_conf *conf = replica_conf(p->replica);

@@ -198,6 +198,8 @@ void partition_set_min_members(struct partition *p, uint8_t min_members);
 /* The member to hand the seat to, if this is the active primary and there is one; other partitions prefer
  * others. */
 bool partition_heir(const struct partition *p, struct replica_node *out);
+/* Is this the active primary, with nobody to hand the seat to yet, but learners that may soon be members? */
+bool partition_expects_heir(const struct partition *p);
 /* Has the seat been handed to another whose term has not begun, as far as this copy, a member, knows? Until
  * then a change of members would cost the heir its right to begin at once (R12). */
 bool partition_awaits_heir(const struct partition *p);

@@ -10,7 +10,7 @@ import pytest
 import conftest
 import harness
 import wire
-from harness import wait_for
+from harness import primary_of, wait_for
 from load import ImapWriter, Reader, SmtpWriter, check, numbered
 
 PARTITIONS = 16
@@ -200,6 +200,72 @@ def test_stop_in_order(trio):
     assert max(figures) < HANDOVER_PAUSE_MAX, figures
     for process in cluster.storages:
         assert "not in time: 0 seats" in process.log()
+
+
+CATCHING_UP = 12 << 20  # octets that a node has missed, more than the log keeps; seconds of copying at COPY_RATE
+
+
+@pytest.fixture
+def slow_copies(build):
+    """One partition on three nodes that fetch what they missed at leisure."""
+    yield from conftest.run_cluster(build, storages=3, partitions=1, storage={"copy_rate": "4M", "handover_timeout": "60s"})
+
+
+def only_partition(cluster):
+    return partitions(cluster)[0]
+
+
+def fill_while_away(cluster, user):
+    size = 400000
+    for number in range(CATCHING_UP // size):
+        wire.deliver(cluster, user, numbered("m%d" % number, size))
+
+
+def node_name(process):
+    return "n" + (process.name.partition("storage-node-")[2] or "1")
+
+
+def start_catching_up(cluster, process):
+    """It runs, and is a learner."""
+    process.start(wait_ready=False)
+    node = node_id(cluster, node_name(process))
+    wait_for(lambda: node in only_partition(cluster)["learners"], 30, "it fetches what it missed", interval=0.01)
+    return node
+
+
+def test_stop_member_while_another_catches_up(slow_copies):
+    """The nodes are restarted faster than they catch up: whoever is still needed ends when it is not, and nobody waits for that."""
+    cluster, user = slow_copies, slow_copies.add_user()
+    last, member = cluster.storages[2], next(p for p in cluster.storages[:2] if p is not primary_of(cluster, user))
+    last.stop()
+    wait_for(lambda: len(only_partition(cluster)["members"]) == 2, 30, "going on without it")
+    fill_while_away(cluster, user)
+    with Load(cluster):
+        node = start_catching_up(cluster, last)
+        member.stop()
+        assert sorted(only_partition(cluster)["members"]) == sorted([node, node_id(cluster, node_name(primary_of(cluster, user)))])
+        assert "0 seats, 0 memberships" in member.log()
+
+
+def test_stop_last_member_while_another_catches_up(slow_copies):
+    """As before, with the only one that has everything: it hands over to whom it has waited for."""
+    cluster, user = slow_copies, slow_copies.add_user()
+    last = cluster.storages[2]
+    last.stop()
+    wait_for(lambda: len(only_partition(cluster)["members"]) == 2, 30, "going on without it")
+    fill_while_away(cluster, user)
+    primary = primary_of(cluster, user)
+    member = next(p for p in cluster.storages[:2] if p is not primary)
+    member.stop()
+    wait_for(lambda: len(only_partition(cluster)["members"]) == 1, 30, "going on without it")
+    node = start_catching_up(cluster, last)
+    primary.stop()
+    assert "0 seats, 0 memberships" in primary.log()
+    assert only_partition(cluster)["primary"] == node
+    with wire.Imap(cluster, user) as imap:  # which nobody else could serve
+        assert imap.exists() == CATCHING_UP // 400000
+    member.start()  # and writes go on with it
+    wire.deliver(cluster, user, numbered("last"))
 
 
 BYE_UIDVALIDITY = b"* BYE The selected mailbox has a new UIDVALIDITY, connect again"

@@ -55,6 +55,14 @@ void worker_take_wish(struct worker *w, struct wish_item *item, struct partition
 
 /* ---- before the end */
 
+/* There is somebody to hand it to, or will be. */
+static bool may_be_handed(const struct slot *slot)
+{
+    struct replica_node heir;
+    return slot->handed < WORKER_HANDOVERS_MAX &&
+           (partition_heir(slot->p, &heir) || partition_expects_heir(slot->p));
+}
+
 /* Counts the seats that are left, those that are on their way, and those whose heirs have yet to begin. */
 static uint32_t count_seats(struct worker *w, size_t slots, uint32_t *handing_out)
 {
@@ -62,14 +70,12 @@ static uint32_t count_seats(struct worker *w, size_t slots, uint32_t *handing_ou
     *handing_out = 0;
     for (size_t i = 0; open > 0 && i < slots; i++) {
         struct replica_info info;
-        struct replica_node heir;
         if (w->slots[i].p == NULL)
             continue;
         open--;
         partition_info(w->slots[i].p, &info);
         *handing_out += info.handing;
-        seats += info.handing || partition_awaits_heir(w->slots[i].p) ||
-                 (w->slots[i].handed < WORKER_HANDOVERS_MAX && partition_heir(w->slots[i].p, &heir));
+        seats += info.handing || partition_awaits_heir(w->slots[i].p) || may_be_handed(&w->slots[i]);
     }
     return seats;
 }
