@@ -30,6 +30,7 @@ def arguments():
     parser.add_argument("--build", default="build/release", help="folder of the build whose bin/ has the programs")
     parser.add_argument("--pace", type=float, default=1.0, help="of the clients (1: about 20 messages a second)")
     parser.add_argument("--folder", default=None, help="where to put the folder of the run")
+    parser.add_argument("--gaps", type=float, metavar="SECONDS", help="tell of each probe that was without service for longer")
     parser.add_argument("--keep", action="store_true", help="keep the folder")
     parser.add_argument("--write-docs", action="store_true", help="put the table into docs/reliability.md")
     options = parser.parse_args()
@@ -60,6 +61,8 @@ def main():
             run.close()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(run.report.table())
+    if options.gaps is not None:
+        print("\n".join(run.report.long_gaps(options.gaps)))
     print("notices of new mail: median %.2f s, 99 %% within %.2f s, longest %.2f s" % run.report.notices())
     print("processors used: %.2f" % ((used.ru_utime + used.ru_stime) / (time.monotonic() - run.began)))
     if options.write_docs:

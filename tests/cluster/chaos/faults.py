@@ -310,6 +310,7 @@ KINDS = [
     Kind("replace-node", "a storage node is drained and removed, and a new one added", replace_node),
     Kind("lose-disk", "a storage node and its disk are lost, and a new one added", lose_disk),
     Kind("rolling-storage", "rolling restart of the storage nodes", terminate("storage")),
+    Kind("rolling-director", "rolling restart of the directors", terminate("director")),
     Kind("rolling-frontend", "rolling restart of the front-ends", terminate("frontend")),
     Kind("rolling-director", "rolling restart of the directors", terminate("director")),
 ]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of a run: by kind of fault, what was acknowledged, lost, doubled, and how long users were without service."""
 import statistics
+import time
 
 ACKNOWLEDGED = ("deliver", "append", "flag", "copy", "move", "expunge", "quit")
 
@@ -11,11 +12,14 @@ class Row:
         self.reads, self.writes, self.sends, self.healed = [], [], [], []
 
 
-def longest_gap(gaps, event, op):
-    """The longest time without service of any probe that touches this fault."""
+def gaps_of(gaps, event, op):
+    """The times without service of all probes that touch this fault: (seconds, gap)."""
     since = event.ended if event.kind.since == "end" else event.begun
-    return max([g["t1"] - max(g["t0"], since) for g in gaps
-                if g["op"] == op and g["t1"] > since and g["t0"] < event.healed] + [0.0])
+    return [(g["t1"] - max(g["t0"], since), g) for g in gaps if g["op"] == op and g["t1"] > since and g["t0"] < event.healed]
+
+
+def longest_gap(gaps, event, op):
+    return max([seconds for seconds, _ in gaps_of(gaps, event, op)] + [0.0])
 
 
 def both(times):
@@ -27,7 +31,7 @@ class Report:
     def __init__(self, run, history):
         self.run, self.rows = run, {}
         self.total = Row(None)
-        gaps = [e for e in history if e["k"] == "gap"]
+        self.gaps = gaps = [e for e in history if e["k"] == "gap"]
         events = run.events
         for event in events:
             row = self.rows.setdefault(event.kind.name, Row(event.kind))
@@ -84,6 +88,19 @@ class Report:
         lines.append("| **in all, peace included** | %d | %d | %d | %d | | | | |" % (
             len(self.run.events), self.total.acknowledged, self.total.lost, self.total.doubled))
         return "\n".join(lines)
+
+    def long_gaps(self, seconds):
+        """A line for each fault and probe that was without service for longer, with the time as logs have it."""
+        to_real, lines = time.time() - time.monotonic(), []
+        for event in self.run.events:
+            for op in ("read", "write", "send"):
+                for lasted, gap in sorted(gaps_of(self.gaps, event, op), key=lambda found: found[1]["t0"]):
+                    if lasted > seconds:
+                        begun = gap["t0"] + to_real
+                        lines.append("%7.1f  %sZ %s (%s): %s %s for %.1f s" % (
+                            gap["t0"] - self.run.began, time.strftime("%H:%M:%S", time.gmtime(begun)) + ("%.3f" % (begun % 1))[1:],
+                            event.kind.name, event.note, op, gap["a"], lasted))
+        return lines
 
     def gaps_over(self, seconds):
         """Faults whose users waited longer."""
