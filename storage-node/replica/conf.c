@@ -31,7 +31,7 @@ bool rep_owned(const struct replica *r)
 {
     if (r->halted || r->stopped || r->dropped || r->wiping || r->leaving)
         return false;
-    if (r->record)
+    if (r->record || REP_FAULT(r, r26))
         return true;
     return rep_conf_known(r) && (r->ep == 1 || !rep_conf_is_member(&r->conf, r->cfg.self));
 }

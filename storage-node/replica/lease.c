@@ -41,7 +41,7 @@ void rep_lease_on_beat_ack(struct replica *r, const struct replica_msg *msg)
     if (msg->beat_ack.sent_at > r->now || (peer->leased && msg->beat_ack.sent_at <= peer->lease))
         return;
     peer->leased = true;
-    peer->lease = msg->beat_ack.sent_at;
+    peer->lease = REP_FAULT(r, r17) ? r->now : msg->beat_ack.sent_at;
 }
 
 /* Until when reads may be served: the earliest end of the lease set's leases (R11, R14). */
@@ -54,7 +54,7 @@ static uint64_t lease_end(const struct replica *r)
         return 0;
     for (uint32_t i = 0; i < r->peer_count; i++) {
         const struct rep_peer *peer = &r->peers[i];
-        if (peer->kind == REP_PEER_LEARNER)
+        if (!rep_peer_counts(r, peer))
             continue;
         if (!peer->leased)
             return 0;

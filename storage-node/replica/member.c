@@ -39,7 +39,7 @@ void rep_member_ack(struct replica *r)
 /* R5: does the primary's log join ours at prev? */
 static bool joins(const struct replica *r, uint64_t prev, uint64_t prev_epoch)
 {
-    if (prev <= r->commit || prev == r->log.base)
+    if (prev <= r->commit || prev == r->log.base || (prev <= r->log.last && REP_FAULT(r, r5)))
         return true;
     return prev <= r->log.last && rep_log_epoch(&r->log, prev) == prev_epoch;
 }

@@ -26,6 +26,12 @@ struct rep_peer *rep_peer_joiner(const struct replica *r)
     return NULL;
 }
 
+/* R11 */
+bool rep_peer_counts(const struct replica *r, const struct rep_peer *peer)
+{
+    return peer->kind == REP_PEER_MEMBER || (peer->kind == REP_PEER_JOINER && !REP_FAULT(r, r11));
+}
+
 void rep_peer_rewind(struct replica *r, struct rep_peer *peer, uint64_t next)
 {
     peer->mode = REP_PEER_PROBE;
@@ -254,7 +260,8 @@ void rep_peer_pump(struct replica *r)
 void rep_peer_on_ack(struct replica *r, const struct replica_msg *msg)
 {
     struct rep_peer *peer = rep_peer_find(r, msg->peer);
-    if (!r->started || msg->epoch != r->ep || peer == NULL || msg->ack.match > r->log.last) /* R2 */
+    bool counts = msg->epoch == r->ep || (msg->epoch < r->ep && REP_FAULT(r, r2)); /* R2 */
+    if (!r->started || !counts || peer == NULL || msg->ack.match > r->log.last)
         return;
     uint64_t match = msg->ack.match;
     bool lost = peer->mode == REP_PEER_STREAM && peer->nudged && match == peer->ack;

@@ -135,7 +135,7 @@ static uint64_t acked_by_all(const struct replica *r)
     if (REP_FAULT(r, r13) && r->active)
         return low;
     for (uint32_t i = 0; i < r->peer_count; i++)
-        if (r->peers[i].kind != REP_PEER_LEARNER && r->peers[i].ack < low)
+        if (rep_peer_counts(r, &r->peers[i]) && r->peers[i].ack < low)
             low = r->peers[i].ack;
     return low;
 }

@@ -234,6 +234,8 @@ void rep_primary_settle(struct replica *r);
 
 struct rep_peer *rep_peer_find(const struct replica *r, struct replica_node node);
 struct rep_peer *rep_peer_joiner(const struct replica *r);
+/* Is it in the ack set and in the lease set (R11)? */
+bool rep_peer_counts(const struct replica *r, const struct rep_peer *peer);
 /* Make the table that conf(ep) asks for; what is known of peers that stay is kept. */
 void rep_peer_table(struct replica *r);
 void rep_peer_clear(struct replica *r);

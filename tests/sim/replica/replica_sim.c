@@ -222,9 +222,11 @@ static const struct {
     size_t offset;
     int weather;
 } rules[] = {
-    RULE("R3", core.r3, 0),   RULE("R4", core.r4, 0),     RULE("R6", core.r6, 0),   RULE("R7", core.r7, 0),
-    RULE("R8", core.r8, 0),   RULE("R12b", core.r12b, 2), RULE("R14", r14, 0),      RULE("R16", core.r16, 0),
-    RULE("R21", core.r21, 0), RULE("R24", core.r24, 3),   RULE("R25", core.r25, 0), RULE("R28", core.r28, 5),
+    RULE("R2", core.r2, 0),     RULE("R3", core.r3, 0),   RULE("R4", core.r4, 0),   RULE("R5", core.r5, 0),
+    RULE("R6", core.r6, 0),     RULE("R7", core.r7, 0),   RULE("R8", core.r8, 0),   RULE("R11", core.r11, 0),
+    RULE("R12b", core.r12b, 2), RULE("R14", r14, 0),      RULE("R16", core.r16, 0), RULE("R17", core.r17, 2),
+    RULE("R21", core.r21, 0),   RULE("R24", core.r24, 3), RULE("R25", core.r25, 0), RULE("R26", core.r26, 0),
+    RULE("R28", core.r28, 5),
 };
 enum { RULE_COUNT = sizeof rules / sizeof rules[0] };
 

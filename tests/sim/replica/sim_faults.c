@@ -52,7 +52,10 @@ static void crash(struct sim *s, int n)
         return;
     vc_crash(&s->vc, n, sim_below(s, node->disk.count + 1));
     if (sim_chance(s, 50) && s->lost_disks < 2 && may_lose_disk(s, n)) {
+        uint64_t store = node->id.store;
         vc_lose_disk(&s->vc, n);
+        if (s->breaks.core.r26) /* then the empty disk is not another node, either */
+            node->id.store = store;
         s->lost_disks++;
     }
     s->start_at[n] = s->vc.now + (sim_chance(s, 500) ? sim_below(s, 100 * MS) : sim_below(s, 5000 * MS));
