@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from chaos import check, history
+from chaos import check, faults, history
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FAULTS = "kill-storage,cut-one-way,kill-frontend"
@@ -119,6 +119,11 @@ class Copies:
 def test_judge_copies(monkeypatch, different, silent, wrong):
     monkeypatch.setattr(check.time, "sleep", lambda seconds: None)
     assert [promise for promise, _, _ in check.check_copies(Copies(different, silent), 4)] == ["P3"] * wrong
+
+
+def test_kinds_have_names_of_their_own():
+    names = [kind.name for kind in faults.KINDS]
+    assert sorted(set(names)) == sorted(names)
 
 
 def test_messages():

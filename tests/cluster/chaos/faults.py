@@ -312,5 +312,4 @@ KINDS = [
     Kind("rolling-storage", "rolling restart of the storage nodes", terminate("storage")),
     Kind("rolling-director", "rolling restart of the directors", terminate("director")),
     Kind("rolling-frontend", "rolling restart of the front-ends", terminate("frontend")),
-    Kind("rolling-director", "rolling restart of the directors", terminate("director")),
 ]
