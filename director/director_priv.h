@@ -39,6 +39,7 @@ struct drive {
 /* See hearing.c. */
 struct hearing {
     uint64_t number;   /* of this time of hearing, by this director; not 0 */
+    uint64_t begun_ms; /* on the monotonic clock */
     uint64_t first_ms; /* the first hello since it began, on the monotonic clock; 0: none yet */
     bool store_is_old; /* maps of a higher version than the store's were told of since then */
 };
@@ -61,6 +62,7 @@ struct director {
     size_t changes_open;   /* submitted and not finished */
     size_t creating;       /* transactions of the first placement under way */
     uint64_t seen_version; /* of a map, the highest that anybody told of */
+    uint32_t told_node_id; /* the highest id of a node that nodes have told of */
     bool raising;          /* versions are being raised above it */
     uint64_t started_mono_ms;
     struct hearing hearing;
@@ -212,6 +214,9 @@ void hearing_take(struct director *d, struct map_node *node, uint64_t number, ui
 /* No configuration may be changed yet, by nobody's wish: a node may still tell that the store is older than
  * the disks. Nodes are asked to tell of all their copies. */
 bool hearing_lasts(const struct director *d, uint64_t now_mono_ms);
+/* No node is given an id: nodes that were not heard yet may know of ids that the store has forgotten. Never
+ * before the first placement, and at most as long as the hearing may last. */
+bool hearing_holds_ids(const struct director *d, uint64_t now_mono_ms);
 
 /* ---- nodes that an older store names and that will not come (give_up.c) */
 

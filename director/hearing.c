@@ -29,7 +29,7 @@ enum {
 void hearing_begin(struct director *d)
 {
     uint64_t number = rand_u64(); /* another than that of any process before */
-    d->hearing = (struct hearing){ .number = number != 0 ? number : 1 };
+    d->hearing = (struct hearing){ .number = number != 0 ? number : 1, .begun_ms = clock_mono_ms() };
 }
 
 static bool all_are_silent(const struct map *map, uint64_t now)
@@ -62,6 +62,22 @@ bool hearing_lasts(const struct director *d, uint64_t now_mono_ms)
     for (size_t i = 0; i < d->map.node_count; i++) {
         const struct map_node *node = &d->map.nodes[i];
         if (node->told_for != hearing->number && !map_is_given_up(&d->map, node))
+            return true;
+    }
+    return false;
+}
+
+bool hearing_holds_ids(const struct director *d, uint64_t now_mono_ms)
+{
+    const struct hearing *hearing = &d->hearing;
+    uint64_t since_ms = hearing->first_ms != 0 ? hearing->first_ms : hearing->begun_ms;
+    if (d->map.partition_count == 0 || d->map.confs[0].epoch == 0 || now_mono_ms >= since_ms + HEARING_MS)
+        return false;
+    if (hearing->store_is_old || d->raising)
+        return true;
+    for (size_t i = 0; i < d->map.node_count; i++) {
+        const struct map_node *node = &d->map.nodes[i];
+        if (node->heard_mono_ms < hearing->begun_ms && !map_is_given_up(&d->map, node))
             return true;
     }
     return false;

@@ -12,6 +12,9 @@
 
 enum {
     NODE_TEXT_MAX = 255,
+    /* No cluster has had so many nodes: whoever tells of more is mistaken, and is not followed to where ids
+     * end. */
+    NODE_ID_TOLD_MAX = 1 << 24,
     WISHES_MAX = 64, /* in one answer; what is left out is wished a second later */
 };
 
@@ -115,11 +118,34 @@ static bool is_free(const struct map *map, uint32_t id)
     return !taken;
 }
 
-/* `is_of_us`: its disk was of this cluster before. If it is not known all the same, the store was put back
- * from a copy of before it came, and the id that it had then stays its own, or its copies would be another
- * node's (R26); also if one that had a higher id has come back before it. */
+static void see_id(struct director *d, uint32_t id)
+{
+    if (id <= NODE_ID_TOLD_MAX && id > d->told_node_id)
+        d->told_node_id = id;
+}
+
+/* A store that was put back from a copy has forgotten the ids that it gave since then. The nodes have not. */
+static void see_ids(struct director *d, const Tern__NodeHelloRequest *hello)
+{
+    see_id(d, hello->last_node_id);
+    see_id(d, hello->node->id);
+}
+
+static uint32_t next_id(const struct director *d)
+{
+    return (d->told_node_id > d->map.last_node_id ? d->told_node_id : d->map.last_node_id) + 1;
+}
+
+/* A node that has an id and is not known came after the copy was made from which the store was put back. The
+ * id stays its own, or its copies would be another node's (R26); also if one that had a higher id has come
+ * back before it. */
+static bool keeps_its_id(const struct director *d, const Tern__NodeInfo *facts)
+{
+    return facts->id <= NODE_ID_TOLD_MAX && is_free(&d->map, facts->id);
+}
+
 static void store_facts(struct director *d, struct rpc_request *request, Tern__NodeInfo *facts,
-                        const struct map_node *known, bool is_of_us)
+                        const struct map_node *known)
 {
     struct change *change = change_new(d, request, 2, on_registered);
     memcpy(change->id, facts->store_id.data, MAP_ID_SIZE);
@@ -128,8 +154,8 @@ static void store_facts(struct director *d, struct rpc_request *request, Tern__N
     facts->removing = known != NULL && known->info->removing;
     if (known == NULL) {
         Tern__NodeInfo last = TERN__NODE_INFO__INIT;
-        if (!is_of_us || !is_free(&d->map, facts->id))
-            facts->id = d->map.last_node_id + 1;
+        if (!keeps_its_id(d, facts))
+            facts->id = next_id(d);
         last.id = facts->id > d->map.last_node_id ? facts->id : d->map.last_node_id;
         change_add_put(change, ROW_NODE_ID, 0, SLICE_NULL, d->map.last_node_id_mod, &last.base);
         log_info("nodes", "new node %u (%s, %s)", facts->id, facts->name, facts->endpoint);
@@ -184,11 +210,15 @@ void on_node_hello(struct director *d, struct rpc_request *request)
         refuse_removed(d, request, gone);
     } else if (known != NULL && same_facts(known->info, hello->node)) {
         heard(d, known, hello);
+        see_ids(d, hello);
         answer_hello(d, request, known->info->id);
     } else if (known == NULL && d->map.node_count >= MAP_NODES_MAX) {
         answer(d, request, ERR_LIMIT, "the cluster has its most nodes", NULL);
+    } else if (known == NULL && !keeps_its_id(d, hello->node) && hearing_holds_ids(d, clock_mono_ms())) {
+        answer(d, request, ERR_BUSY, "the nodes that are known are heard first, ask again", NULL);
     } else {
-        store_facts(d, request, hello->node, known, hello->cluster_id.len > 0);
+        see_ids(d, hello);
+        store_facts(d, request, hello->node, known);
     }
     tern__node_hello_request__free_unpacked(hello, NULL);
 }

@@ -1,11 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hello to every director: who this node is and how it does; what their answers want of it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "storage-node/control_priv.h"
+
+enum { WHY_MAX = 160 };
+
+/* The workers go by the id that they were started with, so a process keeps it. A store that was put back from
+ * an older copy may have given it to another node meanwhile. */
+static bool is_another(const struct control *c, uint32_t node_id)
+{
+    return node_id != 0 && c->workers != NULL && c->identity.node_id != node_id;
+}
+
+static void refuse_identity(struct control *c, uint32_t node_id)
+{
+    char why[WHY_MAX];
+    snprintf(
+        why, sizeof why,
+        "it runs as node %u, an id that another node was given meanwhile, and is to be node %u: restart it",
+        c->identity.node_id, node_id);
+    control_refuse(c, why);
+}
 
 static void take_identity(struct control *c, uint32_t node_id)
 {
@@ -53,6 +73,7 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
         request.map_version = map_ref_map(ref)->version;
         request.not_active = c->options.not_active(c->options.arg, map_ref_map(ref));
     }
+    request.last_node_id = c->options.identity->last_node_id;
     request.leaving = atomic_load(&c->leaving);
     if (statvfs(c->options.data, &disk) == 0) {
         request.disk_total = (uint64_t)disk.f_blocks * disk.f_frsize;
@@ -84,12 +105,17 @@ static void take_wishes(struct control *c, const Tern__NodeHelloResponse *respon
     }
 }
 
-static void take_refusal(struct control *c, const struct rpc_call *call)
+/* BUSY to a new node: the director has just started, or another one was given an id at that moment. */
+static void take_refusal(struct control *c, const struct rpc_call *call, uint64_t *next_ms_out)
 {
-    if (call->status != ERR_DENIED)
+    if (call->status == ERR_BUSY) {
+        log_debug("control", "the director has no id for this node yet: %s", call->detail);
+        *next_ms_out = loop_now_ms() + HELLO_SOON_MS;
+    } else if (call->status != ERR_DENIED) {
         log_warn("control", "the director refuses this node: %s %s", err_text(call->status), call->detail);
-    else
+    } else {
         control_refuse(c, call->detail);
+    }
 }
 
 /* A director that asks for the copies decides nothing before it has them all, as they are now: the workers
@@ -112,12 +138,14 @@ enum err control_say_hello(struct control *c, uint64_t *next_ms_out)
     enum err err = call_hello(c, SIZE_MAX, &call, &said);
     if (err == OK && call.status != OK) {
         err = call.status;
-        take_refusal(c, &call);
+        take_refusal(c, &call, next_ms_out);
     }
     if (err == OK) {
         Tern__NodeHelloResponse *response =
             tern__node_hello_response__unpack(NULL, call.response.len, call.response.data);
-        if (response != NULL && response->node_id != 0) {
+        if (response != NULL && is_another(c, response->node_id)) {
+            refuse_identity(c, response->node_id);
+        } else if (response != NULL && response->node_id != 0) {
             take_identity(c, response->node_id);
             c->map_stale = c->map_stale || response->map_version > map_holder_version(c->options.map);
             atomic_store(&c->refused, false);
@@ -146,8 +174,10 @@ static void take_side_answer(struct control *c, const struct rpc_call *call, con
         tern__node_hello_response__unpack(NULL, call->response.len, call->response.data);
     if (response == NULL)
         return;
-    take_wishes(c, response);
-    *next_ms_out = next_hello_ms(c, response, said);
+    if (!is_another(c, response->node_id)) {
+        take_wishes(c, response);
+        *next_ms_out = next_hello_ms(c, response, said);
+    }
     tern__node_hello_response__free_unpacked(response, NULL);
 }
 

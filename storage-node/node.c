@@ -237,26 +237,18 @@ static void on_full_nodes(void *arg, const uint32_t *nodes, size_t count)
     dispatch_set_full_nodes(n->dispatch, nodes, count);
 }
 
-/* The first map makes this disk its cluster's. What another cluster says is not for it: node ids, partitions
- * and epochs mean something else there. */
-static bool is_ours(struct node *n, const Tern__Map *map)
-{
-    if (map->cluster_id.len != CLUSTER_ID_SIZE)
-        return false;
-    if (n->identity.joined)
-        return memcmp(n->identity.cluster_id, map->cluster_id.data, CLUSTER_ID_SIZE) == 0;
-    memcpy(n->identity.cluster_id, map->cluster_id.data, CLUSTER_ID_SIZE);
-    n->identity.joined = true;
-    if (store_identity_save(n->kv, &n->identity) != OK)
-        log_fatal("node", "cannot write to the database");
-    return true;
-}
-
+/* What another cluster says is not for this disk: node ids, partitions and epochs mean something else there.
+ */
 static bool on_map(void *arg, const Tern__Map *map)
 {
     struct node *n = arg;
-    if (!is_ours(n, map))
+    enum err err =
+        store_identity_take_map(n->kv, &n->identity, slice_of(map->cluster_id.data, map->cluster_id.len),
+                                map_holder_last_node_id(map));
+    if (err == ERR_DENIED)
         return false;
+    if (err != OK)
+        log_fatal("node", "cannot write to the database");
     peers_take_map(n->peers, map);
     return true;
 }

@@ -119,6 +119,14 @@ const Tern__NodeInfo *map_holder_find_node(const Tern__Map *map, uint32_t id)
     return NULL;
 }
 
+uint32_t map_holder_last_node_id(const Tern__Map *map)
+{
+    uint32_t last = 0;
+    for (size_t i = 0; i < map->n_nodes; i++)
+        last = map->nodes[i]->id > last ? map->nodes[i]->id : last;
+    return last;
+}
+
 const Tern__PartitionConf *map_holder_find_partition(const Tern__Map *map, uint32_t partition)
 {
     /* Usually in order, so the first look finds it. */

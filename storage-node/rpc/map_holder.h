@@ -29,6 +29,8 @@ bool map_holder_primary(struct map_holder *holder, uint32_t partition, char *end
 
 /* The map's row of a node or partition, NULL if it has none. */
 const Tern__NodeInfo *map_holder_find_node(const Tern__Map *map, uint32_t id);
+/* The highest id of a node in the map; 0: there is none. */
+uint32_t map_holder_last_node_id(const Tern__Map *map);
 const Tern__PartitionConf *map_holder_find_partition(const Tern__Map *map, uint32_t partition);
 
 #endif

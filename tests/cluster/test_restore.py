@@ -264,3 +264,30 @@ def test_only_the_map_is_older(restored):
     restored.fail_over(harness.primary_of(cluster, restored.user), "by the new map")
     restored.check()
     assert not restored.told()
+
+
+def test_a_node_that_came_since(restored):
+    """The store has forgotten it, and a new machine is there before it, while no process runs that has had a map of it: each is itself."""
+    cluster = restored.cluster
+    restored.deliver("before")
+    restored.keep_copy()
+    came = add_storage(cluster, "n4")
+    fourth = node_id(cluster, "n4")
+    wait_for(lambda: copies_on(cluster, fourth) > 0 and restored.settled(), 90, "copies on the fourth node")
+    restored.deliver("since")
+    for process in cluster.storages:
+        process.stop()
+    cluster.expect_error("the coordination store is older than this disk")
+    restored.put_back()
+    for process in cluster.storages[:3]:
+        process.start(wait_ready=False)
+    add_storage(cluster, "n5")
+    assert node_id(cluster, "n5") == fourth + 1
+    came.start(wait_ready=False)
+    wait_for(lambda: "n4" in [n["name"] for n in cluster.ctl_json("node", "list")], 30, "the forgotten node is back")
+    assert node_id(cluster, "n4") == fourth
+    restored.recover()
+    wait_for(restored.healthy, RECOVER_TIMEOUT, "all is well")
+    restored.check()
+    restored.deliver("recovered")
+    restored.check()

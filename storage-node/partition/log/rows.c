@@ -13,6 +13,8 @@ enum {
 };
 
 static const struct slice identity_key = { (const uint8_t *)"S", 1 };
+/* A row of its own: programs that know no such row read the one above. */
+static const struct slice last_node_id_key = { (const uint8_t *)"N", 1 };
 
 static enum err identity_decode(struct slice value, struct store_identity *out)
 {
@@ -41,11 +43,32 @@ enum err store_identity_save(struct kv *kv, const struct store_identity *id)
         buf_add(&value, id->cluster_id, CLUSTER_ID_SIZE);
     struct kv_batch *batch = kv_batch_new(kv);
     kv_batch_put(batch, KV_META, identity_key, buf_slice(&value));
+    buf_clear(&value);
+    buf_add_byte(&value, ROW_VERSION);
+    buf_add_be32(&value, id->last_node_id);
+    kv_batch_put(batch, KV_META, last_node_id_key, buf_slice(&value));
     enum err err = kv_write(kv, batch);
     if (err == OK)
         err = kv_sync(kv);
     kv_batch_free(&batch);
     buf_fini(&value);
+    return err;
+}
+
+static enum err open_last_node_id(struct kv *kv, uint32_t *out)
+{
+    struct kv_value value = { 0 };
+    enum err err = kv_get(kv, NULL, KV_META, last_node_id_key, &value);
+    *out = 0;
+    if (err == ERR_NOT_FOUND)
+        return OK;
+    if (err == OK) {
+        struct cursor c = cursor_of(value.bytes);
+        uint8_t version = cursor_u8(&c);
+        *out = cursor_be32(&c);
+        err = version == ROW_VERSION && cursor_done(&c) ? OK : ERR_CORRUPT;
+    }
+    kv_value_release(&value);
     return err;
 }
 
@@ -55,14 +78,29 @@ enum err store_identity_open(struct kv *kv, struct store_identity *out)
     enum err err = kv_get(kv, NULL, KV_META, identity_key, &value);
     if (err == ERR_NOT_FOUND) {
         rand_bytes(out->store_id, STORE_ID_SIZE);
-        out->node_id = 0;
+        out->node_id = out->last_node_id = 0;
         out->joined = false;
         return store_identity_save(kv, out);
     }
     if (err == OK)
         err = identity_decode(value.bytes, out);
     kv_value_release(&value);
-    return err;
+    return err == OK ? open_last_node_id(kv, &out->last_node_id) : err;
+}
+
+enum err store_identity_take_map(struct kv *kv, struct store_identity *id, struct slice cluster_id,
+                                 uint32_t last_node_id)
+{
+    if (cluster_id.len != CLUSTER_ID_SIZE ||
+        (id->joined && memcmp(id->cluster_id, cluster_id.data, CLUSTER_ID_SIZE) != 0))
+        return ERR_DENIED;
+    if (id->joined && last_node_id <= id->last_node_id)
+        return OK;
+    memcpy(id->cluster_id, cluster_id.data, CLUSTER_ID_SIZE);
+    id->joined = true;
+    if (last_node_id > id->last_node_id)
+        id->last_node_id = last_node_id;
+    return store_identity_save(kv, id);
 }
 
 static void meta_key(uint8_t kind, uint32_t partition, struct buf *out)

@@ -24,13 +24,19 @@ struct store_identity {
     uint32_t node_id; /* given by the director; 0: not yet */
     bool joined;      /* the next one means something */
     uint8_t cluster_id[CLUSTER_ID_SIZE];
+    uint32_t last_node_id; /* the highest of any node that the cluster's maps named: directors whose store
+                              was put back from an older copy give none up to there again (R26) */
 };
 
 /* Reads it, or makes it if the database is empty of it (written and synced before it returns). ERR_IO,
  * ERR_NO_SPACE, ERR_CORRUPT. */
 MUST_CHECK enum err store_identity_open(struct kv *kv, struct store_identity *out);
-/* Remember the node id and the cluster; synced. */
+/* Remember the node ids and the cluster; synced. */
 MUST_CHECK enum err store_identity_save(struct kv *kv, const struct store_identity *id);
+/* What a map says: the first one makes the disk its cluster's; the ids of nodes are remembered. Saved if
+ * anything of it is news. ERR_DENIED: it is another cluster's; and as store_identity_save. */
+MUST_CHECK enum err store_identity_take_map(struct kv *kv, struct store_identity *id, struct slice cluster_id,
+                                            uint32_t last_node_id);
 
 struct partition_record {
     uint64_t dep;

@@ -11,10 +11,8 @@ static char first[] = "director-0", second[] = "director-1", third[] = "director
 static char *endpoints[DIRECTORS] = { first, second, third };
 static struct config_strings director_list = { endpoints, DIRECTORS };
 
-static void save_identity(struct node *n)
+static void identity_lost(struct node *n)
 {
-    if (store_identity_save(n->kv, &n->identity) == OK)
-        return;
     if (!n->excused)
         cluster_fail(n->c, "node %u cannot say who it is", n->self.id);
     n->dying = true;
@@ -27,7 +25,8 @@ static struct worker_pool *on_identity(void *arg, uint32_t node_id)
         if (n->identity.node_id != 0)
             cluster_fail(n->c, "node %u is told that it is %u", n->identity.node_id, node_id);
         n->identity.node_id = node_id;
-        save_identity(n);
+        if (store_identity_save(n->kv, &n->identity) != OK)
+            identity_lost(n);
         cluster_trace(n->c, "the node in slot %d is node %u", n->slot, node_id);
     }
     n->self.id = node_id;
@@ -38,14 +37,12 @@ static struct worker_pool *on_identity(void *arg, uint32_t node_id)
 static bool on_map(void *arg, const Tern__Map *map)
 {
     struct node *n = arg;
-    if (map->cluster_id.len != CLUSTER_ID_SIZE)
-        return false;
-    if (n->identity.joined)
-        return memcmp(n->identity.cluster_id, map->cluster_id.data, CLUSTER_ID_SIZE) == 0;
-    memcpy(n->identity.cluster_id, map->cluster_id.data, CLUSTER_ID_SIZE);
-    n->identity.joined = true;
-    save_identity(n);
-    return true;
+    enum err err =
+        store_identity_take_map(n->kv, &n->identity, slice_of(map->cluster_id.data, map->cluster_id.len),
+                                map_holder_last_node_id(map));
+    if (err != OK && err != ERR_DENIED)
+        identity_lost(n);
+    return err == OK;
 }
 
 static uint32_t not_active(void *arg, const Tern__Map *map)

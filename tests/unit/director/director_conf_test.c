@@ -343,42 +343,6 @@ static void test_nodes_that_an_older_store_does_not_name(void **state)
     assert_int_equal(promote(f, node, 5), OK);
 }
 
-/* A node that came after the copy of the store was made is the one that it was. */
-static void test_node_unknown_to_an_older_store(void **state)
-{
-    struct fixture *f = *state;
-    void *node = connect_to(f);
-    struct buf out = { 0 };
-    struct hello h;
-    hello(f, node, 1, "tcp://127.0.0.1:1");
-    Tern__MapResponse *map = wait_placed(f, node);
-    prepare_hello(&h, 2, "tcp://127.0.0.1:2");
-    h.request.cluster_id = map->map->cluster_id;
-    h.node.id = 7;
-    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
-    Tern__NodeHelloResponse *response = tern__node_hello_response__unpack(NULL, out.len, out.data);
-    assert_int_equal(response->node_id, 7);
-    tern__node_hello_response__free_unpacked(response, NULL);
-    assert_int_equal(hello(f, node, 3, "tcp://127.0.0.1:3"), 8);
-    prepare_hello(&h, 4, "tcp://127.0.0.1:4"); /* its id was given to another meanwhile */
-    h.request.cluster_id = map->map->cluster_id;
-    h.node.id = 8;
-    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
-    response = tern__node_hello_response__unpack(NULL, out.len, out.data);
-    assert_int_equal(response->node_id, 9);
-    tern__node_hello_response__free_unpacked(response, NULL);
-    prepare_hello(&h, 5, "tcp://127.0.0.1:5"); /* others came back before it */
-    h.request.cluster_id = map->map->cluster_id;
-    h.node.id = 5;
-    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
-    response = tern__node_hello_response__unpack(NULL, out.len, out.data);
-    assert_int_equal(response->node_id, 5);
-    tern__node_hello_response__free_unpacked(response, NULL);
-    assert_int_equal(hello(f, node, 6, "tcp://127.0.0.1:6"), 10);
-    tern__map_response__free_unpacked(map, NULL);
-    buf_fini(&out);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,7 +351,6 @@ int main(void)
         TEST(test_recover_refusals),
         TEST(test_recover_above_an_old_store),
         TEST(test_older_store),
-        TEST(test_node_unknown_to_an_older_store),
         TEST(test_nothing_is_changed_before_nodes_are_heard),
         TEST(test_what_was_looked_up_before_does_not_count),
         TEST(test_an_epoch_known_without_a_copy_is_not_used_again),

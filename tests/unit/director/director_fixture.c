@@ -131,6 +131,8 @@ void prepare_hello(struct hello *h, uint8_t store, const char *endpoint)
     h->request.whole = true;
 }
 
+enum { BUSY_MS = 5000, BUSY_STEP_MS = 50 };
+
 uint32_t hello(struct fixture *f, void *socket, uint8_t store, const char *endpoint)
 {
     struct buf out = { 0 };
@@ -139,7 +141,12 @@ uint32_t hello(struct fixture *f, void *socket, uint8_t store, const char *endpo
     bool asked;
     prepare_hello(&h, store, endpoint);
     do {
-        assert_int_equal(ask(f, socket, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+        enum err err = ask(f, socket, METHOD_NODE_HELLO, &h.request.base, &out);
+        for (int waited = 0; err == ERR_BUSY && waited < BUSY_MS; waited += BUSY_STEP_MS) {
+            usleep(BUSY_STEP_MS * 1000);
+            err = ask(f, socket, METHOD_NODE_HELLO, &h.request.base, &out);
+        }
+        assert_int_equal(err, OK);
         Tern__NodeHelloResponse *response = tern__node_hello_response__unpack(NULL, out.len, out.data);
         given = response->node_id;
         asked = response->tell_copies && response->hearing != h.request.hearing;

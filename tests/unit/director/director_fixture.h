@@ -53,7 +53,8 @@ struct hello {
 /* A hello of the node whose store id begins with `store`; it tells of every copy that it has, of none, but
  * looked before anybody asked. */
 void prepare_hello(struct hello *h, uint8_t store, const char *endpoint);
-/* Send one, and another if it is asked for what it has now; the node id it was given. */
+/* Send one, again while the director hears others first, and another if it is asked for what it has now; the
+ * node id it was given. */
 uint32_t hello(struct fixture *f, void *socket, uint8_t store, const char *endpoint);
 Tern__MapResponse *ask_map(struct fixture *f, void *socket, uint64_t have, bool subscribe);
 /* The map once all partitions are placed; or only wait. */

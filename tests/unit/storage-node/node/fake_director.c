@@ -17,6 +17,8 @@ struct fake_director {
     struct rpc_server *server;
     pthread_mutex_t lock; /* guards what follows */
     uint32_t partition_count, promotions;
+    uint32_t node_id;         /* what hellos are answered with */
+    uint32_t said_id, hellos; /* in the newest hello */
     uint64_t version;
     uint64_t *epochs;
     char node_endpoint[RPC_ENDPOINT_MAX];
@@ -38,9 +40,11 @@ static void on_hello(struct fake_director *d, struct rpc_request *rpc)
     Tern__NodeHelloResponse response = TERN__NODE_HELLO_RESPONSE__INIT;
     snprintf(d->node_endpoint, sizeof d->node_endpoint, "%s", req->node->endpoint);
     memcpy(d->store_id, req->node->store_id.data, sizeof d->store_id);
+    d->said_id = req->node->id;
+    d->hellos++;
     if (d->version == 0)
         d->version = 1;
-    response.node_id = NODE_ID;
+    response.node_id = d->node_id;
     response.map_version = d->version;
     tern__node_hello_request__free_unpacked(req, NULL);
     reply_packed(rpc, OK, &response.base);
@@ -141,6 +145,7 @@ struct fake_director *fake_director_start(void *zmq, uint32_t partition_count)
     };
     pthread_mutex_init(&d->lock, NULL);
     d->partition_count = partition_count;
+    d->node_id = NODE_ID;
     d->epochs = NEW_ARRAY(uint64_t, partition_count);
     for (uint32_t i = 0; i < partition_count; i++)
         d->epochs[i] = 1;
@@ -163,6 +168,23 @@ void fake_director_stop(struct fake_director **d)
 const char *fake_director_endpoint(const struct fake_director *d)
 {
     return rpc_server_endpoint(d->server);
+}
+
+void fake_director_call_node(struct fake_director *d, uint32_t id)
+{
+    pthread_mutex_lock(&d->lock);
+    d->node_id = id;
+    d->hellos = 0;
+    pthread_mutex_unlock(&d->lock);
+}
+
+uint32_t fake_director_said_id(struct fake_director *d, uint32_t *hellos_out)
+{
+    pthread_mutex_lock(&d->lock);
+    uint32_t id = d->said_id;
+    *hellos_out = d->hellos;
+    pthread_mutex_unlock(&d->lock);
+    return id;
 }
 
 uint32_t fake_director_promotions(struct fake_director *d)

@@ -15,6 +15,10 @@ void fake_director_stop(struct fake_director **d);
 const char *fake_director_endpoint(const struct fake_director *d);
 /* Promotions executed so far. */
 uint32_t fake_director_promotions(struct fake_director *d);
+/* The node is told another id from now on; it is 7 before. */
+void fake_director_call_node(struct fake_director *d, uint32_t id);
+/* What the node called itself in its newest hello, and how many there were since it was called otherwise. */
+uint32_t fake_director_said_id(struct fake_director *d, uint32_t *hellos_out);
 /* Copies the endpoint that the node's newest hello named ("" before). */
 void fake_director_node_endpoint(struct fake_director *d, char *out, size_t size);
 

@@ -415,6 +415,36 @@ static void test_goes_on_without_director(void **state)
     with_caller(*state, serve_without_director);
 }
 
+static void wait_hellos(struct fixture *f, uint32_t count)
+{
+    uint32_t hellos = 0, id = 0; /* the first hello of a new store says none */
+    for (int waited = 0; hellos < count && waited < WAIT_MS; waited += STEP_MS) {
+        usleep(STEP_MS * 1000);
+        id = fake_director_said_id(f->director, &hellos);
+    }
+    assert_true(hellos >= count);
+    assert_int_equal(id, 7);
+}
+
+static void serve_under_another_id(struct fixture *f)
+{
+    uint64_t account = create_account(f, 4, "erin@example.test");
+    fake_director_call_node(f->director, 8);
+    wait_hellos(f, 3); /* after two answers with it */
+    assert_int_equal(deliver(f, 4, account, SLICE_LIT("Subject: a\r\n\r\na\r\n")), 1);
+}
+
+/* R26: neither the process nor its disk goes over to an id that its workers and copies do not have. */
+static void test_keeps_its_id_while_it_runs(void **state)
+{
+    struct fixture *f = *state;
+    with_caller(f, serve_under_another_id);
+    node_stop(&f->node);
+    fake_director_call_node(f->director, 7);
+    start_node(f);
+    wait_hellos(f, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +454,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lock_excludes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refuses_nonsense, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_full_disk_refuses_new_mail_only, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_keeps_its_id_while_it_runs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_goes_on_without_director, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

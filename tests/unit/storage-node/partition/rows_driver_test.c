@@ -153,11 +153,34 @@ static void test_identity_is_made_once(void **state)
     assert_int_equal(store_identity_open(kv, &first), OK);
     assert_true(first.joined && first.node_id == 5);
     assert_memory_equal(first.cluster_id, again.cluster_id, CLUSTER_ID_SIZE);
+    assert_int_equal(first.last_node_id, 0);
     kv_close(&kv);
     kv = kv_open_mem();
     assert_int_equal(store_identity_open(kv, &again), OK);
     assert_memory_not_equal(first.store_id, again.store_id,
                             STORE_ID_SIZE); /* another store is another node */
+    kv_close(&kv);
+}
+
+static void test_identity_follows_maps(void **state)
+{
+    struct kv *kv = kv_open_mem();
+    struct store_identity id, again;
+    uint8_t cluster[CLUSTER_ID_SIZE] = { 1 }, other[CLUSTER_ID_SIZE] = { 2 };
+    struct slice ours = slice_of(cluster, sizeof cluster);
+    (void)state;
+    assert_int_equal(store_identity_open(kv, &id), OK);
+    assert_int_equal(store_identity_take_map(kv, &id, slice_of(cluster, 3), 4), ERR_DENIED);
+    assert_false(id.joined);
+    assert_int_equal(store_identity_take_map(kv, &id, ours, 4), OK);
+    assert_int_equal(store_identity_take_map(kv, &id, ours, 9), OK);
+    assert_int_equal(store_identity_take_map(kv, &id, ours, 5), OK); /* of a store that was put back */
+    assert_int_equal(store_identity_take_map(kv, &id, slice_of(other, sizeof other), 12), ERR_DENIED);
+    kv_mem_crash(kv, 0); /* it was synced */
+    assert_int_equal(store_identity_open(kv, &again), OK);
+    assert_true(again.joined);
+    assert_memory_equal(again.cluster_id, cluster, CLUSTER_ID_SIZE);
+    assert_int_equal(again.last_node_id, 9);
     kv_close(&kv);
 }
 
@@ -260,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_log_row),
         cmocka_unit_test(test_keys_order),
         cmocka_unit_test(test_identity_is_made_once),
+        cmocka_unit_test(test_identity_follows_maps),
         cmocka_unit_test(test_identity_of_version_1),
         cmocka_unit_test(test_group_commit),
         cmocka_unit_test(test_ring),
