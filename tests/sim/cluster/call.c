@@ -5,7 +5,9 @@
 
 #include "lib/base/alloc.h"
 #include "storage-node/partition/read/reader.h"
+#include "storage-node/rpc/map_holder.h"
 #include "tests/sim/cluster/node.h"
+#include "tests/sim/common/mail.h"
 
 enum { READER_NS = 300000 /* until a reading thread takes it up */ };
 
@@ -38,6 +40,11 @@ static void on_done(struct partition_request *request, const struct partition_an
         return;
     }
     call->status = answer->status;
+    call->time_ms = answer->time_ms;
+    call->map_version = map_holder_version(n->map);
+    if (answer->status != ERR_NOT_PRIMARY ||
+        !map_holder_primary(n->map, call->base.partition, call->hint, sizeof call->hint))
+        call->hint[0] = '\0';
     if (answer->response != NULL)
         buf_add_slice(&call->response, buf_slice(answer->response));
     if (answer->body != NULL)
@@ -79,6 +86,24 @@ void call_committed(void *arg, struct partition_request *request)
     cluster_post(c, &call->event, c->now + cluster_below(c, READER_NS));
 }
 
+/* The last map, as storage-node/rpc gives it. */
+static void answer_map(struct call *call, struct node *n)
+{
+    struct buf packed = { 0 };
+    struct map_ref *ref = map_holder_get(n->map);
+    struct partition_answer answer = { .status = ref == NULL ? ERR_UNAVAILABLE : OK, .response = &packed };
+    Tern__MapRequest *request = tern__map_request__unpack(NULL, call->request.len, call->request.data);
+    Tern__MapResponse response = TERN__MAP_RESPONSE__INIT;
+    if (request != NULL && ref != NULL && map_ref_map(ref)->version > request->have_version)
+        response.map = (Tern__Map *)map_ref_map(ref);
+    mail_pack(&response.base, &packed);
+    on_done(&call->base, &answer);
+    buf_fini(&packed);
+    map_ref_release(&ref);
+    if (request != NULL)
+        tern__map_request__free_unpacked(request, NULL);
+}
+
 static void on_request(struct cluster *c, struct event *e)
 {
     struct call *call = (struct call *)e;
@@ -93,7 +118,9 @@ static void on_request(struct cluster *c, struct event *e)
     }
     call->node_boot = n->boot;
     call->base.deadline_mono_ms = node_now(n).mono_ms + call->left_ms;
-    if (n->pool == NULL) {
+    if (call->base.method == METHOD_MAP) {
+        answer_map(call, n);
+    } else if (n->pool == NULL) {
         partition_request_end(&call->base, ERR_UNAVAILABLE, 0);
     } else if (node_is_full(n) && call->adds_mail) { /* disk_reserve, as storage-node/rpc does it */
         partition_request_end(&call->base, ERR_NO_SPACE, 0);

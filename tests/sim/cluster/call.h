@@ -4,6 +4,7 @@
 #define TESTS_SIM_CLUSTER_CALL_H
 
 #include "lib/base/buf.h"
+#include "lib/rpc/endpoint.h"
 #include "storage-node/partition/request.h"
 #include "tests/sim/cluster/cluster.h"
 
@@ -17,6 +18,9 @@ struct call {
     struct buf request, body;
     enum err status;
     struct buf response, bytes;
+    uint64_t time_ms, map_version; /* the partition's; the node's */
+    char hint[RPC_ENDPOINT_MAX];
+    uint64_t number; /* the sender's own (rpc.c) */
     /* The answer came; it is the call's. */
     void (*answered)(struct call *call);
     void *arg;

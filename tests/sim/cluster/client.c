@@ -107,7 +107,7 @@ static void take_no_answer(struct op *op, const struct call *a)
 /* An item that somebody else has done. */
 static bool may_be_gone(const struct op *op)
 {
-    return op->kind == OP_QUEUE_BODY || op->kind == OP_QUEUE_RETRY;
+    return op->kind == OP_QUEUE_BODY || mailq_is_change(op);
 }
 
 static void on_answer(struct call *a)

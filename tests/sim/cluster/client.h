@@ -30,6 +30,9 @@ enum op_kind {
     OP_QUEUE_LEASE,
     OP_QUEUE_REPORT,
     OP_QUEUE_RETRY,
+    OP_QUEUE_HOLD,
+    OP_QUEUE_RELEASE,
+    OP_QUEUE_DELETE,
     OP_QUEUE_LIST,
     OP_QUEUE_STATUS,
     OP_QUEUE_BODY,
@@ -87,6 +90,7 @@ struct op {
     size_t queued_count;
     uint64_t time_ms; /* OP_QUEUE_LEASE: the partition's */
     uint64_t items;   /* OP_QUEUE_STATUS */
+    uint64_t held;    /* of them */
 };
 
 struct box {

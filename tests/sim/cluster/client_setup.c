@@ -5,6 +5,7 @@
 
 #include "lib/base/alloc.h"
 #include "tests/sim/cluster/client.h"
+#include "tests/sim/cluster/frontend.h"
 #include "tests/sim/cluster/queue.h"
 #include "tests/sim/cluster/watch.h"
 
@@ -32,6 +33,8 @@ void clients_init(struct cluster *c)
     mailq_breaks_begin(&c->breaks);
     if (c->seed % 2 == 0)
         return;
+    watch_breaks_begin(&c->breaks);
+    frontends_new(c);
     clients->watches = watches_new(c);
     clients->queueing = true;
     for (int i = 0; i < QUEUE_WORKERS; i++) {

@@ -8,14 +8,16 @@
  *   cluster.h    the world: time, dice, events; what each part offers the others
  *   network.c    who hears whom, when
  *   node.c       a storage node: boot, turns, disk; death.c: its end; links.c: its messages to other nodes
- *   control.c    a node's control thread and what is around it; loop.c: its fibers' loop, rpc.c: its calls
+ *   control.c    a node's control thread and what is around it
+ *   frontend.c   front-ends' store clients (lib/store)
+ *   process.h    what both run on: fibers' loops (loop.c), calls and notices (rpc.c)
  *   surroundings.c  clocks, dice and threads for the code under test; the directors' world
  *   truth.c      which configurations there were; operators.c: commands to directors while mail flows
  *   call.c       one request of a front-end to a node
  *   client.c     what clients do and how they repeat it; op.c: the requests, answer.c: what answers say
  *   queue.c      what is put into queues, and their workers; queue_op.c: requests and answers,
  *                queue_check.c: is nothing lost, done twice or by two at once?
- *   watch.c      who waits for changes, and must hear of them
+ *   watch.c      who waits for changes, and must hear of them; watch_breaks.c
  *   history.c    is there one order that explains every answer? (judged at the end)
  *   check.c      replicas that applied the same hold the same; is all well again?
  *   weather.c    what goes wrong
@@ -56,6 +58,7 @@ struct event {
 
 struct node;
 struct clients;
+struct frontends;
 struct truth;
 struct operators;
 struct checks;
@@ -63,10 +66,10 @@ struct checks;
 struct breaks {
     struct storage_faults storage;
     struct replica_faults core;
-    bool queue_fence, queue_lease, queue_put, delivery_id; /* queue_breaks.c */
+    bool queue_fence, queue_lease, queue_put, queue_hold, queue_delete, delivery_id; /* queue_breaks.c */
+    bool blind_watch, deaf_watch, fixed_watch;                                       /* watch_breaks.c */
     bool copies_only; /* nodes tell no epochs but those of their copies */
     bool lease_reads; /* reads are served by leases though clocks stand still */
-    bool blind_watch; /* front-ends do not look at the epoch by which a watch was registered */
 };
 
 struct cluster {
@@ -80,6 +83,7 @@ struct cluster {
     struct truth *truth;
     struct operators *operators;
     struct clients *clients;
+    struct frontends *frontends; /* NULL: clients have none of lib/store */
     struct checks *checks;
     struct breaks breaks;
     uint32_t log_keep, copy_chunk, append_count; /* 0: the partition's own */

@@ -99,23 +99,23 @@ void control_boot(struct node *n)
 
 uint64_t control_next(const struct node *n)
 {
-    uint64_t ms = control_loop_next_ms(n->loop);
+    uint64_t ms = process_loop_next_ms(n->process.loop);
     return ms == UINT64_MAX ? UINT64_MAX : node_true_time(n, ms * MS);
 }
 
 void control_run(struct node *n)
 {
-    control_loop_turn(n->loop);
+    process_loop_turn(n->process.loop);
     node_poke(n);
 }
 
 void control_drain(struct node *n)
 {
-    control_loop_enter(n->loop);
-    control_calls_end(n->client);
-    control_loop_leave();
-    while (!control_loop_is_stopped(n->loop))
-        control_loop_turn(n->loop);
+    process_loop_enter(n->process.loop);
+    process_calls_end(n->process.client);
+    process_loop_leave();
+    while (!process_loop_is_stopped(n->process.loop))
+        process_loop_turn(n->process.loop);
 }
 
 void control_end(struct node *n)
@@ -130,6 +130,5 @@ void control_free_all(struct node *n)
     board_free(&n->board);
     faults_free(&n->faults);
     map_holder_free(&n->map);
-    n->loop = NULL;
-    n->client = NULL;
+    n->process = (struct process){ .node = n, .end = n->slot };
 }

@@ -82,7 +82,7 @@ static void end_workers(struct node *n)
 
 static void end_process(struct node *n)
 {
-    struct node *before = surroundings_enter(n);
+    struct process *before = surroundings_enter(&n->process);
     control_end(n);
     links_drop(n);
     kv_mem_fail_after(n->kv, 0, OK);

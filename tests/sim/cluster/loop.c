@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loops of control threads (lib/fiber/loop.h): real fibers, timers and conditions, turns when the
- * simulator gives them. */
+/* The loops of control threads and front-ends (lib/fiber/loop.h): real fibers, timers and conditions, turns
+ * when the simulator gives them. */
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/fiber/loop_priv.h"
-#include "tests/sim/cluster/control.h"
+#include "tests/sim/cluster/process.h"
 
 static struct loop *current;
 
@@ -55,22 +55,22 @@ void loop_stop(struct loop *loop)
     loop->stopping = true;
 }
 
-bool control_loop_is_stopped(const struct loop *loop)
+bool process_loop_is_stopped(const struct loop *loop)
 {
     return loop->stopping;
 }
 
-void control_loop_enter(struct loop *loop)
+void process_loop_enter(struct loop *loop)
 {
     current = loop;
 }
 
-void control_loop_leave(void)
+void process_loop_leave(void)
 {
     current = NULL;
 }
 
-uint64_t control_loop_next_ms(const struct loop *loop)
+uint64_t process_loop_next_ms(const struct loop *loop)
 {
     return loop->posts != NULL || fiber_any_ready(loop) ? 0 : wheel_next_ms(&loop->wheel);
 }
@@ -88,10 +88,10 @@ static void run_posts(struct loop *loop)
     }
 }
 
-void control_loop_turn(struct loop *loop)
+void process_loop_turn(struct loop *loop)
 {
     struct timer *timer;
-    control_loop_enter(loop);
+    process_loop_enter(loop);
     run_posts(loop);
     wheel_advance(&loop->wheel, loop_now_ms());
     while ((timer = wheel_next_due(&loop->wheel)) != NULL)
@@ -99,7 +99,7 @@ void control_loop_turn(struct loop *loop)
     for (int round = 0; round < LOOP_ROUNDS_A_TURN_MAX && fiber_any_ready(loop); round++)
         fiber_run_ready(loop);
     fiber_wake_later(loop);
-    control_loop_leave();
+    process_loop_leave();
 }
 
 void loop_free(struct loop **at)

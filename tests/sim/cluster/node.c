@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/sim/cluster/node.h"
-#include "tests/sim/cluster/watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,7 +99,7 @@ static void on_fatal(void *arg, const char *what, enum err err)
 static void on_notify(void *arg, const struct partition_peer *peer, uint32_t method, uint32_t partition,
                       struct slice packed)
 {
-    watches_notice(arg, peer, packed);
+    process_notify(arg, end_of_frontend(peer->bytes[0]), method, partition, packed);
 }
 
 static void on_ask(void *arg, const struct partition_ask *ask)
@@ -150,6 +149,7 @@ static void boot(struct node *n)
     n->up = true;
     n->speaks = n->program;
     n->boot = cluster_rand(c) | 1;
+    n->process = (struct process){ .node = n, .end = n->slot, .boot = n->boot };
     n->dying = n->excused = false;
     n->beat_number = 0;
     memset(n->sent, 0, sizeof n->sent);
@@ -171,6 +171,7 @@ struct node *node_new(struct cluster *c, int slot)
     struct node *n = NEW(struct node);
     n->c = c;
     n->slot = slot;
+    n->process = (struct process){ .node = n, .end = slot };
     n->clock_offset = cluster_below(c, 1000000 * MS);
     n->clock_ppm = cluster_chance(c, 500) ? 810000 + cluster_below(c, 380001) : 1000000;
     n->real_skew_ms = (int64_t)cluster_below(c, 4000) - 2000;
@@ -347,7 +348,7 @@ void node_run(struct node *n)
 {
     if (node_next(n) > n->c->now)
         return;
-    struct node *before = surroundings_enter(n);
+    struct process *before = surroundings_enter(&n->process);
     run(n);
     surroundings_enter(before);
 }

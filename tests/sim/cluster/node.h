@@ -7,7 +7,7 @@
 #include "storage-node/partition/partition_priv.h"
 #include "storage-node/partition/worker/worker_priv.h"
 #include "storage-node/peer/codec.h"
-#include "tests/sim/cluster/cluster.h"
+#include "tests/sim/cluster/process.h"
 
 enum { BEATS_REMEMBERED = 256, WORKERS_SIM_MAX = 2, BUNDLES_MAX = 8 };
 
@@ -68,8 +68,7 @@ struct node {
     struct faults *faults;
     struct hello *hello;
     struct control *control;
-    struct loop *loop;
-    struct rpc_client *client;
+    struct process process;
 };
 
 struct node *node_new(struct cluster *c, int slot);

@@ -8,6 +8,7 @@
 #include "proto/queue.pb-c.h"
 
 enum { ANOTHER_PER_MILLE = 300, DIES_PER_MILLE = 80, AGAIN_PER_MILLE = 150, LOOK_PER_MILLE = 150 };
+enum { CHANGE_PER_MILLE = 120, DELETE_PER_MILLE = 250, RELEASE_PER_MILLE = 500 };
 
 /* ---- putting */
 
@@ -204,11 +205,71 @@ static struct op *retry(struct cluster *c, struct session *s, int partition)
     return NULL;
 }
 
+/* ---- operators: they stand at the front-ends of workers */
+
+static struct op *change(struct cluster *c, struct session *s, enum op_kind kind, int partition,
+                         struct item *item)
+{
+    struct op *op = ask(c, s, kind, partition);
+    op->item = item;
+    item->held[partition] = kind == OP_QUEUE_HOLD;
+    item->deleted |= kind == OP_QUEUE_DELETE;
+    return op;
+}
+
+static struct op *release_one(struct cluster *c, struct session *s, int partition)
+{
+    for (struct item *item = c->clients->items; item != NULL; item = item->next) {
+        if (item->held[partition])
+            return change(c, s, OP_QUEUE_RELEASE, partition, item);
+    }
+    return NULL;
+}
+
+/* One of the newest, so that some are still there. */
+static struct op *hold_or_delete(struct cluster *c, struct session *s, int partition)
+{
+    enum { NEWEST = 4 };
+    uint64_t skip = cluster_below(c, NEWEST);
+    bool deletes = cluster_chance(c, DELETE_PER_MILLE);
+    for (struct item *item = c->clients->items; item != NULL; item = item->next) {
+        if (item->may[partition] && skip-- == 0)
+            return change(c, s, deletes ? OP_QUEUE_DELETE : OP_QUEUE_HOLD, partition, item);
+    }
+    return NULL;
+}
+
+/* Whether an item was delivered before it was deleted only its recipients know: they are asked by delivering
+ * it once more, under its id. */
+static struct op *find_out(struct cluster *c, struct session *s)
+{
+    for (struct item *item = c->clients->items; item != NULL; item = item->next) {
+        struct queued all = { .item = item, .pending = UINT32_MAX };
+        if (item->deleted && !item->put->refused && !item->delivery->done)
+            return deliver(c, s, &all);
+    }
+    return NULL;
+}
+
+static struct op *operate(struct cluster *c, struct session *s, int partition)
+{
+    if (c->clients->finishing) {
+        struct op *op = release_one(c, s, partition);
+        return op != NULL || somebody_puts(c) ? op : find_out(c, s);
+    }
+    if (!cluster_chance(c, CHANGE_PER_MILLE))
+        return NULL;
+    struct op *op = cluster_chance(c, RELEASE_PER_MILLE) ? release_one(c, s, partition) : NULL;
+    return op != NULL ? op : hold_or_delete(c, s, partition);
+}
+
 static struct op *look_around(struct cluster *c, struct session *s)
 {
     int p = (int)cluster_below(c, (uint64_t)c->partitions);
     uint64_t chance = cluster_below(c, 1000);
-    struct op *op = NULL;
+    struct op *op = operate(c, s, p);
+    if (op != NULL)
+        return op;
     if (chance < 200 && !(c->clients->finishing && somebody_puts(c)))
         return ask(c, s, OP_QUEUE_STATUS, p);
     if (chance < 350)

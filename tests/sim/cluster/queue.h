@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The queue, as front-ends use it: what no home takes in time, or what a client chose to put there, is an
  * item in the queue of any partition; workers lease what is due, try to deliver it under the id that it came
- * with, and report. Everybody may die, be late, or say it again. */
+ * with, and report. Operators hold items, release and delete them. Everybody may die, be late, or say it
+ * again. */
 #ifndef TESTS_SIM_CLUSTER_QUEUE_H
 #define TESTS_SIM_CLUSTER_QUEUE_H
 
@@ -17,10 +18,12 @@ struct item {
     bool may[PARTITIONS_MAX];
     uint64_t certain_at[PARTITIONS_MAX]; /* acknowledged; 0: never */
     uint32_t failed[PARTITIONS_MAX];     /* recipients of whom that was reported, bit by bit */
+    bool held[PARTITIONS_MAX];           /* an operator asked for that, and for no end of it */
+    bool deleted;                        /* one asked for that somewhere */
     struct view {
         const struct op *op;
-        const struct queued *queued;
-    } * views; /* history.c: whoever named it */
+        const struct queued *queued; /* NULL: a change */
+    } * views;                       /* history.c: whoever named it */
     size_t view_count, view_cap;
 };
 
@@ -29,8 +32,9 @@ struct queued {
     struct item *item;
     uint64_t fence, until_ms;
     uint32_t pending, done, failed; /* recipients, bit by bit */
-    uint8_t outcomes[TARGETS_MAX];  /* of a report, of those pending: a Tern__QueueOutcome */
-    enum err status;                /* of a report */
+    bool held;
+    uint8_t outcomes[TARGETS_MAX]; /* of a report, of those pending: a Tern__QueueOutcome */
+    enum err status;               /* of a report */
 };
 
 /* queue.c: what a session does with it. `delivery` is not answered: put it into the queue instead. */
@@ -46,6 +50,12 @@ void mailq_put_refused(struct op *op, struct session *s);
 void mailq_delivered(struct op *op);
 bool mailq_is_empty(const struct cluster *c);
 void mailq_fini(struct clients *clients);
+
+/* What a person does to an item. */
+static inline bool mailq_is_change(const struct op *op)
+{
+    return op->kind >= OP_QUEUE_RETRY && op->kind <= OP_QUEUE_DELETE;
+}
 
 /* queue_op.c: requests and answers, as op.c and answer.c have them. */
 void mailq_op_make(struct op *op);

@@ -65,6 +65,21 @@ enum err __wrap_queue_close(struct apply *a, const struct queue_edit *e)
     return __real_queue_close(a, &changed);
 }
 
+/* ---- queue_hold, queue_delete: a person is told that it is done, and it is not */
+
+enum err __real_apply_queue_change(struct apply *a, const Tern__QueueChangeRequest *request);
+enum err __wrap_apply_queue_change(struct apply *a, const Tern__QueueChangeRequest *request);
+
+enum err __wrap_apply_queue_change(struct apply *a, const Tern__QueueChangeRequest *request)
+{
+    Tern__QueueChangeRequest changed = *request;
+    bool holds = request->change == TERN__QUEUE_CHANGE__QUEUE_HOLD;
+    bool deletes = request->change == TERN__QUEUE_CHANGE__QUEUE_DELETE;
+    if ((holds && current.queue_hold) || (deletes && current.queue_delete))
+        changed.change = TERN__QUEUE_CHANGE__QUEUE_RELEASE;
+    return __real_apply_queue_change(a, &changed);
+}
+
 /* ---- delivery_id: a delivery is known by its request alone */
 
 enum err __real_apply_deliver(struct apply *a, const Tern__DeliverRequest *request);

@@ -4,7 +4,9 @@
  * Of an item in one partition: its leases are numbered, and the numbers grow with time. A lease begins when
  * the one before has ended, or was reported. Of the reports of one lease one counts at most, and none that
  * comes when somebody else has the item. What was reported done is done, and nothing else is. An item that
- * was acknowledged is there until every recipient was reported done; from then on it is not.
+ * was acknowledged is there until every recipient was reported done, or an operator was told that it is
+ * deleted; from then on it is not. None is leased, and lists show it held, from when an operator was told
+ * that it is, until one releases it or has it tried again.
  *
  * An item that was put again under another request id when it was done already begins anew (only its delivery
  * id keeps it from being delivered twice): then its numbers say nothing. */
@@ -63,8 +65,32 @@ static bool is_done(const struct place *p, int recipient, uint64_t time)
     return false;
 }
 
+/* By an operator who asked for it before `time`. */
+static bool may_be_deleted(const struct place *p, uint64_t time)
+{
+    for (size_t i = 0; i < p->item->view_count; i++) {
+        const struct view *v = &p->item->views[i];
+        if (is_of(p, v, OP_QUEUE_DELETE) && v->op->begun < time && v->op->status == OK)
+            return true;
+    }
+    return false;
+}
+
+/* By an operator who was told so before `time`. */
+static bool is_deleted(const struct place *p, uint64_t time)
+{
+    for (size_t i = 0; i < p->item->view_count; i++) {
+        const struct view *v = &p->item->views[i];
+        if (is_of(p, v, OP_QUEUE_DELETE) && v->op->ended < time && v->op->status == OK)
+            return true;
+    }
+    return false;
+}
+
 static bool may_be_gone(const struct place *p, uint64_t time, const struct op *but)
 {
+    if (may_be_deleted(p, time))
+        return true;
     for (int r = 0; r < p->item->delivery->target_count; r++) {
         if (!may_be(p, r, TERN__QUEUE_OUTCOME__QUEUE_DELIVERED, time, but))
             return false;
@@ -74,6 +100,8 @@ static bool may_be_gone(const struct place *p, uint64_t time, const struct op *b
 
 static bool is_gone(const struct place *p, uint64_t time)
 {
+    if (is_deleted(p, time))
+        return true;
     for (int r = 0; r < p->item->delivery->target_count; r++) {
         if (!is_done(p, r, time))
             return false;
@@ -138,6 +166,59 @@ static void check_pairs(const struct place *p, const struct view *v)
     }
 }
 
+/* ---- holds */
+
+static bool ends_hold(const struct place *p, const struct view *v)
+{
+    return (is_of(p, v, OP_QUEUE_RELEASE) || is_of(p, v, OP_QUEUE_RETRY)) && v->op->status == OK;
+}
+
+/* Is there an end of the hold that may have come (`surely`: must have come) behind it and before `op`? */
+static bool is_ended(const struct place *p, const struct op *hold, const struct op *op, bool surely)
+{
+    for (size_t i = 0; i < p->item->view_count; i++) {
+        const struct view *v = &p->item->views[i];
+        if (ends_hold(p, v) && (surely ? v->op->begun > hold->ended && v->op->ended < op->begun
+                                       : v->op->ended > hold->begun && v->op->begun < op->ended))
+            return true;
+    }
+    return false;
+}
+
+/* What `op` meets. */
+static bool is_held(const struct place *p, const struct op *op)
+{
+    for (size_t i = 0; i < p->item->view_count; i++) {
+        const struct view *v = &p->item->views[i];
+        if (is_of(p, v, OP_QUEUE_HOLD) && v->op->status == OK && v->op->ended < op->begun &&
+            !is_ended(p, v->op, op, false))
+            return true;
+    }
+    return false;
+}
+
+static bool may_be_held(const struct place *p, const struct op *op)
+{
+    for (size_t i = 0; i < p->item->view_count; i++) {
+        const struct view *v = &p->item->views[i];
+        if (is_of(p, v, OP_QUEUE_HOLD) && v->op->status == OK && v->op->begun < op->ended &&
+            !is_ended(p, v->op, op, true))
+            return true;
+    }
+    return false;
+}
+
+static void check_hold(const struct place *p, const struct view *v)
+{
+    if (is_deleted(p, v->op->begun))
+        fail(p, "what was deleted is there", v->op);
+    if (!v->queued->held && is_held(p, v->op))
+        fail(p, v->op->kind == OP_QUEUE_LEASE ? "it was leased while it was held" : "it is held no more",
+             v->op);
+    if (v->queued->held && (v->op->kind == OP_QUEUE_LEASE || !may_be_held(p, v->op)))
+        fail(p, "it is held, and nobody wanted it so", v->op);
+}
+
 /* ---- what answers show */
 
 static void check_recipient(const struct place *p, const struct view *v, int r)
@@ -163,6 +244,7 @@ static void check_shown(const struct place *p, const struct view *v)
     }
     if (may_be_anew(p, v->op->ended))
         return;
+    check_hold(p, v);
     for (int r = 0; r < p->item->delivery->target_count; r++)
         check_recipient(p, v, r);
 }
@@ -180,7 +262,7 @@ static void check_place(const struct place *p)
 {
     for (size_t i = 0; i < p->item->view_count && !p->c->failed; i++) {
         const struct view *v = &p->item->views[i];
-        if (v->op->partition != p->partition)
+        if (v->op->partition != p->partition || v->queued == NULL)
             continue;
         check_shown(p, v);
         if (v->op->kind != OP_QUEUE_LIST)
@@ -188,10 +270,10 @@ static void check_place(const struct place *p)
     }
 }
 
-/* A list, a status, or a body: against all that was acknowledged before. */
+/* A list, a status, a body, a change: against all that was acknowledged before. */
 static void check_read(struct cluster *c, const struct op *op)
 {
-    uint64_t least = 0, most = 0;
+    uint64_t least = 0, most = 0, held_least = 0, held_most = 0;
     for (const struct item *item = c->clients->items; item != NULL && !c->failed; item = item->next) {
         struct place p = { c, item, op->partition };
         uint64_t certain_at = item->certain_at[op->partition];
@@ -199,7 +281,10 @@ static void check_read(struct cluster *c, const struct op *op)
             continue;
         bool there = certain_at != 0 && certain_at < op->begun && !may_be_gone(&p, op->ended, NULL);
         least += there;
-        most += item->renamed || !is_gone(&p, op->begun);
+        bool may_be = item->renamed || !is_gone(&p, op->begun);
+        most += may_be;
+        held_least += there && !item->renamed && is_held(&p, op);
+        held_most += may_be && may_be_held(&p, op);
         if (there && op->kind == OP_QUEUE_LIST && op->whole && !shows(op, item))
             fail(&p, "an item is lost", op);
         if (there && op->item == item && op->status == ERR_NOT_FOUND)
@@ -209,6 +294,10 @@ static void check_read(struct cluster *c, const struct op *op)
         cluster_fail(
             c, "queue of partition %d: %llu items are counted, at least %llu and at most %llu are there",
             op->partition, LL(op->items), LL(least), LL(most));
+    if (op->kind == OP_QUEUE_STATUS && (op->held < held_least || op->held > held_most))
+        cluster_fail(c,
+                     "queue of partition %d: %llu items are held, at least %llu and at most %llu should be",
+                     op->partition, LL(op->held), LL(held_least), LL(held_most));
 }
 
 /* ---- all */
@@ -227,6 +316,8 @@ void mailq_check(struct cluster *c)
     for (const struct op *op = c->clients->ops; op != NULL; op = op->next) {
         for (size_t i = 0; op->done && !op->refused && i < op->queued_count; i++)
             add_view(op->queued[i].item, op, &op->queued[i]);
+        if (op->done && !op->refused && mailq_is_change(op))
+            add_view(op->item, op, NULL);
     }
     for (const struct item *item = c->clients->items; item != NULL; item = item->next) {
         for (int p = 0; p < c->partitions && !c->failed; p++) {
@@ -239,7 +330,7 @@ void mailq_check(struct cluster *c)
             cluster_fail(c, "token %llu was taken on and never delivered", LL(item->delivery->token));
     }
     for (const struct op *op = c->clients->ops; op != NULL && !c->failed; op = op->next) {
-        bool reads = op->kind >= OP_QUEUE_LIST || op->kind == OP_QUEUE_RETRY;
+        bool reads = op->kind >= OP_QUEUE_RETRY;
         if (reads && op->done && !op->refused)
             check_read(c, op);
     }

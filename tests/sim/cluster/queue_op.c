@@ -79,6 +79,12 @@ static void make_report(struct op *op)
 
 void mailq_op_make(struct op *op)
 {
+    static const Tern__QueueChange changes[] = {
+        TERN__QUEUE_CHANGE__QUEUE_RETRY,
+        TERN__QUEUE_CHANGE__QUEUE_HOLD,
+        TERN__QUEUE_CHANGE__QUEUE_RELEASE,
+        TERN__QUEUE_CHANGE__QUEUE_DELETE,
+    };
     Tern__QueueChangeRequest change = TERN__QUEUE_CHANGE_REQUEST__INIT;
     Tern__QueueListRequest items = TERN__QUEUE_LIST_REQUEST__INIT;
     Tern__QueueStatusRequest status = TERN__QUEUE_STATUS_REQUEST__INIT;
@@ -94,8 +100,11 @@ void mailq_op_make(struct op *op)
         make_report(op);
         break;
     case OP_QUEUE_RETRY:
+    case OP_QUEUE_HOLD:
+    case OP_QUEUE_RELEASE:
+    case OP_QUEUE_DELETE:
         change.item_id = id_of(op->item->id);
-        change.change = TERN__QUEUE_CHANGE__QUEUE_RETRY;
+        change.change = changes[op->kind - OP_QUEUE_RETRY];
         mail_pack(&change.base, &op->request);
         break;
     case OP_QUEUE_LIST:
@@ -134,7 +143,8 @@ static bool take_item(struct op *op, const Tern__QueueItem *in, struct queued *o
     if (in->delivery_id.len != REQUEST_ID_SIZE || in->size != mail_size(delivery->token) ||
         memcmp(in->delivery_id.data, delivery->named_id, REQUEST_ID_SIZE) != 0)
         cluster_fail(op->c, "partition %d: an item is not what was put", op->partition);
-    *out = (struct queued){ .item = item, .fence = in->fence, .until_ms = in->lease_until_ms };
+    *out =
+        (struct queued){ .item = item, .fence = in->fence, .until_ms = in->lease_until_ms, .held = in->held };
     for (size_t i = 0; i < in->n_recipients; i++) {
         const Tern__QueueRecipient *r = in->recipients[i];
         if (r->number >= (uint32_t)delivery->target_count || r->account != delivery->targets[r->number]->id)
@@ -185,8 +195,10 @@ static bool take_list(struct op *op, struct slice in)
         return false;
     bool good = take_items(op, r->items, r->n_items);
     op->whole = !r->more;
-    for (size_t i = 0; good && i < op->queued_count; i++)
+    for (size_t i = 0; good && i < op->queued_count; i++) {
         op->queued[i].item->failed[op->partition] |= op->queued[i].failed;
+        op->queued[i].item->held[op->partition] |= op->queued[i].held;
+    }
     tern__queue_list_response__free_unpacked(r, NULL);
     return good;
 }
@@ -210,7 +222,8 @@ static bool take_status(struct op *op, struct slice in)
     if (r == NULL)
         return false;
     op->items = r->items;
-    bool good = (r->items == 0) == (r->bytes == 0) && r->failed <= r->items && r->held == 0;
+    op->held = r->held;
+    bool good = (r->items == 0) == (r->bytes == 0) && r->failed <= r->items && r->held <= r->items;
     tern__queue_status_response__free_unpacked(r, NULL);
     return good;
 }

@@ -16,7 +16,7 @@
 enum { CLOCK_APART_MS = 77777, DISK_BLOCKS = 1000000, DISK_BLOCKS_FULL = 1000, BLOCK_SIZE = 4096 };
 
 static struct cluster *world;
-static struct node *running; /* whose code runs; NULL: nobody's, or a director's */
+static struct process *running; /* whose code runs; NULL: nobody's, or a director's */
 
 void surroundings_init(struct cluster *c)
 {
@@ -24,14 +24,14 @@ void surroundings_init(struct cluster *c)
     running = NULL;
 }
 
-struct node *surroundings_enter(struct node *n)
+struct process *surroundings_enter(struct process *p)
 {
-    struct node *before = running;
-    running = n;
+    struct process *before = running;
+    running = p;
     return before;
 }
 
-struct node *surroundings_node(void)
+struct process *surroundings_process(void)
 {
     return running;
 }
@@ -50,8 +50,8 @@ static uint64_t director_ns(void)
 
 uint64_t clock_boot_ns(void)
 {
-    bool node = directors.running < 0 && running != NULL;
-    return node ? node_now(running).boot_ns : director_ns();
+    bool node = directors.running < 0 && running != NULL && running->node != NULL;
+    return node ? node_now(running->node).boot_ns : director_ns();
 }
 
 uint64_t clock_mono_ns(void)
@@ -101,7 +101,7 @@ int __wrap_pthread_join(pthread_t thread, void **result)
 {
     (void)thread;
     (void)result;
-    control_drain(running);
+    control_drain(running->node);
     return 0;
 }
 
@@ -116,7 +116,7 @@ int __wrap_statvfs(const char *path, struct statvfs *out)
 {
     (void)path;
     *out = (struct statvfs){ .f_frsize = BLOCK_SIZE, .f_blocks = DISK_BLOCKS };
-    out->f_bavail = node_is_full(running) ? DISK_BLOCKS_FULL : DISK_BLOCKS / 2;
+    out->f_bavail = node_is_full(running->node) ? DISK_BLOCKS_FULL : DISK_BLOCKS / 2;
     return 0;
 }
 

@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "tests/sim/cluster/client.h"
+#include "tests/sim/cluster/frontend.h"
 #include "tests/sim/cluster/truth.h"
+#include "tests/sim/cluster/watch.h"
 
 enum { REPAIR_MS_MIN = 2000, REPAIR_MS = 10000 }; /* the directors' repair_after */
 
@@ -103,7 +106,7 @@ static uint64_t min64(uint64_t a, uint64_t b)
 
 static uint64_t soonest(const struct cluster *c)
 {
-    uint64_t at = clients_next(c);
+    uint64_t at = min64(clients_next(c), frontends_next(c));
     if (!c->calm)
         at = min64(at, c->fault_at);
     if (c->heap_count > 0)
@@ -123,6 +126,7 @@ static void run_due(struct cluster *c)
         node_run(c->nodes[i]);
     if (c->failed)
         return;
+    frontends_run(c);
     clients_run(c);
     if (!c->calm && c->fault_at <= c->now)
         weather_fault(c);
@@ -193,6 +197,8 @@ void cluster_fini(struct cluster *c)
     for (int i = 0; i < c->slots; i++)
         node_free(&c->nodes[i]);
     hosts_fini();
+    watches_end(c->clients->watches);
+    frontends_free(&c->frontends);
     while (c->heap_count > 0) {
         struct event *e = c->heap[--c->heap_count];
         e->drop(e);
