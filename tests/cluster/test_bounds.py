@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """P5 to P7: a message appears at once, its body is kept once, and everything has a bound. (P8 is test_bad_input.py.)"""
+import base64
 import os
 import re
 import subprocess
@@ -85,6 +86,38 @@ def test_p6_several_recipients_share_a_body(own_cluster):
             imap.command("COPY 1 Archive")
             imap.command(r"STORE 1 +FLAGS (\Seen \Flagged)")
     assert used() - before - grown < len(lines) // 2
+
+
+def written(process):
+    """Bytes that it has had written to disk."""
+    with open("/proc/%d/io" % process.pid) as io:
+        return int(re.search(r"^write_bytes: (\d+)", io.read(), re.M).group(1))
+
+
+def test_p6_a_body_is_written_twice(build):
+    """On each replica: to the write-ahead log and to a blob file. Flags, copies, moves and the compactions they cause write none of
+    it again."""
+    with harness.started(build, storages=2, partitions=1, storage={"memory_limit": "128M", "wal_size_max": "16M"}) as cluster:
+        user = cluster.add_user()
+        bodies = [base64.encodebytes(os.urandom(3 << 20)) for _ in range(12)]
+        size = sum(len(body) for body in bodies)
+        before = [written(node) for node in cluster.storages]
+        for n, body in enumerate(bodies):
+            wire.deliver(cluster, user, b"Subject: body %d\r\n\r\n" % n + body.replace(b"\n", b"\r\n"))
+        brought = [written(node) for node in cluster.storages]
+        with wire.Imap(cluster, user, select="INBOX") as imap:
+            for _ in range(40):
+                imap.command("COPY 1:* Archive")
+                imap.command(r"STORE 1:* +FLAGS.SILENT (\Seen \Flagged $Label)")
+                imap.command(r"STORE 1:* -FLAGS.SILENT (\Seen \Flagged $Label)")
+            imap.command("MOVE 1:* Trash")
+            imap.command("SELECT Trash")
+            assert imap.fetch("12", "BODY.PEEK[TEXT]")[12]["BODY[TEXT]"].replace(b"\r\n", b"\n") == bodies[11]
+        after = [written(node) for node in cluster.storages]
+        print("written of %d: %s, then %s" % (size, [b - a for a, b in zip(before, brought)], [b - a for a, b in zip(brought, after)]))
+        for first, second, third in zip(before, brought, after):
+            assert second - first < 2.5 * size
+            assert third - second < 0.5 * size
 
 
 def partition_number(shown):
