@@ -236,10 +236,17 @@ static enum err check_age(const struct entry_header *h)
     return OK;
 }
 
+/* Entries of that version may be of that kind. */
+static bool is_spoken(uint8_t version, uint32_t method)
+{
+    uint8_t since = machine_since(method);
+    return since != 0 && since <= version;
+}
+
 static enum err perform(struct apply *a, struct slice request)
 {
     const struct method_row *method = find_method(a->header->method);
-    if (method == NULL || method->apply == NULL)
+    if (method == NULL || method->apply == NULL || !is_spoken(a->header->version, a->header->method))
         return ERR_UNSUPPORTED;
     ProtobufCMessage *message = unpack(method, request, a->state.arena);
     if (message == NULL)
@@ -284,14 +291,22 @@ static enum err apply_request(struct apply *a, struct slice request)
 
 static enum err apply_entry(struct apply *a, struct slice request)
 {
+    uint32_t method = a->header->method;
     TRY(advance_clock(a));
-    if (a->header->method == ENTRY_SWEEP)
+    switch (is_spoken(a->header->version, method) ? method : (uint32_t)METHOD_NONE) {
+    case ENTRY_SWEEP:
         TRY(apply_sweep(a));
-    else if (a->header->method == ENTRY_RECOVER)
+        break;
+    case ENTRY_RECOVER:
         TRY(apply_recover(a));
-    else if (a->header->method != ENTRY_BARRIER && a->header->method != ENTRY_CHECK &&
-             a->header->method != ENTRY_VERSION)
+        break;
+    case ENTRY_BARRIER:
+    case ENTRY_CHECK:
+    case ENTRY_VERSION:
+        break;
+    default: /* what a program takes for a request that does not know the method */
         TRY(apply_request(a, request));
+    }
     if (a->header->body_len > 0 && !a->body_taken)
         apply_free_body(a, a->index, a->header->body_len);
     return OK;
@@ -320,10 +335,10 @@ enum err machine_apply(struct kv_txn *txn, uint32_t partition, uint64_t index, s
 
 /* ---- looking at a request */
 
-enum err machine_check(uint32_t method_number, struct slice request, size_t body_len)
+enum err machine_check(uint8_t version, uint32_t method_number, struct slice request, size_t body_len)
 {
     const struct method_row *method = find_method(method_number);
-    if (method == NULL)
+    if (method == NULL || (method->apply != NULL && !is_spoken(version, method_number)))
         return ERR_UNSUPPORTED;
     if (body_len > BODY_CHUNK_MAX || (method->apply != NULL && request.len > ENTRY_BYTES_MAX))
         return ERR_TOO_BIG;

@@ -42,6 +42,7 @@ enum {
                              a new UIDVALIDITY */
     ENTRY_CHECK = 1003,   /* no effect; copies are compared as of it (storage-node/partition/check.c) */
     ENTRY_VERSION = 1004, /* no effect on rows; the first entry of its version, which all later ones have */
+    ENTRY_END,            /* none: behind the last */
 };
 
 void entry_encode(const struct entry_header *h, struct slice request, struct buf *out);
@@ -88,10 +89,16 @@ void machine_result_fini(struct machine_result *r);
 MUST_CHECK enum err machine_apply(struct kv_txn *txn, uint32_t partition, uint64_t index, struct slice entry,
                                   struct machine_result *out);
 
-/* A look at arrival, before an entry is made: is the request well formed and within its bounds (body_len
- * included)? Cheap, reads no state. ERR_INVALID, ERR_TOO_BIG, ERR_LIMIT. What depends on state is decided in
- * machine_apply. */
-MUST_CHECK enum err machine_check(uint32_t method, struct slice request, size_t body_len);
+/* The lowest version of entries that may be of this kind: a method that writes, or one of the ENTRY_ ones
+ * (since.c). 0: none. In an entry below it a method is what it was before it was known, UNSUPPORTED, whatever
+ * the program speaks: so replicas of both sides of an upgrade apply the same. */
+uint8_t machine_since(uint32_t method);
+
+/* A look at arrival, before an entry of `version` is made: is the request well formed and within its bounds
+ * (body_len included)? Cheap, reads no state. ERR_UNSUPPORTED (no method of the state machine, or of a higher
+ * version: the caller does as its predecessor did), ERR_INVALID, ERR_TOO_BIG, ERR_LIMIT. What depends on
+ * state is decided in machine_apply. */
+MUST_CHECK enum err machine_check(uint8_t version, uint32_t method, struct slice request, size_t body_len);
 
 /* Answer a METHOD_READ request from a view: packed response in `response`, body frame (rows, bytes) in
  * `body`. Runs on reader threads; may take milliseconds; bounded by the request's own page sizes. The error

@@ -55,6 +55,13 @@ static struct partition_request *pop_gathered(struct partition *p)
     return r;
 }
 
+/* Of the primary alone the version is known; elsewhere the core refuses, and says who it is. */
+static enum err check(struct partition *p, const struct partition_request *r)
+{
+    bool active = atomic_load_explicit(&p->pub->active, memory_order_relaxed);
+    return machine_check(active ? p->version : p->version_max, r->method, r->request, r->body.len);
+}
+
 /* Whether a request may become an entry; if not it is answered. */
 static bool admit(struct partition *p, struct partition_request *r, struct partition_now now)
 {
@@ -64,7 +71,7 @@ static bool admit(struct partition *p, struct partition_request *r, struct parti
         err = ERR_TIMEOUT;
     }
     if (err == OK)
-        err = machine_check(r->method, r->request, r->body.len);
+        err = check(p, r);
     if (err != OK)
         partition_request_end(r, err, p->applied_time);
     return err == OK;

@@ -65,7 +65,7 @@ static void apply(struct kv *kv, struct kv_txn *txn, uint64_t index, struct slic
         abort();
     if (!known)
         return;
-    if (err_class(machine_check(header.method, request, body.len)) == ERR_CLASS_SYSTEM)
+    if (err_class(machine_check(header.version, header.method, request, body.len)) == ERR_CLASS_SYSTEM)
         abort();
     try_reads(kv, request);
 }

@@ -173,12 +173,13 @@ static void test_time(void **state)
 static void test_check(void **state)
 {
     struct slice rubbish = SLICE_LIT("\xff\xff\xff");
-    assert_int_equal(machine_check(METHOD_APPEND, rubbish, 0), ERR_INVALID);
-    assert_int_equal(machine_check(METHOD_FETCH, rubbish, 0), ERR_INVALID);
-    assert_int_equal(machine_check(METHOD_WATCH, SLICE_NULL, 0), ERR_UNSUPPORTED);
-    assert_int_equal(machine_check(METHOD_UPLOAD_CHUNK, SLICE_NULL, BODY_CHUNK_MAX + 1), ERR_TOO_BIG);
-    assert_int_equal(machine_check(METHOD_UPLOAD_CHUNK, SLICE_NULL, 10), ERR_INVALID);
-    assert_int_equal(machine_check(METHOD_MAILBOX_LIST, SLICE_NULL, 0), OK);
+    assert_int_equal(machine_check(MACHINE_VERSION, METHOD_APPEND, rubbish, 0), ERR_INVALID);
+    assert_int_equal(machine_check(MACHINE_VERSION, METHOD_FETCH, rubbish, 0), ERR_INVALID);
+    assert_int_equal(machine_check(MACHINE_VERSION, METHOD_WATCH, SLICE_NULL, 0), ERR_UNSUPPORTED);
+    assert_int_equal(machine_check(MACHINE_VERSION, METHOD_UPLOAD_CHUNK, SLICE_NULL, BODY_CHUNK_MAX + 1),
+                     ERR_TOO_BIG);
+    assert_int_equal(machine_check(MACHINE_VERSION, METHOD_UPLOAD_CHUNK, SLICE_NULL, 10), ERR_INVALID);
+    assert_int_equal(machine_check(MACHINE_VERSION, METHOD_MAILBOX_LIST, SLICE_NULL, 0), OK);
 }
 
 int main(void)

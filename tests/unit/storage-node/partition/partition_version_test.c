@@ -3,6 +3,13 @@
 #include "storage-node/partition/partition_priv.h"
 #include "tests/unit/storage-node/partition/partition_fixture.h"
 
+static uint8_t alias_since = 1; /* for the test in which it came later */
+
+uint8_t machine_since(uint32_t method)
+{
+    return method == METHOD_ALIAS_PUT ? alias_since : 1;
+}
+
 static void reopen(struct fixture *f, uint8_t version_max)
 {
     write_log(f);
@@ -124,6 +131,31 @@ static void test_a_learner_counts(void **state)
     f->other_speaks = 2;
     tick(f);
     assert_int_equal(info_of(f).last, 2);
+}
+
+/* What came with a version waits for it. */
+static void test_a_newer_method_is_refused_until_all_speak_it(void **state)
+{
+    struct fixture *f = *state;
+    alias_since = 2;
+    reopen(f, 2);
+    push_alias(f, 1000);
+    turn(f);
+    assert_int_equal(last_answer(f), ERR_NOT_PRIMARY); /* which others may be that speak more */
+    begin_with_other(f);
+    push_alias(f, 1000);
+    turn(f);
+    assert_int_equal(last_answer(f), ERR_UNSUPPORTED);
+    assert_int_equal(info_of(f).last, 1);
+    f->other_speaks = 2;
+    tick(f);
+    assert_int_equal(info_of(f).last, 2);
+    push_alias(f, 1000);
+    turn(f);
+    assert_int_equal(info_of(f).last, 3);
+    ack_all(f, 1);
+    assert_int_equal(last_answer(f), OK);
+    alias_since = 1;
 }
 
 /* What a new primary finds in its log counts, not what once was in it. */
@@ -321,6 +353,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_sole_member_raises_it_by_an_entry, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_it_is_the_lowest_that_all_speak, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_learner_counts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_newer_method_is_refused_until_all_speak_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_new_primary_goes_on_with_its_logs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_was_cut_does_not_count, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_older_program_does_not_start_with_newer_data, set_up,

@@ -95,7 +95,7 @@ static void test_largest_put_fits(void **state)
     packed.len = tern__queue_put_request__get_packed_size(&p.request);
     packed.data = arena_alloc(&f->arena, packed.len);
     tern__queue_put_request__pack(&p.request, (uint8_t *)packed.data);
-    assert_int_equal(machine_check(METHOD_QUEUE_PUT, packed, 0), OK);
+    assert_int_equal(machine_check(MACHINE_VERSION, METHOD_QUEUE_PUT, packed, 0), OK);
     p.request.size = strlen(mail);
     p.request.upload_id.len = 0;
     assert_int_equal(put_with_body(f, &p), OK);
