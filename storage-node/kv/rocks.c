@@ -12,6 +12,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "storage-node/kv/rocks_crc.h"
+#include "storage-node/kv/rocks_failures.h"
 #include "storage-node/kv/rocks_priv.h"
 
 enum { BACKGROUND_NICE = 5 };
@@ -298,6 +299,7 @@ enum err rocks_open(const struct kv_options *options, bool still, struct rocks *
     struct rocks *r = NEW(struct rocks);
     r->base.ops = &rocks_ops;
     r->path = xstrdup(options->path);
+    r->failures = rocks_failures_count();
     rocks_options_init(r, options);
     for (int family = 0; still && family < KV_FAMILY_COUNT; family++)
         rocksdb_options_set_disable_auto_compactions(r->family_options[family], 1);
@@ -322,6 +324,8 @@ enum err kv_open_rocksdb(const struct kv_options *options, struct kv **out)
     TRY(rocks_open(options, false, &r));
     if (!rocks_crc_was_called())
         log_info("kv", "RocksDB computes its checksums itself: slower, if the processor could help");
+    if (!rocks_failures_are_heard())
+        log_warn("kv", "this RocksDB is another: what it fails to write in the background is noticed late");
     *out = &r->base;
     return OK;
 }

@@ -12,6 +12,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
+#include "storage-node/kv/rocks_failures.h"
 #include "storage-node/kv/rocks_priv.h"
 
 static const char list_name[] = "damaged-tables"; /* none of RocksDB's names, so it leaves it alone */
@@ -66,6 +67,18 @@ static bool note(const char *path, uint64_t number)
     return noted;
 }
 
+/* What RocksDB knows of and nobody here has noted, beside what `err` says. */
+static enum err heard_meanwhile(const struct rocks *r, const char *doing, enum err err)
+{
+    char text[ROCKS_FAILURE_TEXT_MAX];
+    if (atomic_load(&r->failed) != OK || rocks_failures_count() == r->failures)
+        return err;
+    enum err newest = rocks_failures_newest(text);
+    if (err == OK)
+        log_error("kv", "%s: RocksDB has failed to write: %s", doing, text);
+    return newest;
+}
+
 enum err rocks_write_err(struct rocks *r, const char *doing, char *message)
 {
     int none = OK;
@@ -73,6 +86,7 @@ enum err rocks_write_err(struct rocks *r, const char *doing, char *message)
     enum err err = rocks_err(doing, message);
     if (err == ERR_CORRUPT && number != 0 && !is_noted(r->path, number) && note(r->path, number))
         log_error("kv", "table %" PRIu64 " is damaged: the next start goes on without it", number);
+    err = heard_meanwhile(r, doing, err);
     if (err != OK)
         atomic_compare_exchange_strong(&r->failed, &none, (int)err);
     return (enum err)atomic_load(&r->failed);

@@ -21,6 +21,7 @@ struct rocks {
     struct rocks_blobs *blobs;
     _Atomic uint64_t bodies_deleted; /* rows, since somebody looked */
     atomic_int failed;               /* enum err: what the first write or sync that failed met */
+    unsigned failures;               /* rocks_failures_count() before it was opened */
 };
 
 struct rocks_batch {
@@ -45,10 +46,11 @@ static inline struct rocks *rocks_of(struct kv *kv)
 /* The error behind a RocksDB message, logged here; frees the message. NULL is OK. */
 enum err rocks_err(const char *doing, char *message);
 
-/* How a write or sync ended; one of which this was not OK was the last that may end well. What waits to be
- * written to the log's file is thrown away when that fails, others' rows too; but once the disk has room
- * again RocksDB goes on by itself, with another file, and would call the next sync a success. A damaged table
- * that the message names is noted, for the next opening (rocks_damage.c). */
+/* How a write or sync ended; one of which this was not OK was the last that may end well, and none may that
+ * ends after RocksDB failed to write something for anybody (rocks_failures.h). What waits to be written to
+ * the log's file is thrown away when that fails, others' rows too; but once the disk has room again RocksDB
+ * goes on by itself, with another file, and would call the next sync a success. A damaged table that the
+ * message names is noted, for the next opening (rocks_damage.c). */
 enum err rocks_write_err(struct rocks *r, const char *doing, char *message);
 
 /* An integer property of one family, 0 if there is none. */
