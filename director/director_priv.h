@@ -12,6 +12,7 @@
 #include "director/moves.h"
 #include "director/publish.h"
 #include "director/rows.h"
+#include "director/tell.h"
 #include "lib/base/metrics.h"
 #include "lib/rpc/server.h"
 
@@ -67,6 +68,7 @@ struct director {
     uint64_t started_mono_ms;
     struct hearing hearing;
     struct drive drive; /* of the copies to where they should be (drive.c) */
+    struct tell tell;   /* what is to be logged of partitions */
 
     struct figures figures;
 };
@@ -156,7 +158,9 @@ void on_map(struct director *d, struct rpc_request *request); /* publish.c */
  * back from an older copy: versions go on above it, or nobody would take a map of this director. One above
  * 2^56 is passed over (publish.c). */
 void publish_see_version(struct director *d, uint64_t version);
-void on_node_hello(struct director *d, struct rpc_request *request);  /* nodes.c */
+void on_node_hello(struct director *d, struct rpc_request *request); /* nodes.c */
+/* Logs once of each node that it is not here. */
+void nodes_tell_silent(struct director *d, uint64_t now_mono_ms);
 void on_conf_change(struct director *d, struct rpc_request *request); /* partitions.c */
 void on_domain_add(struct director *d, struct rpc_request *request);  /* names.c */
 void on_domain_delete(struct director *d, struct rpc_request *request);

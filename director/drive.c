@@ -161,9 +161,7 @@ static void on_changed(struct director *d, struct change *change, enum err resul
 {
     d->drive.changes--;
     if (result == OK)
-        log_info("moves", "partition %u: node %u %s", change->number, change->asked.subject,
-                 change->asked.change == TERN__CONF_CHANGE__CONF_ADD_LEARNER ? "is to have a copy"
-                                                                             : "is not waited for any more");
+        tell_add(&d->tell, change->number, &change->asked, clock_mono_ms());
     else if (result != ERR_CONFLICT) /* tried again */
         log_warn("moves", "cannot change partition %u: %s", change->number, err_text(result));
 }

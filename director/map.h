@@ -30,6 +30,7 @@ struct map_node {
     uint32_t not_active;   /* partitions that one makes it primary of and that it does not serve yet */
     bool leaving;          /* it is being stopped */
     bool disk_low;         /* its disk has less free than its disk_reserve */
+    bool told_silent;      /* that it is not here is in the log */
     uint64_t marked_ms;    /* on the monotonic clock, when the leading director saw that somebody is about to
                               remove it (retire.c); 0: nobody is, as far as it saw */
 };

@@ -47,6 +47,7 @@ static void heard(struct director *d, struct map_node *node, const Tern__NodeHel
         log_info("nodes", "node %u (%s, %s) is here", node->info->id, node->info->name, node->info->endpoint);
     hearing_take(d, node, hello->whole ? hello->hearing : 0, now);
     node->heard_mono_ms = now;
+    node->told_silent = false;
     node->heard_real_ms = clock_real_ms();
     node->disk_total = hello->disk_total;
     node->disk_free = hello->disk_free;
@@ -58,6 +59,20 @@ static void heard(struct director *d, struct map_node *node, const Tern__NodeHel
     node->whole = hello->whole;
     publish_see_version(d, hello->map_version);
     heard_take(&d->heard, &d->map, node->info->id, hello, now);
+}
+
+void nodes_tell_silent(struct director *d, uint64_t now_mono_ms)
+{
+    for (size_t i = 0; i < d->map.node_count; i++) {
+        struct map_node *node = &d->map.nodes[i];
+        uint64_t since = node->heard_mono_ms != 0 ? node->heard_mono_ms : d->started_mono_ms;
+        if (node->told_silent || map_node_is_alive(node, now_mono_ms) ||
+            now_mono_ms < since + MAP_NODE_ALIVE_MS)
+            continue;
+        node->told_silent = true;
+        log_warn("nodes", "node %u (%s, %s) is silent%s", node->info->id, node->info->name,
+                 node->info->endpoint, node->leaving ? ", as it was being stopped" : "");
+    }
 }
 
 /* For the primaries: what they take, all members must have room for. */

@@ -20,10 +20,10 @@ static void log_conf(const struct conf *conf, const struct conf_request *asked)
 {
     static const char *const names[] = { "read",      "promote",     "evict",       "add",
                                          "hand over", "add learner", "drop learner" };
-    log_info("partitions",
-             "partition %u: epoch %llu, primary %u, %u members, %u learners (%s asked by node %u for %u)",
-             conf->partition, (unsigned long long)asked->epoch + 1, conf->primary, conf->member_count,
-             conf->learner_count, names[asked->change], asked->asker, asked->subject);
+    log_debug("partitions",
+              "partition %u: epoch %llu, primary %u, %u members, %u learners (%s asked by node %u for %u)",
+              conf->partition, (unsigned long long)asked->epoch + 1, conf->primary, conf->member_count,
+              conf->learner_count, names[asked->change], asked->asker, asked->subject);
 }
 
 static const char *why(enum err answer)
@@ -41,8 +41,10 @@ static void on_conf_decided(struct director *d, struct change *change, enum err 
     change->request = NULL;
     if (change->number >= d->map.partition_count) /* the store is another one by now */
         result = ERR_UNAVAILABLE;
-    if (result == OK && change->txn.count > 0)
+    if (result == OK && change->txn.count > 0) {
         log_conf(&d->map.confs[change->number], &change->asked);
+        tell_add(&d->tell, change->number, &change->asked, clock_mono_ms());
+    }
     if (result == OK)
         answer_conf(d, request, change->number, change->answer, why(change->answer));
     else if (result == ERR_CONFLICT)

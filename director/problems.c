@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is wrong with the cluster, in sentences: what it is, and what to do. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "director/director_priv.h"
 #include "lib/base/alloc.h"
@@ -142,9 +143,12 @@ static void find_unserved(struct problems *p)
     }
     count = p->sum->read_only > 0 ? name_partitions(p, is_read_only) : 0;
     if (count > 0) {
-        buf_addf(&p->text,
-                 " %s no writes: fewer than %u copies are in step. Mail for %s is queued elsewhere.",
+        buf_addf(&p->text, " %s no writes: fewer than %u copies are in step. Mail for %s ",
                  count == 1 ? "takes" : "take", p->d->map.min_members, count == 1 ? "it" : "them");
+        buf_add_str(&p->text, count < p->d->map.placed_count
+                                  ? "is queued elsewhere."
+                                  : "is put off (451), as there is nowhere else. Start "
+                                    "the nodes that are silent, or add others.");
         end(p);
     }
 }
@@ -169,11 +173,23 @@ static uint32_t count_usable(const struct problems *p)
     return count;
 }
 
+/* One that is here and has the same name: most likely the same machine, whose disk was lost. */
+static uint32_t find_successor(const struct problems *p, const struct map_node *node)
+{
+    for (size_t i = 0; i < p->d->map.node_count && node->info->name[0] != '\0'; i++) {
+        const struct map_node *other = &p->d->map.nodes[i];
+        if (other->info->id > node->info->id && map_node_is_alive(other, p->now) &&
+            strcmp(other->info->name, node->info->name) == 0)
+            return other->info->id;
+    }
+    return 0;
+}
+
 static void find_silent(struct problems *p, const struct map_node *node)
 {
     uint64_t heard = node->heard_mono_ms != 0 ? node->heard_mono_ms : p->d->started_mono_ms;
     uint64_t silent = p->now - heard, patience = p->d->options.repair_after_ms;
-    uint32_t copies = count_copies(p, node->info->id);
+    uint32_t copies = count_copies(p, node->info->id), successor = find_successor(p, node);
     if (map_node_is_alive(node, p->now) || silent < MAP_NODE_ALIVE_MS)
         return;
     add_node(p, node->info->id);
@@ -187,8 +203,12 @@ static void find_silent(struct problems *p, const struct map_node *node)
     }
     buf_add_str(&p->text, " has been silent for ");
     add_time(p, silent);
-    buf_addf(&p->text, ". Start it again; if it is lost for good: ternctl node remove %u --lost.",
-             node->info->id);
+    if (successor != 0)
+        buf_addf(&p->text, ", and node %u has its name. If that has its place, with an empty disk",
+                 successor);
+    else
+        buf_add_str(&p->text, ". Start it again; if it is lost for good");
+    buf_addf(&p->text, ": ternctl node remove %u --lost.", node->info->id);
     if (count_usable(p) >= p->d->map.copies && silent < patience && (copies > 0 || p->sum->few > 0)) {
         buf_add_str(&p->text, " What it had is made anew elsewhere in ");
         add_time(p, patience - silent);
@@ -207,9 +227,9 @@ static void find_stuck_drain(struct problems *p, const struct map_node *node)
     p->text.data[0] = 'N';
     buf_addf(
         &p->text,
-        " drains, but only %u other nodes are there for %u copies: the %u copies on it stay. Add a node, "
-        "lower `copies`, or let it be: ternctl node drain %u --undo.",
-        usable, p->d->map.copies, copies, node->info->id);
+        " drains, but only %u other node%s there for %u copies: the %u copies on it stay. Add a node, lower "
+        "`copies`, or let it be: ternctl node drain %u --undo.",
+        usable, usable == 1 ? " is" : "s are", p->d->map.copies, copies, node->info->id);
     end(p);
 }
 
@@ -344,7 +364,10 @@ static void find_leader(struct problems *p)
     buf_fini(&leader);
     if (known)
         return;
-    buf_add_str(&p->text, "No director leads: copies are neither moved nor made anew. Is etcd there?");
+    buf_add_str(&p->text,
+                "No director leads: mail flows, but nothing can be changed, nodes that fail are not "
+                "stood in for, and no copies are made. It lasts for seconds when a director was lost; "
+                "else start etcd.");
     end(p);
 }
 
@@ -361,6 +384,7 @@ size_t problems_find(struct director *d, const struct summary *sum, uint64_t now
         buf_fini(&p.text);
         return p.count;
     }
+    find_leader(&p); /* the cause of what else is not mended */
     find_ahead(&p);
     find_unserved(&p);
     for (size_t i = 0; i < d->map.node_count; i++)
@@ -376,7 +400,6 @@ size_t problems_find(struct director *d, const struct summary *sum, uint64_t now
         find_stuck_drain(&p, &d->map.nodes[i]);
     if (status_is_settled(d, now_mono_ms))
         find_copies(&p);
-    find_leader(&p);
     buf_fini(&p.text);
     return p.count;
 }

@@ -107,6 +107,7 @@ static void keep_heard(const struct map *old, struct map *map)
         is->not_active = was->not_active;
         is->leaving = was->leaving;
         is->disk_low = was->disk_low;
+        is->told_silent = was->told_silent;
     }
 }
 
@@ -232,6 +233,8 @@ void director_turn(struct director *d, struct event *list)
     drive_copies(d, now);
     publish_expire(&d->publish, now);
     tell_subscribers(d);
+    tell_flush(&d->tell, now, false);
+    nodes_tell_silent(d, now);
     update_gauges(d, now);
 }
 
@@ -307,6 +310,8 @@ void director_free(struct director **dp)
     map_fini(&d->map);
     heard_fini(&d->heard);
     drive_fini(&d->drive);
+    tell_flush(&d->tell, 0, true);
+    tell_fini(&d->tell);
     free(d);
     *dp = NULL;
 }

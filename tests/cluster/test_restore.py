@@ -66,8 +66,8 @@ class Restored:
         self.cluster.director.start(wait_ready=False)
 
     def made(self):
-        """Configurations that the director has made since the store was put back."""
-        return len(re.findall(r"partition \d+: epoch \d+, primary", self.cluster.director.log()[self.log_from:]))
+        """Changes of configurations that the director has told of since the store was put back: none, or some."""
+        return len(re.findall(r"node \d+ .* \d+ partitions? \(", self.cluster.director.log()[self.log_from:]))
 
     def fail_over(self, process, text):
         """A node is lost and comes back: every partition has new members twice, some a new primary."""

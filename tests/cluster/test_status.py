@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import time
@@ -107,6 +108,11 @@ def test_a_dead_node_is_named(trio):
     assert "not healthy" in text and "silent" in text and "ternctl node remove" in text
     lost.start()
     wait_for(lambda: status(trio)["healthy"] and status(trio)["problems"] == [], what="health")
+    log = trio.director.log()
+    lost_id = next(n["id"] for n in got["node_list"] if n["name"] == "n3")
+    assert len(re.findall(r"node %d \(n3, [^)]*\) is silent" % lost_id, log)) == 1
+    told = re.findall(r"node (?:%d is no member any more of|\d+ becomes the primary of) (\d+) partitions? \(" % lost_id, log)
+    assert sum(map(int, told)) >= got["partitions"] > len(told)  # a line for many, not for each
 
 
 def watch(cluster, *options, stdout):
