@@ -31,20 +31,28 @@ static void leave_director(struct control *c, size_t director)
     c->map_stale = true; /* asking for it subscribes at the other one */
 }
 
+bool control_may_tell(struct control_telling *telling)
+{
+    uint64_t now = clock_mono_ms();
+    telling->untold++;
+    if (telling->told_ms != 0 && now < telling->told_ms + CONTROL_TELL_EVERY_MS)
+        return false;
+    telling->told_ms = now;
+    return true;
+}
+
 enum err control_call(struct control *c, struct rpc_call *call)
 {
     size_t director = c->director;
     enum err err = control_call_at(c, director, call);
-    if (err == OK) {
-        c->was_silent = false;
-        if (call->status == ERR_UNAVAILABLE)
-            leave_director(c, director);
-    } else {
+    if (err != OK || call->status == ERR_UNAVAILABLE)
         leave_director(c, director);
-        if (!c->was_silent)
-            log_warn("control", "no answer from the director: %s; going on with what is known",
-                     err_text(err));
-        c->was_silent = true;
+    if (err != OK && control_may_tell(&c->silences)) {
+        log_warn("control",
+                 "no answer from the director at %s: %s; going on with what is known (calls=%u since it was "
+                 "last told)",
+                 c->options.directors->items[director], err_text(err), c->silences.untold);
+        c->silences.untold = 0;
     }
     return err;
 }

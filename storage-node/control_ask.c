@@ -60,6 +60,16 @@ static void take_unwanted(struct control *c, const struct partition_ask *ask, co
     worker_pool_drop(c->workers, ask->partition);
 }
 
+static void tell_refusal(struct control *c, const struct partition_ask *ask, const struct rpc_call *call)
+{
+    if (!control_may_tell(&c->refusals))
+        return;
+    log_warn("control",
+             "the director refuses a change of partition=%u: %s: %s (refusals=%u since it was last told)",
+             ask->partition, err_text(call->status), call->detail, c->refusals.untold);
+    c->refusals.untold = 0;
+}
+
 static void ask_fiber(void *arg)
 {
     struct ask_job *job = arg;
@@ -79,8 +89,7 @@ static void ask_fiber(void *arg)
     else if (err == OK && call.status == ERR_LIMIT && job->ask.type == REPLICA_ASK_ADD_LEARNER)
         take_unwanted(c, &job->ask, &call);
     else if (err == OK)
-        log_warn("control", "the director refuses a change of partition=%u: %s %s", job->ask.partition,
-                 err_text(call.status), call.detail);
+        tell_refusal(c, &job->ask, &call);
     rpc_call_fini(&call);
     atomic_fetch_sub(&c->asks, 1);
     free(job);

@@ -11,6 +11,14 @@
 #include "lib/rpc/client.h"
 #include "storage-node/control.h"
 
+enum { CONTROL_TELL_EVERY_MS = 10 * 1000 };
+
+/* Of something that may be so of hundreds of partitions in the same moment. */
+struct control_telling {
+    uint64_t told_ms; /* on the monotonic clock; 0: never */
+    uint32_t untold;  /* how often it was so since */
+};
+
 struct control {
     struct control_options options;
     struct loop *loop;
@@ -22,7 +30,7 @@ struct control {
     uint32_t fibers;   /* alive; the loop stops when none is left */
     struct cond poke;  /* the hello fiber has something to do */
     bool map_stale;
-    bool was_silent; /* told once */
+    struct control_telling silences, refusals;
     struct store_identity identity;
     struct worker_pool *workers; /* NULL until the director has named us */
     uint64_t pushed_epoch[PARTITION_COUNT_MAX];
@@ -42,6 +50,8 @@ struct control {
 MUST_CHECK enum err control_call(struct control *c, struct rpc_call *call);
 /* The same to the director at that place in the list, whatever comes of it. Yields. */
 MUST_CHECK enum err control_call_at(struct control *c, size_t director, struct rpc_call *call);
+/* It was so once more: is it to be logged now? Then `untold` tells how often; the caller clears it. */
+bool control_may_tell(struct control_telling *telling);
 /* The last word of every fiber. */
 void control_fiber_done(struct control *c);
 /* This node is refused for ever: told once, and by /readyz. */
