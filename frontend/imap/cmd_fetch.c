@@ -9,6 +9,11 @@
 #include "frontend/imap/fetch.h"
 #include "lib/base/log.h"
 
+enum {
+    SEEN_MS = 8000,      /* how long \Seen is tried: a fail-over takes less */
+    SEEN_AGAIN_MS = 300, /* after it has failed, until it succeeds once */
+};
+
 static uint32_t plan_parts(const struct imap_session *s, const struct imap_fetch *fetch, bool alone)
 {
     const uint32_t from_summary = IMAP_FETCH_ENVELOPE | IMAP_FETCH_BODY | IMAP_FETCH_BODYSTRUCTURE |
@@ -25,7 +30,9 @@ static uint32_t plan_parts(const struct imap_session *s, const struct imap_fetch
     return parts;
 }
 
-/* Set \Seen on `unseen`. That it fails is no reason to withhold a message: the next FETCH tries again. */
+/* Set \Seen on `unseen`. That it fails is no reason to withhold a message: the next FETCH tries again. Who
+ * reads while the partition takes no writes waits for it once, as long as another node may be taking over,
+ * and not at each message. */
 static bool mark_seen(struct imap_fetching *f, const struct uidset *unseen, struct store_flags_result *result)
 {
     struct imap_session *s = f->s;
@@ -35,11 +42,13 @@ static bool mark_seen(struct imap_fetching *f, const struct uidset *unseen, stru
         .uids = unseen,
         .mode = STORE_MODE_ADD,
         .flags = MAIL_SEEN,
+        .timeout_ms = s->seen_failed ? SEEN_AGAIN_MS : SEEN_MS,
     };
     enum err err = store_flags(s->context->store, &request, &s->arena, result);
 
     if (err != OK)
         log_info("imap", "cannot mark messages of %s as seen: %s", s->user, err_name(err));
+    s->seen_failed = err != OK;
     return err == OK;
 }
 

@@ -59,6 +59,7 @@ struct imap_session {
     unsigned auth_failures;
     uint64_t deadline_ms;         /* of the next command */
     uint64_t command_deadline_ms; /* of the command that has begun to arrive; 0: none has */
+    bool seen_failed;             /* the last try to mark what was read as \Seen did not succeed */
     struct account_ref account;
     char *user;            /* address, for logs; owned */
     struct imap_view view; /* valid in IMAP_STATE_SELECTED */

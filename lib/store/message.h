@@ -167,6 +167,7 @@ struct store_flags_request {
     size_t keyword_count;
     const uint64_t *unchanged_since;       /* NULL: unconditional */
     const struct store_progress *progress; /* NULL: nobody asks */
+    uint32_t timeout_ms;                   /* how long each request goes on trying; 0: STORE_DEADLINE_MS */
 };
 struct store_flags_result {
     uint64_t modseq;        /* of the last change; 0: none */

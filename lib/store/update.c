@@ -49,7 +49,7 @@ static enum err store_part(struct store *store, const struct store_flags_request
     request.n_keywords = r->keyword_count;
     request.set_unchanged_since = r->unchanged_since != NULL;
     request.unchanged_since = r->unchanged_since == NULL ? 0 : *r->unchanged_since;
-    TRY(call_simple(store, METHOD_STORE_FLAGS, r->account.home, &request.base,
+    TRY(call_within(store, r->timeout_ms, METHOD_STORE_FLAGS, r->account.home, &request.base,
                     &tern__store_flags_response__descriptor, &response));
     note_modseqs(response, out);
     if (response->n_keywords != out->keyword_count) { /* it only grows */

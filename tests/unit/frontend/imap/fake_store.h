@@ -27,6 +27,8 @@ void fake_fail_next_changes(enum err err);
 void fake_move_between_pages(void);
 /* How often bodies were read piece by piece, and FETCH pages were asked for with a body. */
 unsigned fake_body_reads(void);
+/* How long the last change of flags would have been tried; 0: as usual. */
+uint32_t fake_flags_timeout_ms(void);
 /* How often changes were asked for since this was last called. */
 unsigned fake_changes_asked(void);
 

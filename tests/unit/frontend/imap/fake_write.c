@@ -108,6 +108,13 @@ static void apply_flags(struct fake_message *m, const struct store_flags_request
     }
 }
 
+static uint32_t flags_timeout_ms; /* outlives a world */
+
+uint32_t fake_flags_timeout_ms(void)
+{
+    return flags_timeout_ms;
+}
+
 enum err store_flags(struct store *store, const struct store_flags_request *r, struct arena *arena,
                      struct store_flags_result *out)
 {
@@ -115,6 +122,7 @@ enum err store_flags(struct store *store, const struct store_flags_request *r, s
     uint64_t mask;
 
     *out = (struct store_flags_result){ .parts = 1 };
+    flags_timeout_ms = r->timeout_ms;
     TRY(fake_failure());
     TRY(fake_find(r->mailbox, &b));
     out->before_modseq = b->m.modseq;

@@ -99,6 +99,47 @@ static void test_fetch_marks_seen(void **state)
                                   "S: d OK %\n");
 }
 
+/* Who reads while nothing can be written is not held up at each message. */
+static void refuse_marking(void)
+{
+    fake_store_reset();
+    for (int i = 0; i < 3; i++)
+        fake_deliver("INBOX", "Subject: x\r\n\r\ntext\r\n");
+    fake_fail_next_write(ERR_UNAVAILABLE);
+}
+
+static void test_fetch_while_nothing_is_marked(void **state)
+{
+    play_prepared(refuse_marking, "C: a SELECT INBOX\n"
+                                  "S~ a OK %\n"
+                                  "C: b FETCH 1 BODY[TEXT]\n"
+                                  "S: * 1 FETCH (BODY[TEXT] {6}\n"
+                                  "S: text\n"
+                                  "S: )\n"
+                                  "S: b OK %\n");
+    uint32_t first_ms = fake_flags_timeout_ms();
+    assert_in_range(first_ms, 4000, 10000); /* a fail-over may be under way */
+    play_prepared(refuse_marking, "C: a SELECT INBOX\n"
+                                  "S~ a OK %\n"
+                                  "C: b FETCH 1 (UID BODY[TEXT])\n"
+                                  "S~ b OK %\n"
+                                  "C: c FETCH 1 BODY[TEXT]\n"
+                                  "S: * 1 FETCH (FLAGS (\\Seen \\Recent) BODY[TEXT] {6}\n"
+                                  "S: text\n"
+                                  "S: )\n"
+                                  "S: c OK %\n");
+    assert_in_range(fake_flags_timeout_ms(), 1, 1000);
+    play_prepared(refuse_marking, "C: a SELECT INBOX\n"
+                                  "S~ a OK %\n"
+                                  "C: b FETCH 1 BODY[TEXT]\n"
+                                  "S~ b OK %\n"
+                                  "C: c FETCH 1 BODY[TEXT]\n"
+                                  "S~ c OK %\n"
+                                  "C: d FETCH 2 BODY[TEXT]\n"
+                                  "S~ d OK %\n");
+    assert_int_equal(fake_flags_timeout_ms(), first_ms);
+}
+
 /* Pages of one row: \Seen of the later ones comes behind. */
 static void small_pages(void)
 {
@@ -167,8 +208,11 @@ static void test_fetch_asks_if_it_must(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fetch_items),           cmocka_unit_test(test_fetch_marks_seen),
-        cmocka_unit_test(test_fetch_pages),           cmocka_unit_test(test_fetch_large),
+        cmocka_unit_test(test_fetch_items),
+        cmocka_unit_test(test_fetch_marks_seen),
+        cmocka_unit_test(test_fetch_while_nothing_is_marked),
+        cmocka_unit_test(test_fetch_pages),
+        cmocka_unit_test(test_fetch_large),
         cmocka_unit_test(test_fetch_asks_if_it_must),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
