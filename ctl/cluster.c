@@ -21,7 +21,7 @@ static enum ctl_exit fail(struct ctl *ctl, enum err err)
         return ctl_fail(ctl, err, "cluster status");
     return ctl_refuse(CTL_FAILED, "cluster status",
                       arena_printf(&ctl->arena, "no director answers at %s", ctl->directors),
-                      "Is the director running there? Name it with --director ENDPOINT or TERN_DIRECTORS.");
+                      CTL_NO_DIRECTOR);
 }
 
 static void show(struct ctl *ctl, const struct status *s, struct buf *text)

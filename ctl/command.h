@@ -96,6 +96,12 @@ enum ctl_exit queue_stats(struct ctl *ctl);
 
 /* ---- shared by the handlers (common.c) */
 
+/* What to do when no director answers. */
+#define CTL_NO_DIRECTOR                                                                                \
+    "Is the director running there? Name it with --director ENDPOINT or TERN_DIRECTORS.\n"             \
+    "Does the cluster use keys? Name their folder with --keys DIR or TERN_KEYS; --verbose says why a " \
+    "connection fails."
+
 /* "ternctl: WHAT: text of err" and what to do next on stderr. CTL_FAILED. */
 enum ctl_exit ctl_fail(const struct ctl *ctl, enum err err, const char *what);
 /* The same with what a director said about it, if it said something. */

@@ -14,9 +14,7 @@ enum { LIST_PAGE = 500 };
 
 /* ---- failing: the reason, and what to do next */
 
-#define NOT_REACHED                                                                                   \
-    "Is the cluster up? See: ternctl cluster status. Does it use keys? Name them with --keys DIR or " \
-    "TERN_KEYS."
+#define NOT_REACHED "See what is wrong: ternctl cluster status"
 
 static const struct {
     enum err err;
@@ -87,10 +85,7 @@ bool ctl_wait_ready(struct ctl *ctl)
     (void)store_is_ready(ctl->store, &reason);
     fprintf(stderr, "ternctl: %s (asked %s)\n", reason != NULL ? reason : "the cluster is not ready",
             ctl->directors);
-    fprintf(stderr,
-            "Is the director running there? Name it with --director ENDPOINT or TERN_DIRECTORS.\n"
-            "Does the cluster use keys? Name their folder with --keys DIR or TERN_KEYS; --verbose says why a "
-            "connection fails.\n");
+    fprintf(stderr, "%s\n", CTL_NO_DIRECTOR);
     return false;
 }
 

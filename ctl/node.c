@@ -6,7 +6,11 @@
 #include "ctl/status.h"
 #include "lib/fiber/fiber.h"
 
-enum { WAIT_INTERVAL_MS = 1000, WAIT_TELL_EVERY = 10 /* intervals, where lines cannot be drawn over */ };
+enum {
+    WAIT_INTERVAL_MS = 1000,
+    WAIT_TELL_EVERY = 10, /* intervals, where lines cannot be drawn over */
+    WAIT_PATIENCE = 3,    /* intervals until it is told what may be in the way */
+};
 
 /* ---- list */
 
@@ -78,14 +82,34 @@ enum ctl_exit node_list(struct ctl *ctl)
 
 /* ---- drain */
 
-/* What is left on the node, and what is in its way. */
-static void tell_progress(const struct status *s, const struct status_node *node, bool in_place)
+static size_t count_moving(const struct status *s, uint32_t id)
 {
     size_t moving = 0;
     for (size_t i = 0; i < s->move_count; i++)
-        moving += s->moves[i].from == node->id && !slice_eq(s->moves[i].state, SLICE_LIT("waits"));
+        moving += s->moves[i].from == id && !slice_eq(s->moves[i].state, SLICE_LIT("waits"));
+    return moving;
+}
+
+/* What the director has to say about the node: most likely why nothing moves. False if that is nothing. */
+static bool tell_obstacle(const struct status *s, uint32_t id)
+{
+    char start[sizeof "Node 4294967295 "];
+    bool told = false;
+    snprintf(start, sizeof start, "Node %u ", id);
+    for (size_t i = 0; i < s->problem_count; i++) {
+        if (slice_starts(s->problems[i], slice_str(start))) {
+            fprintf(stderr, "%s%.*s\n", isatty(STDERR_FILENO) ? "\r\x1b[K" : "", SLICE_FMT(s->problems[i]));
+            told = true;
+        }
+    }
+    return told;
+}
+
+/* What is left on the node. */
+static void tell_progress(const struct status *s, const struct status_node *node, bool in_place)
+{
     printf("%s%u copies and %u primaries are left on node %u, %zu on the move%s", in_place ? "\r\x1b[K" : "",
-           node->copies, node->primaries, node->id, moving, in_place ? "" : "\n");
+           node->copies, node->primaries, node->id, count_moving(s, node->id), in_place ? "" : "\n");
     fflush(stdout);
 }
 
@@ -94,6 +118,7 @@ static enum ctl_exit wait_until_empty(struct ctl *ctl, uint32_t id)
     bool in_place = isatty(STDOUT_FILENO);
     struct arena arena = { 0 };
     enum ctl_exit exit = CTL_OK;
+    bool told = false;
     for (unsigned i = 0;; i++) {
         struct status status;
         enum err err = store_status_read(ctl->store, false, &arena, &status);
@@ -106,6 +131,8 @@ static enum ctl_exit wait_until_empty(struct ctl *ctl, uint32_t id)
             tell_progress(&status, node, in_place);
         if (node != NULL && node->copies == 0)
             break;
+        if (node != NULL && !told && i >= WAIT_PATIENCE && count_moving(&status, id) == 0)
+            told = tell_obstacle(&status, id);
         arena_clear(&arena);
         fiber_sleep_ms(WAIT_INTERVAL_MS);
     }
@@ -166,7 +193,10 @@ enum ctl_exit node_remove(struct ctl *ctl)
     else if (listed)
         printf("Node %u is given up. When all other nodes are here: ternctl partition recover --all\n", id);
     else if (missing > 0)
-        printf("%u copies are missing and are made anew. See: ternctl cluster status --watch\n", missing);
+        printf(
+            "%u copies are missing, and are made anew where nodes can take them. See: ternctl cluster status "
+            "--watch\n",
+            missing);
     buf_fini(&detail);
     return exit;
 }

@@ -149,7 +149,7 @@ config_write() {
     fi
     mv "$file.new" "$file"
     if daemon_pid "$1" "$2" >/dev/null; then
-        daemon_term "$1" "$2"
+        daemon_signal TERM "$1" "$2"
         daemon_gone "$1" "$2" 6 || daemon_kill "$1" "$2"
     fi
 }

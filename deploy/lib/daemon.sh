@@ -101,8 +101,9 @@ daemon_gone() {
     return 1
 }
 
+# A storage node hands over first; both return when the process is gone, so that a start may follow.
 daemon_kill() { daemon_signal KILL "$@" && daemon_gone "$@" 10; }
 daemon_stop() { daemon_signal STOP "$@"; }
 daemon_cont() { daemon_signal CONT "$@"; }
-daemon_term() { daemon_signal TERM "$@"; }
+daemon_term() { daemon_signal TERM "$@" && { daemon_gone "$@" 30 || fail "$1 $2 still runs 30 s after SIGTERM"; }; }
 daemon_logs() { cat "$DIR/logs/$1-$2.log"; }

@@ -18,7 +18,7 @@ down_role() {
     list=$(down_list "$1")
     # in subshells: one that ends by itself meanwhile is no failure
     for n in $list; do
-        (daemon_term "$1" "$n" && daemon_cont "$1" "$n") 2>/dev/null
+        (daemon_signal TERM "$1" "$n" && daemon_cont "$1" "$n") 2>/dev/null
     done
     for n in $list; do
         daemon_gone "$1" "$n" "$2" || (daemon_kill "$1" "$n") 2>/dev/null
