@@ -27,8 +27,6 @@ static const struct config_key keys[] = {
                       "file with the certificate chain, PEM; \"\": no TLS at all"),
     CONFIG_KEY_STRING(struct frontend_config, tls_key, "tls.key", "", "file with its private key, PEM"),
     KEY_LIST(proxy_nets, "proxy_nets", "", "networks of balancers that send the PROXY protocol"),
-    KEY_LIST(trusted_nets, "trusted_nets", "127.0.0.0/8,::1/128",
-             "networks exempt from rate, DNS and reputation checks"),
     CONFIG_KEY_INT(struct frontend_config, connections_max, "connections_max", "10000", 1, 1000000,
                    "open connections of one listening address"),
     CONFIG_KEY_INT(struct frontend_config, peer_connections_max, "peer_connections_max", "0", 0, 1000000,

@@ -13,7 +13,7 @@ struct frontend_config {
     struct config_strings directors, storage_nodes;
     struct config_strings smtp, submission, submissions, imap, imaps, pop3, pop3s;
     char *tls_certificate, *tls_key;
-    struct config_strings proxy_nets, trusted_nets;
+    struct config_strings proxy_nets;
     int64_t connections_max, peer_connections_max;
     uint64_t message_size_max;
     int64_t recipients_max;

@@ -34,7 +34,6 @@ enum {
     DRAIN_CHECK_MS = 20,
     ABORT_WAIT_MS = 1000, /* for sessions that were cut */
     CLOSE_WAIT_MS = 2000, /* for the loops to end in order; then the process just ends: it holds nothing */
-    TRUSTED_NETS_MAX = 64,
 };
 
 /* One thread. */
@@ -49,7 +48,6 @@ struct lane {
 
 static struct frontend_config config;
 static struct settings settings;
-static struct addr_net trusted_nets[TRUSTED_NETS_MAX];
 static struct lane *lanes;
 static size_t lane_count;
 static struct tls_server *tls;
@@ -88,12 +86,6 @@ static void read_settings(void)
         log_fatal("frontend", "directors: 1 to %d must be named", STORE_DIRECTORS_MAX);
     if (config.storage_nodes.count > STORE_NODES_MAX)
         log_fatal("frontend", "storage_nodes: more than %d", STORE_NODES_MAX);
-    if (config.trusted_nets.count > TRUSTED_NETS_MAX)
-        log_fatal("frontend", "trusted_nets: more than %d networks", TRUSTED_NETS_MAX);
-    for (size_t i = 0; i < config.trusted_nets.count; i++) {
-        if (addr_net_parse(slice_str(config.trusted_nets.items[i]), &trusted_nets[i]) != OK)
-            log_fatal("frontend", "trusted_nets: \"%s\" is no network", config.trusted_nets.items[i]);
-    }
     settings = (struct settings){
         .hostname = config.hostname,
         .message_size_max = config.message_size_max,
@@ -103,8 +95,6 @@ static void read_settings(void)
         .imap_idle_timeout_ms = (uint32_t)config.imap_idle_timeout_ms,
         .pop3_idle_timeout_ms = (uint32_t)config.pop3_idle_timeout_ms,
         .login_timeout_ms = (uint32_t)config.login_timeout_ms,
-        .trusted_nets = trusted_nets,
-        .trusted_net_count = config.trusted_nets.count,
     };
 }
 

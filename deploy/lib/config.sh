@@ -135,7 +135,6 @@ tls: {
     key = "$DIR/tls/server.key";
 };
 allow_plaintext_auth = $([ "$PLAINTEXT" = 1 ] && echo true || echo false);
-trusted_nets = [ "127.0.0.0/8", "::1/128" ];
 END
 }
 

@@ -4,7 +4,6 @@
 #define FRONTEND_COMMON_CONTEXT_H
 
 #include "frontend/common/auth.h"
-#include "lib/net/addr.h"
 #include "lib/net/stream.h"
 #include "lib/net/tls.h"
 #include "lib/store/store.h"
@@ -16,9 +15,7 @@ struct settings {
     bool allow_plaintext_auth; /* LOGIN, PLAIN, USER/PASS without TLS */
     uint32_t smtp_recipients_max;
     uint32_t smtp_idle_timeout_ms, imap_idle_timeout_ms, pop3_idle_timeout_ms;
-    uint32_t login_timeout_ms;           /* from connect to a successful login (IMAP, POP3) */
-    const struct addr_net *trusted_nets; /* exempt from rate, DNS and reputation checks */
-    size_t trusted_net_count;
+    uint32_t login_timeout_ms; /* from connect to a successful login (IMAP, POP3) */
 };
 
 struct queue;

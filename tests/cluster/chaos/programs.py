@@ -178,7 +178,7 @@ class Programs:
 
     def make_frontend(self, host):
         return self.configure(host, "tern-frontend", {
-            "hostname": harness.HOSTNAME, "trusted_nets": [lan.NETWORK + "0/24"], "threads": 1, "directors": self.endpoints,
+            "hostname": harness.HOSTNAME, "threads": 1, "directors": self.endpoints,
             "allow_plaintext_auth": True,
             "listen": {service: ["%s:%d" % (host.address, port)] for service, port in PORTS.items()},
             "tls": {"certificate": self.path("tls.crt"), "key": self.path("tls.key")}})
