@@ -69,8 +69,8 @@ void kv_value_release(struct kv_value *v);
 /* ---- reading. A view is a consistent state: of the moment it was made. A NULL view reads the newest state.
  */
 struct kv_view *kv_view_new(struct kv *kv);
-/* Likewise, for kv_get on a thread that may not wait: what is not in memory is ERR_BUSY, and not looked for;
- * an empty value may be ERR_BUSY wherever it is. */
+/* Likewise, for kv_get on a thread that may not wait: what is not in memory is ERR_BUSY, and not looked for.
+ * An empty value may be ERR_BUSY wherever it is, and all is, once anything was written since. */
 struct kv_view *kv_view_new_cached(struct kv *kv);
 void kv_view_free(struct kv_view **view);
 /* ERR_NOT_FOUND if absent. */

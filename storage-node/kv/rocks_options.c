@@ -15,6 +15,7 @@ enum {
     BLOB_FILE_SIZE = 128 << 20,
     MEMORY_LIMIT_MIN = 16 << 20,
     WRITE_BUFFER_MIN = 1 << 20,
+    READ_TIER_CACHED = 1,
     SYNC_BYTES = 1 << 20, /* files in the background go to disk in pieces of this, not in one burst, ... */
 };
 
@@ -120,6 +121,8 @@ void rocks_options_init(struct rocks *r, const struct kv_options *options)
     }
 
     r->read = rocksdb_readoptions_create();
+    r->read_cached = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_read_tier(r->read_cached, READ_TIER_CACHED);
     r->write = rocksdb_writeoptions_create(); /* write-ahead log on, no sync: kv_sync does that */
     r->write_unlogged = rocksdb_writeoptions_create();
     rocksdb_writeoptions_disable_WAL(r->write_unlogged, 1);
@@ -129,6 +132,7 @@ void rocks_options_init(struct rocks *r, const struct kv_options *options)
 void rocks_options_fini(struct rocks *r)
 {
     rocksdb_readoptions_destroy(r->read);
+    rocksdb_readoptions_destroy(r->read_cached);
     rocksdb_writeoptions_destroy(r->write);
     rocksdb_writeoptions_destroy(r->write_unlogged);
     rocksdb_flushoptions_destroy(r->flush);

@@ -15,7 +15,8 @@ struct rocks {
     rocksdb_options_t *db_options;
     rocksdb_options_t *family_options[KV_FAMILY_COUNT];
     rocksdb_cache_t *block_cache;
-    rocksdb_readoptions_t *read; /* the newest state */
+    rocksdb_readoptions_t *read;        /* the newest state */
+    rocksdb_readoptions_t *read_cached; /* the same, as far as it is in memory */
     rocksdb_writeoptions_t *write, *write_unlogged;
     rocksdb_flushoptions_t *flush;
     struct rocks_blobs *blobs;
@@ -33,9 +34,10 @@ struct rocks_batch {
 
 struct rocks_view {
     struct kv_view base;
-    const rocksdb_snapshot_t *snapshot;
+    bool cached;                        /* kv_view_new_cached */
+    const rocksdb_snapshot_t *snapshot; /* NULL: cached */
+    uint64_t sequence;                  /* of what was written last, when it was made: if cached */
     rocksdb_readoptions_t *read;
-    bool cached; /* kv_view_new_cached */
 };
 
 static inline struct rocks *rocks_of(struct kv *kv)

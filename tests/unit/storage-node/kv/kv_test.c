@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { COUNT_TO = 5000 };
+
 static struct kv *kv_of(void **state)
 {
     return ((struct kv_fixture *)*state)->kv;
@@ -118,15 +120,68 @@ static void test_view_is_of_its_moment(void **state)
     expect(kv, NULL, KV_STATE, "b", "3");
 }
 
+/* ERR_BUSY, or as it was: `want` NULL is absent. */
+static void expect_as_it_was(struct kv *kv, const struct kv_view *view, const char *key, const char *want)
+{
+    struct kv_value v = { 0 };
+    enum err err = kv_get(kv, view, KV_STATE, slice_str(key), &v);
+    if (err != ERR_BUSY)
+        assert_int_equal(err, want == NULL ? ERR_NOT_FOUND : OK);
+    if (err == OK)
+        assert_true(slice_eq_str(v.bytes, want));
+    kv_value_release(&v);
+}
+
 static void test_cached_view_is_of_its_moment(void **state)
 {
     struct kv *kv = kv_of(state);
     put(kv, KV_STATE, "a", "1");
     struct kv_view *view = kv_view_new_cached(kv);
-    put(kv, KV_STATE, "a", "2");
-    put(kv, KV_STATE, "b", "2");
     expect(kv, view, KV_STATE, "a", "1");
     expect(kv, view, KV_STATE, "b", NULL);
+    put(kv, KV_STATE, "a", "2");
+    put(kv, KV_STATE, "b", "2");
+    expect_as_it_was(kv, view, "a", "1");
+    expect_as_it_was(kv, view, "b", NULL);
+    kv_view_free(&view);
+}
+
+static void *count_up(void *arg)
+{
+    struct kv *kv = arg;
+    char text[16];
+    for (int i = 0; i < COUNT_TO; i++) {
+        struct kv_batch *b = kv_batch_new(kv);
+        snprintf(text, sizeof text, "%d", i);
+        kv_batch_put(b, KV_STATE, S("a"), slice_str(text));
+        kv_batch_put(b, KV_STATE, S("b"), slice_str(text));
+        if (kv_write(kv, b) != OK)
+            abort();
+        kv_batch_free(&b);
+    }
+    return NULL;
+}
+
+/* Two rows that are always written alike are never read of two moments. */
+static void test_cached_view_while_rows_change(void **state)
+{
+    struct kv *kv = kv_of(state);
+    pthread_t writer;
+    put(kv, KV_STATE, "a", "0");
+    put(kv, KV_STATE, "b", "0");
+    assert_int_equal(pthread_create(&writer, NULL, count_up, kv), 0);
+    for (int i = 0; i < COUNT_TO; i++) {
+        struct kv_view *view = kv_view_new_cached(kv);
+        struct kv_value a = { 0 }, b = { 0 };
+        if (kv_get(kv, view, KV_STATE, S("a"), &a) == OK && kv_get(kv, view, KV_STATE, S("b"), &b) == OK)
+            assert_true(slice_eq(a.bytes, b.bytes));
+        kv_value_release(&a);
+        kv_value_release(&b);
+        kv_view_free(&view);
+    }
+    assert_int_equal(pthread_join(writer, NULL), 0);
+    struct kv_view *view = kv_view_new_cached(kv);
+    expect(kv, view, KV_STATE, "a", "4999");
     kv_view_free(&view);
 }
 
@@ -379,6 +434,7 @@ int main(void)
         ON_BOTH(test_delete_range),
         ON_BOTH(test_view_is_of_its_moment),
         ON_BOTH(test_cached_view_is_of_its_moment),
+        ON_BOTH(test_cached_view_while_rows_change),
         ON_BOTH(test_iterator_bounds),
         ON_BOTH(test_iterator_keeps_its_state_while_rows_change),
         ON_BOTH(test_random_writes),
