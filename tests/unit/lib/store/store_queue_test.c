@@ -36,6 +36,8 @@ static struct {
     bool last;
 } chunks[FAKE_SEEN_MAX];
 
+static uint32_t wait_ms;      /* of uploads; 0: the usual, which no machine is too busy for */
+
 static unsigned put_refusals; /* so many QUEUE_PUTs are answered ... */
 static enum err put_refusal;  /* ... with this, wherever they go */
 
@@ -141,7 +143,7 @@ static struct upload *upload_of(size_t targets, size_t size, bool spare)
     for (size_t i = 0; i < targets; i++)
         homes[i] = HOME;
     struct upload *u = upload_new(store, homes, targets);
-    upload_limit_wait(u, 200);
+    upload_limit_wait(u, wait_ms);
     if (spare)
         upload_want_spare(u);
     enum err err = upload_write(u, slice_of(text, size));
@@ -307,6 +309,7 @@ static uint32_t whole_copy(unsigned first, unsigned count, size_t size)
 static void lose_home(void)
 {
     size_t size = 2 * BODY_CHUNK_MAX + 10;
+    wait_ms = 1000;
     for (unsigned taken_chunks = 1; taken_chunks <= 3; taken_chunks++) {
         uint32_t partition;
         unsigned before = fake_count(METHOD_UPLOAD_CHUNK), puts = fake_count(METHOD_QUEUE_PUT);
