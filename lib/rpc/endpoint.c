@@ -46,7 +46,17 @@ static void set_int(void *socket, int option, int value)
     (void)rc;
 }
 
-void rpc_socket_prepare(void *socket)
+/* Who connects looks after the connection, for both: its heartbeats tell the other end after what silence to
+ * hang up. One that is bound has no beats of its own: when what has arrived is not read any more and the
+ * other end is gone, ZeroMQ 4.3.4 ends the whole process at the next one. */
+static void set_heartbeats(void *socket, bool bound)
+{
+    set_int(socket, ZMQ_HEARTBEAT_IVL, bound ? 0 : HEARTBEAT_IVL_MS);
+    set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS);
+    set_int(socket, ZMQ_HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS);
+}
+
+void rpc_socket_prepare(void *socket, bool bound)
 {
     int64_t frame_max = RPC_FRAME_MAX;
     zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
@@ -54,8 +64,7 @@ void rpc_socket_prepare(void *socket)
     set_int(socket, ZMQ_RCVHWM, RPC_HWM);
     set_int(socket, ZMQ_LINGER, 0);
     set_int(socket, ZMQ_IPV6, 1);
-    set_int(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_IVL_MS);
-    set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS);
+    set_heartbeats(socket, bound);
     set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_IVL_MS);
     set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_IVL_MS);
     set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_IVL_MAX_MS);

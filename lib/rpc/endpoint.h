@@ -29,8 +29,9 @@ MUST_CHECK enum err rpc_endpoint_check_bind(const char *endpoint, bool have_keys
 /* What the socket was bound to last, with the port it got. */
 void rpc_endpoint_bound(void *socket, char out[static RPC_ENDPOINT_MAX]);
 
-/* Options every socket gets: bounded queues, largest frame, IPv6, no linger, heartbeats. */
-void rpc_socket_prepare(void *socket);
+/* Options every socket gets: bounded queues, largest frame, IPv6, no linger, heartbeats. `bound`: it is to be
+ * bound, not to connect. */
+void rpc_socket_prepare(void *socket, bool bound);
 
 /* Whether something can be received. Takes in all news the socket has, so that ZMQ_FD tells of the next. */
 bool rpc_socket_has_input(void *socket);

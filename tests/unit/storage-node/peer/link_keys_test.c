@@ -21,6 +21,7 @@ enum {
     PIECE = 64 * 1024,
     REFUSED_IN_A_ROW = 200, /* milliseconds: nothing moves any more */
     SEE_END_MS = 300,       /* until the other end has seen a connection end */
+    BEATS_MS = 2500,        /* ZeroMQ would have sent a heartbeat or two */
 };
 
 struct end {
@@ -119,6 +120,27 @@ static void a_node_starts_anew_with_its_queue_full(void **state)
     close_end(&in);
 }
 
+/* Its end is seen when what it sent is read again. */
+static void a_node_ends_with_the_others_queue_full(void **state)
+{
+    static struct end out, in;
+    (void)state;
+    open_end(&out, "tcp://127.0.0.1:0");
+    open_end(&in, "tcp://127.0.0.1:0");
+    link_set_node(out.link, OTHER, link_endpoint(in.link));
+    send_until_it_arrives(&out, &in);
+    atomic_store(&in.closed, true);
+    fill_queue(&out);
+    close_end(&out);
+    usleep(BEATS_MS * 1000);
+    atomic_store(&in.closed, false);
+    open_end(&out, "tcp://127.0.0.1:0");
+    link_set_node(out.link, OTHER, link_endpoint(in.link));
+    send_until_it_arrives(&out, &in);
+    close_end(&out);
+    close_end(&in);
+}
+
 struct sender {
     struct link *link;
     atomic_bool *enough;
@@ -198,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(keys_change_while_many_send),
         TEST(a_node_starts_anew_with_its_queue_full),
+        TEST(a_node_ends_with_the_others_queue_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
