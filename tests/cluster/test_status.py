@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import time
@@ -92,6 +93,12 @@ def test_drain_is_shown_and_undone(trio):
     wait_for(lambda: any(n["draining"] for n in status(trio)["node_list"]), what="draining")
     assert "draining" in text_of(trio)
     wait_for(lambda: any("only 2 nodes" in p for p in status(trio)["problems"]), what="that it cannot be emptied")
+    waiting = subprocess.Popen([*trio.ternctl, "node", "drain", "n2", "--wait"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               env=dict(sanitizer_environment(), TERN_KEYS=trio.keys))
+    assert select.select([waiting.stderr], [], [], 30)[0], "whoever waits is told why"
+    assert b"drains, but only 2 other nodes are there" in waiting.stderr.readline()
+    waiting.kill()
+    waiting.communicate()
     trio.ctl("node", "drain", "n2", "--undo")
     wait_for(lambda: not any(n["draining"] for n in status(trio)["node_list"]), what="no draining")
     wait_for(lambda: status(trio)["problems"] == [], what="no problem")
