@@ -155,9 +155,35 @@ static enum ctl_exit needs_acceptance(void)
                       "start it instead. See: ternctl partition recover");
 }
 
+/* What a director answered last; most often it says the same of all partitions. */
+struct refusals {
+    struct buf text;
+    uint32_t same; /* as often again, untold */
+};
+
+static void tell_same(struct refusals *r)
+{
+    if (r->same > 0)
+        fprintf(stderr, "ternctl: the same for %u more partition%s\n", r->same, r->same == 1 ? "" : "s");
+    r->same = 0;
+}
+
+static enum ctl_exit refuse(struct ctl *ctl, enum err err, const char *what, const struct buf *detail,
+                            struct refusals *r)
+{
+    if (detail->len > 0 && slice_eq(buf_slice(detail), buf_slice(&r->text))) {
+        r->same++;
+        return CTL_FAILED;
+    }
+    tell_same(r);
+    buf_clear(&r->text);
+    buf_add_slice(&r->text, buf_slice(detail));
+    return ctl_fail_detail(ctl, err, what, detail);
+}
+
 /* `node` 0: with nothing lost. */
 static enum ctl_exit go_on_from(struct ctl *ctl, const struct status *s, const char *what, uint32_t partition,
-                                uint32_t node)
+                                uint32_t node, struct refusals *refusals)
 {
     struct buf detail = { 0 }, name = { 0 };
     enum ctl_exit exit = CTL_OK;
@@ -168,7 +194,7 @@ static enum ctl_exit go_on_from(struct ctl *ctl, const struct status *s, const c
         printf("Partition %u goes on from the copy of node %u (%s)%s.\n", partition, from, buf_cstr(&name),
                node == 0 ? ", with nothing lost" : "");
     } else {
-        exit = ctl_fail_detail(ctl, err, what, &detail);
+        exit = refuse(ctl, err, what, &detail, refusals);
     }
     buf_fini(&name);
     buf_fini(&detail);
@@ -176,12 +202,12 @@ static enum ctl_exit go_on_from(struct ctl *ctl, const struct status *s, const c
 }
 
 static enum ctl_exit recover(struct ctl *ctl, const struct status *s, const struct status_partition *p,
-                             uint32_t from)
+                             uint32_t from, struct refusals *refusals)
 {
     const char *what = arena_printf(&ctl->arena, "recover partition %u", p->conf.partition);
     bool accepted = ctl->given & CTL_ACCEPT_LOSS;
     if (is_ahead(p) && from == 0) { /* a loss that need not be is none that was accepted */
-        enum ctl_exit exit = go_on_from(ctl, s, what, p->conf.partition, 0);
+        enum ctl_exit exit = go_on_from(ctl, s, what, p->conf.partition, 0, refusals);
         if (exit == CTL_OK || !accepted)
             return exit;
     }
@@ -193,7 +219,7 @@ static enum ctl_exit recover(struct ctl *ctl, const struct status *s, const stru
     if (from == 0 && newest == NULL)
         return ctl_refuse(CTL_FAILED, what, "no node that is there has a whole copy of it",
                           "Start one that has. See: ternctl partition recover");
-    return go_on_from(ctl, s, what, p->conf.partition, from != 0 ? from : newest->node);
+    return go_on_from(ctl, s, what, p->conf.partition, from != 0 ? from : newest->node, refusals);
 }
 
 /* Without --accept-loss all that can be done without a loss is done before it is asked for. */
@@ -201,14 +227,17 @@ static enum ctl_exit recover_all(struct ctl *ctl, const struct status *s, uint32
 {
     enum ctl_exit worst = CTL_OK;
     size_t lost = 0, ahead = 0;
+    struct refusals refusals = { 0 };
     for (size_t i = 0; i < s->partition_listed; i++) {
         const struct status_partition *p = &s->partitions[i];
         bool is_it = is_ahead(p) || (is_lost(s, p) && ctl->given & CTL_ACCEPT_LOSS);
         lost += is_lost(s, p);
         ahead += is_ahead(p);
-        if (is_it && recover(ctl, s, p, from) != CTL_OK)
+        if (is_it && recover(ctl, s, p, from, &refusals) != CTL_OK)
             worst = CTL_FAILED;
     }
+    tell_same(&refusals);
+    buf_fini(&refusals.text);
     if (lost > 0 && !(ctl->given & CTL_ACCEPT_LOSS))
         return needs_acceptance();
     if (lost + ahead == 0)
@@ -218,9 +247,13 @@ static enum ctl_exit recover_all(struct ctl *ctl, const struct status *s, uint32
 
 static enum ctl_exit recover_one(struct ctl *ctl, const struct status *s, uint64_t number, uint32_t from)
 {
+    struct refusals refusals = { 0 };
     for (size_t i = 0; i < s->partition_listed; i++) {
-        if (s->partitions[i].conf.partition == number)
-            return recover(ctl, s, &s->partitions[i], from);
+        if (s->partitions[i].conf.partition == number) {
+            enum ctl_exit exit = recover(ctl, s, &s->partitions[i], from, &refusals);
+            buf_fini(&refusals.text);
+            return exit;
+        }
     }
     return ctl_refuse(CTL_FAILED, "recover a partition", "there is none with that number",
                       "See: ternctl partition list");

@@ -94,6 +94,8 @@ class Restored:
         def done():
             result = self.cluster.ctl("partition", "recover", "--all", check=False)
             assert result.returncode == 0 or re.search("ask again|is not here", result.stderr), result.stderr
+            said = [line.split(": ", 2)[2] for line in result.stderr.splitlines() if line.startswith("ternctl: recover partition")]
+            assert all(a != b for a, b in zip(said, said[1:])), "the same is said once"
             told.extend(result.stdout.splitlines())
             return result.returncode == 0
         wait_for(done, RECOVER_TIMEOUT, "the recovery", interval=0.5)
