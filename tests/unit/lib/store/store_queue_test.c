@@ -36,7 +36,7 @@ static struct {
     bool last;
 } chunks[FAKE_SEEN_MAX];
 
-static uint32_t wait_ms;      /* of uploads; 0: the usual, which no machine is too busy for */
+static uint32_t wait_ms; /* of uploads; 0: the usual, which no machine is too busy for */
 
 static unsigned put_refusals; /* so many QUEUE_PUTs are answered ... */
 static enum err put_refusal;  /* ... with this, wherever they go */
