@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "tests/sim/cluster/truth.h"
 
 static char first[] = "director-0", second[] = "director-1", third[] = "director-2";
 static char *endpoints[DIRECTORS] = { first, second, third };
@@ -22,7 +23,9 @@ static struct worker_pool *on_identity(void *arg, uint32_t node_id)
 {
     struct node *n = arg;
     if (n->identity.node_id != node_id) {
-        if (n->identity.node_id != 0)
+        if (n->identity.node_id == 0)
+            operators_named(n->c, n, node_id);
+        else
             cluster_fail(n->c, "node %u is told that it is %u", n->identity.node_id, node_id);
         n->identity.node_id = node_id;
         if (store_identity_save(n->kv, &n->identity) != OK)

@@ -115,16 +115,12 @@ void weather_answer(const struct director_call *call, enum err status)
     (void)status;
 }
 
-/* Not while a node that the store has forgotten is still to come back: a new one would be given its id
- * (docs/operations.md). */
-bool operators_may_add(const struct cluster *c)
+void operators_named(struct cluster *c, const struct node *n, uint32_t id)
 {
-    for (int i = 0; i < c->slots; i++) {
-        const struct node *n = c->nodes[i];
-        if (n->self.id != 0 && !n->dead && !c->operators->ids[n->self.id].gone && !store_has_node(n->self.id))
-            return false;
-    }
-    return true;
+    const struct wanted *w = wanted_of(c, id);
+    const struct node *other = node_find(c, id);
+    if (w->lost || w->gone || (other != NULL && other != n))
+        cluster_fail(c, "the id %u is given a second time (R26)", id);
 }
 
 /* The machine is free for a new disk. */
@@ -147,7 +143,7 @@ void check_removed(uint32_t id)
 
 static void reuse_machines(struct cluster *c)
 {
-    for (int i = 0; i < c->slots && operators_may_add(c); i++) {
+    for (int i = 0; i < c->slots; i++) {
         struct node *n = c->nodes[i];
         if (n->retire_at == 0 || c->now < n->retire_at || n->reading)
             continue;
@@ -202,9 +198,6 @@ bool operators_may_lose(struct cluster *c, const struct node *n)
 {
     if (c->placed_at == 0 || count_usable(c, n) < COPIES) /* R26: as may_lose in weather.c */
         return false;
-    if (!store_has_node(
-            n->self.id)) /* after it was put back: the id would be another's, and ids are all we go by */
-        return false;
     for (int p = 0; p < c->partitions; p++) {
         const struct conf *conf = truth_conf(c, p);
         int others = 0;
@@ -222,7 +215,7 @@ bool operators_may_lose(struct cluster *c, const struct node *n)
 
 static void add_node(struct cluster *c)
 {
-    if (c->slots == SLOTS_MAX || !operators_may_add(c))
+    if (c->slots == SLOTS_MAX)
         return;
     c->nodes[c->slots] = node_new(c, c->slots);
     c->slots++;
@@ -301,21 +294,6 @@ static int count_silent(struct cluster *c, size_t entries)
     return count;
 }
 
-/* Would ids come to be given a second time? Those of nodes that are gone for good and that the copy has never
- * had: we could not tell the two apart, and the old one cannot be removed. And any, if a node is there that
- * has none yet: it may be faster than the one whose it was. */
-static bool would_mix_ids(struct cluster *c, size_t entries)
-{
-    bool mix = false;
-    for (uint32_t id = 1; id < IDS_MAX; id++) {
-        const struct wanted *w = &c->operators->ids[id];
-        mix |= (w->lost || w->gone) && !store_had_node(id, entries);
-    }
-    for (int i = 0; i < c->slots; i++)
-        mix |= c->nodes[i]->self.id == 0;
-    return mix;
-}
-
 /* As docs/operations.md has it: everything that is left runs, and nothing else goes wrong meanwhile. */
 static void start_all(struct cluster *c)
 {
@@ -339,7 +317,7 @@ bool operators_restore(struct cluster *c)
     if (c->placed_at == 0 || c->operators->restoring || now == c->placed_at || back == 0)
         return false;
     size_t entries = now - c->placed_at > back ? now - back : c->placed_at;
-    if (count_silent(c, entries) >= c->min_members || would_mix_ids(c, entries))
+    if (count_silent(c, entries) >= c->min_members)
         return false;
     store_restore(entries);
     truth_restored(c);
@@ -374,11 +352,18 @@ void operators_fini(struct cluster *c)
     free(c->operators);
 }
 
+/* The store that was put back never had it, and nobody is left who would say hello as that node. */
+static bool is_forgotten(struct cluster *c, uint32_t id)
+{
+    const struct node *n = node_find(c, id);
+    return (n == NULL || n->dead) && !store_has_node(id);
+}
+
 bool operators_are_done(struct cluster *c, struct buf *why)
 {
     for (uint32_t id = 1; id < IDS_MAX; id++) {
         const struct wanted *w = &c->operators->ids[id];
-        if (!w->removing || w->gone)
+        if (!w->removing || w->gone || is_forgotten(c, id))
             continue;
         buf_addf(why, "node %u is not removed yet", id);
         return false;

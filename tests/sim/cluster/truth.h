@@ -33,11 +33,11 @@ void operators_lost(struct cluster *c, uint32_t id);
 bool operators_restore(struct cluster *c);
 /* They are not all yet. */
 bool operators_restoring(const struct cluster *c);
+/* A node is told an id for the first time: nobody else ever had it. */
+void operators_named(struct cluster *c, const struct node *n, uint32_t id);
 /* Copies belong there. */
 bool operators_want(struct cluster *c, const struct node *n);
 bool operators_are_done(struct cluster *c, struct buf *why);
-/* A node may come that has no id yet. */
-bool operators_may_add(const struct cluster *c);
 /* Its disk may go: whatever it has is elsewhere, and there are enough nodes without it. */
 bool operators_may_lose(struct cluster *c, const struct node *n);
 

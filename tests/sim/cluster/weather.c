@@ -187,8 +187,7 @@ static void crash_learner(struct cluster *c)
  * not been served yet, its primary may be the only one that has a record of it (R26). */
 static bool may_lose(struct cluster *c, const struct node *n)
 {
-    if (c->totals.disks >= DISKS_LOST_MAX || n->dead || c->placed_at == 0 || !store_has_node(n->self.id) ||
-        !operators_may_add(c))
+    if (c->totals.disks >= DISKS_LOST_MAX || n->dead || n->self.id == 0 || c->placed_at == 0)
         return false;
     for (int p = 0; p < c->partitions; p++) {
         const struct conf *conf = truth_conf(c, p);

@@ -83,8 +83,6 @@ const struct conf *store_conf(uint32_t partition);
 /* Somebody is about to remove the node. */
 bool store_is_marked(uint32_t node);
 bool store_has_node(uint32_t node);
-/* Did it have the node by the time of its first `entries` changes, were it only for a while? */
-bool store_had_node(uint32_t node, size_t entries);
 /* The director that holds the lease; -1: none. */
 int store_leader(void);
 

@@ -146,20 +146,6 @@ bool store_has_node(uint32_t node)
     return has;
 }
 
-bool store_had_node(uint32_t node, size_t entries)
-{
-    struct buf key = { 0 };
-    bool had = false;
-    row_key(&key, ROW_NODE, node, SLICE_NULL);
-    for (size_t i = 0; i < entries && !had; i++) {
-        const struct entry *e = &directors.store->history[i];
-        for (size_t k = 0; k < e->count; k++)
-            had |= slice_eq(e->rows[k].key, buf_slice(&key));
-    }
-    buf_fini(&key);
-    return had;
-}
-
 int store_leader(void)
 {
     return sim_now() < directors.store->leader_until ? directors.store->leader : -1;
