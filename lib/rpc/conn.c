@@ -27,7 +27,7 @@ struct conn *conn_open(struct loop *loop, void *zmq, struct rpc_keys *keys, enum
         free(conn);
         return NULL;
     }
-    rpc_socket_prepare(conn->socket, false);
+    rpc_socket_prepare(conn->socket, RPC_SOCKET_CALLS);
     /* Nothing waits inside of ZeroMQ for a connection that is not there: it could not be taken back. The
      * price: when the other end hangs up, what came and was not read yet is lost (lib/rpc/farewell.h). */
     zmq_setsockopt(conn->socket, ZMQ_IMMEDIATE, &on, sizeof on);

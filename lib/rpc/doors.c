@@ -117,7 +117,7 @@ static bool make_socket(struct doors *doors, struct door *door, const struct key
     door->socket = zmq_socket(o->zmq, ZMQ_ROUTER);
     if (door->socket == NULL)
         return false;
-    rpc_socket_prepare(door->socket, true);
+    rpc_socket_prepare(door->socket, RPC_SOCKET_BOUND);
     if (o->receive_hwm > 0)
         set_int(door->socket, ZMQ_RCVHWM, o->receive_hwm);
     set_int(door->socket, ZMQ_LINGER, o->linger_ms);

@@ -4,8 +4,12 @@
 #include <string.h>
 
 enum {
+    SILENCE_MS = 4000, /* until the other end counts as gone */
     HEARTBEAT_IVL_MS = 1000,
-    HEARTBEAT_TIMEOUT_MS = 4000,
+    /* Together SILENCE_MS. Heartbeats come more often than the first, so none is sent while they do. */
+    KEEPALIVE_IDLE_S = 2,
+    KEEPALIVE_IVL_S = 1,
+    KEEPALIVE_COUNT = 2,
     HANDSHAKE_IVL_MS = 5000,
     RECONNECT_IVL_MS = 50,
     RECONNECT_IVL_MAX_MS = 1000,
@@ -46,17 +50,27 @@ static void set_int(void *socket, int option, int value)
     (void)rc;
 }
 
-/* Who connects looks after the connection, for both: its heartbeats tell the other end after what silence to
- * hang up. One that is bound has no beats of its own: when what has arrived is not read any more and the
- * other end is gone, ZeroMQ 4.3.4 ends the whole process at the next one. */
-static void set_heartbeats(void *socket, bool bound)
+/* The kernels ask each other, and wait no longer for what they sent to be taken. */
+static void set_silence(void *socket)
 {
-    set_int(socket, ZMQ_HEARTBEAT_IVL, bound ? 0 : HEARTBEAT_IVL_MS);
-    set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS);
-    set_int(socket, ZMQ_HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS);
+    set_int(socket, ZMQ_TCP_KEEPALIVE, 1);
+    set_int(socket, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S);
+    set_int(socket, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_IVL_S);
+    set_int(socket, ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT);
+    set_int(socket, ZMQ_TCP_MAXRT, SILENCE_MS);
 }
 
-void rpc_socket_prepare(void *socket, bool bound)
+/* These tell a caller, too, that a process stands still whose kernel goes on. Nobody else may send any:
+ * ZeroMQ 4.3.4 ends the whole process where what has arrived is not read, the other end is gone, and then a
+ * heartbeat falls due, or the other end's is among what is read at last. */
+static void set_heartbeats(void *socket, enum rpc_socket_kind kind)
+{
+    set_int(socket, ZMQ_HEARTBEAT_IVL, kind == RPC_SOCKET_CALLS ? HEARTBEAT_IVL_MS : 0);
+    set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, SILENCE_MS);
+    set_int(socket, ZMQ_HEARTBEAT_TTL, SILENCE_MS);
+}
+
+void rpc_socket_prepare(void *socket, enum rpc_socket_kind kind)
 {
     int64_t frame_max = RPC_FRAME_MAX;
     zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
@@ -64,7 +78,8 @@ void rpc_socket_prepare(void *socket, bool bound)
     set_int(socket, ZMQ_RCVHWM, RPC_HWM);
     set_int(socket, ZMQ_LINGER, 0);
     set_int(socket, ZMQ_IPV6, 1);
-    set_heartbeats(socket, bound);
+    set_silence(socket);
+    set_heartbeats(socket, kind);
     set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_IVL_MS);
     set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_IVL_MS);
     set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_IVL_MAX_MS);

@@ -29,9 +29,15 @@ MUST_CHECK enum err rpc_endpoint_check_bind(const char *endpoint, bool have_keys
 /* What the socket was bound to last, with the port it got. */
 void rpc_endpoint_bound(void *socket, char out[static RPC_ENDPOINT_MAX]);
 
-/* Options every socket gets: bounded queues, largest frame, IPv6, no linger, heartbeats. `bound`: it is to be
- * bound, not to connect. */
-void rpc_socket_prepare(void *socket, bool bound);
+enum rpc_socket_kind {
+    RPC_SOCKET_BOUND,
+    RPC_SOCKET_CALLS, /* connects; what comes back is read soon */
+    RPC_SOCKET_SENDS, /* connects to one that may leave unread for long what it was sent, and sends nothing */
+};
+
+/* Options every socket gets: bounded queues, largest frame, IPv6, no linger; it hangs up after 4 s in which
+ * the other end's machine did not answer, or, if it calls, its process. */
+void rpc_socket_prepare(void *socket, enum rpc_socket_kind kind);
 
 /* Whether something can be received. Takes in all news the socket has, so that ZMQ_FD tells of the next. */
 bool rpc_socket_has_input(void *socket);

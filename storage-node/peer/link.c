@@ -114,7 +114,7 @@ static void *open_socket(struct link *link, struct link_node *node, struct rpc_w
     void *socket = zmq_socket(link->options.zmq, ZMQ_DEALER);
     if (socket == NULL)
         return NULL;
-    rpc_socket_prepare(socket, false);
+    rpc_socket_prepare(socket, RPC_SOCKET_SENDS);
     zmq_setsockopt(socket, ZMQ_SNDHWM, &hwm, sizeof hwm);
     if (link->options.unsent_bytes_max > 0)
         zmq_setsockopt(socket, ZMQ_SNDBUF, &link->options.unsent_bytes_max, sizeof(int));
