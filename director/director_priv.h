@@ -116,7 +116,7 @@ struct change {
     struct conf_request asked;
     uint8_t id[MAP_ID_SIZE];
     struct buf name;
-    bool old_store;
+    bool old_store, hearing;
     uint64_t *told; /* highest epochs that nodes had told of, by partition */
     uint32_t told_count;
 };

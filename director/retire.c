@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nodes that are to be emptied, and nodes that go for ever. A removed node leaves a row of its own: its store
- * id is refused from then on. While the store is older than the disks (R27) nodes go by other rules:
- * give_up.c.
+ * id is refused from then on. While the store is older than the disks (R27) nodes go by other rules
+ * (give_up.c), and before this director knows whether it is (hearing.c) none goes.
  *
  * A node that goes must be in no configuration, also in none that another director makes at the same moment.
  * So its row is marked first. What takes a node in is conditional on the node's row (change_add_conf): what
@@ -141,7 +141,8 @@ static enum err judge_above_old_store(const struct director *d, const struct map
     return give_up_judge(d, node->info->id, now, why);
 }
 
-/* Why the node cannot be removed now; OK if it can. */
+/* Why the node cannot be removed now; OK if it can. `hearing`: nodes may still tell that the store was put
+ * back, and then the node may have copies of which it says nothing (R27). */
 static enum err judge(const struct map_node *node, const struct ties *ties, bool lost, bool hearing,
                       uint64_t now, struct buf *why)
 {
@@ -170,7 +171,7 @@ static enum err judge(const struct map_node *node, const struct ties *ties, bool
                  ties->members);
         return ERR_BUSY;
     }
-    if (ties->learners > 0 && hearing)
+    if (hearing)
         return still_hearing(why);
     if (ties->learners > RETIRE_LEARNERS_MAX) {
         buf_addf(why, "%u copies are waited for: ask again in some seconds", ties->learners);
@@ -237,14 +238,14 @@ static void store_removal(struct director *d, struct rpc_request *request, const
     change_submit(change);
 }
 
-static void take_step(struct director *d, struct rpc_request *request, bool old_store);
+static void take_step(struct director *d, struct rpc_request *request, bool old_store, bool hearing);
 
 static void on_marked(struct director *d, struct change *change, enum err result)
 {
     struct rpc_request *request = change->request;
     change->request = NULL;
     if (result == OK)
-        take_step(d, request, change->old_store);
+        take_step(d, request, change->old_store, hearing_lasts(d, clock_mono_ms()));
     else if (result == ERR_CONFLICT)
         refuse(d, request, ERR_BUSY, "the node has changed at the same moment, ask again");
     else
@@ -262,7 +263,7 @@ static void add_mark(struct change *change, const struct map_node *node, bool ma
 
 /* By the picture, which includes what the last step did. The first step judges, too: what cannot be is
  * refused without a mark. */
-static void take_step(struct director *d, struct rpc_request *request, bool old_store)
+static void take_step(struct director *d, struct rpc_request *request, bool old_store, bool hearing)
 {
     uint64_t now = clock_mono_ms();
     Tern__NodeRemoveRequest *asked =
@@ -276,7 +277,7 @@ static void take_step(struct director *d, struct rpc_request *request, bool old_
     } else {
         struct ties ties = ties_of(d, asked->node, now);
         enum err err = old_store ? judge_above_old_store(d, node, &ties, asked->lost, now, &why)
-                                 : judge(node, &ties, asked->lost, hearing_lasts(d, now), now, &why);
+                                 : judge(node, &ties, asked->lost, hearing, now, &why);
         if (err != OK) {
             refuse(d, request, err, buf_cstr(&why));
         } else if (node->info->removing) {
@@ -309,7 +310,7 @@ static void on_looked(struct director *d, struct change *looked, enum err result
     struct rpc_request *request = looked->request;
     looked->request = NULL;
     if (result == OK)
-        take_step(d, request, store_is_old(d, looked));
+        take_step(d, request, store_is_old(d, looked), looked->hearing || hearing_lasts(d, clock_mono_ms()));
     else
         refuse(d, request, ERR_UNAVAILABLE, "the coordination store does not answer");
 }
@@ -317,6 +318,7 @@ static void on_looked(struct director *d, struct change *looked, enum err result
 void on_node_remove(struct director *d, struct rpc_request *request)
 {
     struct change *look = change_new(d, request, 1, on_looked);
+    look->hearing = hearing_lasts(d, clock_mono_ms()); /* what is told after the look shows nothing */
     look->told_count = d->heard.partition_count;
     look->told = NEW_ARRAY(uint64_t, look->told_count + 1);
     for (uint32_t p = 0; p < look->told_count; p++)

@@ -97,11 +97,55 @@ static void test_drain_and_remove(void **state)
     assert_int_equal(hello(f, node, 3, "tcp://127.0.0.1:2"), 3);
 }
 
+/* A hello of node 2, which knows an epoch of partition 0 that the store does not; it looked for that hearing.
+ */
+static void tell_ahead(struct fixture *f, void *socket, uint64_t hearing)
+{
+    struct buf out = { 0 };
+    struct hello h;
+    uint64_t epochs[] = { 9 };
+    prepare_hello(&h, 2, "tcp://127.0.0.1:2");
+    h.request.hearing = hearing;
+    h.request.epochs = epochs;
+    h.request.n_epochs = 1;
+    assert_int_equal(ask(f, socket, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+    buf_fini(&out);
+}
+
+/* R27: the store was put back from a copy of when node 2 held nothing. Nobody removes it before it was heard.
+ */
+static void test_nobody_is_removed_before_nodes_are_heard(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    assert_int_equal(hello(f, node, 1, "tcp://127.0.0.1:1"), 1);
+    place(f, node);
+    assert_int_equal(hello(f, node, 2, "tcp://127.0.0.1:2"), 2);
+    assert_int_equal(hello(f, node, 3, "tcp://127.0.0.1:3"), 3);
+    assert_int_equal(drain_node(f, node, 2, true), OK);
+    node = restart(f);
+    assert_int_equal(remove_node(f, node, 2, false), ERR_BUSY);
+    assert_int_equal(remove_node(f, node, 3, true), ERR_BUSY);
+    assert_int_equal(remove_node(f, node, 3, false), ERR_DENIED); /* whatever is heard */
+    assert_int_equal(hello(f, node, 1, "tcp://127.0.0.1:1"), 1);
+    assert_int_equal(hello(f, node, 3, "tcp://127.0.0.1:3"), 3);
+    assert_int_equal(remove_node(f, node, 2, false), ERR_BUSY);
+    tell_ahead(f, node, 0); /* all of it is older than the question */
+    assert_int_equal(remove_node(f, node, 2, false), ERR_IN_USE);
+    node = restart(f);
+    assert_int_equal(hello(f, node, 1, "tcp://127.0.0.1:1"), 1);
+    assert_int_equal(hello(f, node, 3, "tcp://127.0.0.1:3"), 3);
+    assert_int_equal(remove_node(f, node, 2, false), ERR_BUSY);
+    assert_int_equal(hello(f, node, 2, "tcp://127.0.0.1:2"), 2);
+    assert_int_equal(remove_node(f, node, 2, false), OK); /* at once */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_names_and_notices),
         TEST(test_drain_and_remove),
+        TEST(test_nobody_is_removed_before_nodes_are_heard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
