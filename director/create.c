@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The beginning of a cluster: its row when the first director starts, and conf(1) of every partition once
  * `initial_nodes` nodes have said hello. Both only where nothing is yet, so it does not matter how often, or
- * by how many, they are tried. */
+ * by how many, they are tried. Nothing is placed while a node tells that this was done before. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,6 +94,38 @@ static void fill_slot(const struct conf *conf, struct placement_slot *slot)
     }
 }
 
+/* R27: partitions were placed before, as a node tells, so a store that knows nothing of it was put back from
+ * a copy of before. Placed anew they would be empty, in epochs that copies on the disks have already. NULL:
+ * no node tells of it. */
+static const struct map_node *find_placed(const struct map *map)
+{
+    for (size_t i = 0; i < map->node_count; i++) {
+        if (map->nodes[i].placed)
+            return &map->nodes[i];
+    }
+    return NULL;
+}
+
+static void add_placed(const struct map_node *node, struct buf *out)
+{
+    buf_addf(
+        out,
+        "node %u (%s) had partitions before, and the coordination store does not know of them: it was put "
+        "back from a copy that was made before they were placed. They are not placed anew, empty, beside "
+        "the mail that nodes have; put a later copy back",
+        node->info->id, node->info->name);
+}
+
+static void refuse_to_place(struct director *d, const struct map_node *node)
+{
+    struct buf why = { 0 };
+    add_placed(node, &why);
+    if (!d->told_placed)
+        log_error("create", "%s", buf_cstr(&why));
+    d->told_placed = true;
+    buf_fini(&why);
+}
+
 static void on_placed(struct director *d, struct change *change, enum err result)
 {
     d->creating--;
@@ -130,6 +162,11 @@ void create_partitions(struct director *d, uint64_t now_mono_ms)
     if (map->cluster_mod == 0 || map_is_placed(map) || d->creating > 0 ||
         count_usable(map, now_mono_ms) < d->options.initial_nodes)
         return;
+    const struct map_node *placed = find_placed(map);
+    if (placed != NULL) {
+        refuse_to_place(d, placed);
+        return;
+    }
     struct placement_node *nodes = NEW_ARRAY(struct placement_node, map->node_count);
     struct placement_slot *slots = NEW_ARRAY(struct placement_slot, map->partition_count);
     size_t count = list_nodes(map, now_mono_ms, nodes);
@@ -144,13 +181,18 @@ void create_partitions(struct director *d, uint64_t now_mono_ms)
     free(nodes);
 }
 
-void create_problem(struct director *d, uint64_t now_mono_ms, struct buf *out)
+bool create_problem(struct director *d, uint64_t now_mono_ms, struct buf *out)
 {
+    const struct map_node *placed = find_placed(&d->map);
+    bool waits = !map_is_placed(&d->map) && d->map.cluster_mod != 0 && placed == NULL;
     if (map_is_placed(&d->map))
-        return;
+        return false;
     if (d->map.cluster_mod == 0)
         buf_add_str(out, "the coordination store has not taken the cluster's row yet");
+    else if (placed != NULL)
+        add_placed(placed, out);
     else
         buf_addf(out, "waiting for storage nodes: %zu of %u are here", count_usable(&d->map, now_mono_ms),
                  d->options.initial_nodes);
+    return waits;
 }

@@ -62,6 +62,7 @@ struct director {
     struct change **waiting_tail;
     size_t changes_open;   /* submitted and not finished */
     size_t creating;       /* transactions of the first placement under way */
+    bool told_placed;      /* why there is none is in the log */
     uint64_t seen_version; /* of a map, the highest that anybody told of */
     uint32_t told_node_id; /* the highest id of a node that nodes have told of */
     bool raising;          /* versions are being raised above it */
@@ -240,7 +241,8 @@ void retire_unmark(struct director *d, uint64_t now_mono_ms);
 
 /* The cluster's row, if there is none; ERR_INVALID if it does not fit the options (create.c). */
 MUST_CHECK enum err create_cluster(struct director *d);
-/* Give every partition its first configuration once enough nodes are there. Called every turn. */
+/* Give every partition its first configuration once enough nodes are there, unless one of them tells that it
+ * had partitions before. Called every turn. */
 void create_partitions(struct director *d, uint64_t now_mono_ms);
 /* Drive the copies to where they should be. Called every turn (drive.c). */
 void drive_copies(struct director *d, uint64_t now_mono_ms);
@@ -251,7 +253,7 @@ uint64_t drive_wait_ms(const struct director *d, uint64_t now_mono_ms);
 void drive_fini(struct drive *drive);
 /* What the leading director wishes of the primaries on `node` now, at most `max`; how many there are. */
 size_t drive_wishes(const struct director *d, uint32_t node, Tern__Wish *out, size_t max);
-/* Why partitions are not placed, in `out`; empty if they are. */
-void create_problem(struct director *d, uint64_t now_mono_ms, struct buf *out);
+/* Why partitions are not placed, in `out`; empty if they are. True: what it takes is nodes that start. */
+bool create_problem(struct director *d, uint64_t now_mono_ms, struct buf *out);
 
 #endif

@@ -31,6 +31,7 @@ struct map_node {
     bool leaving;          /* it is being stopped */
     bool disk_low;         /* its disk has less free than its disk_reserve */
     bool told_silent;      /* that it is not here is in the log */
+    bool placed;           /* it has had partitions, or a map with them: they were placed before */
     uint64_t marked_ms;    /* on the monotonic clock, when the leading director saw that somebody is about to
                               remove it (retire.c); 0: nobody is, as far as it saw */
 };

@@ -56,6 +56,7 @@ static void heard(struct director *d, struct map_node *node, const Tern__NodeHel
     node->not_active = hello->not_active;
     node->leaving = hello->leaving;
     node->disk_low = hello->disk_low;
+    node->placed = hello->placed;
     node->whole = hello->whole;
     publish_see_version(d, hello->map_version);
     heard_take(&d->heard, &d->map, node->info->id, hello, now);

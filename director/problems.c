@@ -376,11 +376,9 @@ size_t problems_find(struct director *d, const struct summary *sum, uint64_t now
 {
     struct problems p = { .d = d, .sum = sum, .now = now_mono_ms, .out = out };
     if (!map_is_placed(&d->map)) {
-        create_problem(d, now_mono_ms, &p.text);
-        if (p.text.len > 0) {
-            buf_add_str(&p.text, ". Start them.");
-            end(&p);
-        }
+        bool waits = create_problem(d, now_mono_ms, &p.text);
+        buf_add_str(&p.text, waits ? ". Start them." : ".");
+        end(&p);
         buf_fini(&p.text);
         return p.count;
     }

@@ -108,6 +108,7 @@ static void keep_heard(const struct map *old, struct map *map)
         is->leaving = was->leaving;
         is->disk_low = was->disk_low;
         is->told_silent = was->told_silent;
+        is->placed = was->placed;
     }
 }
 

@@ -27,6 +27,7 @@ struct control_options {
     const struct config_strings *directors;
     struct map_holder *map;
     const struct store_identity *identity; /* changed only by what is called on the control thread */
+    bool placed;                           /* the disk has had partitions (store_has_records) */
     /* What hello says. */
     const char *name, *zone, *endpoint, *peer_endpoint, *beat_endpoint;
     const char *data; /* whose disk hello tells about */

@@ -73,6 +73,7 @@ static enum err call_hello(struct control *c, size_t director, struct rpc_call *
         request.map_version = map_ref_map(ref)->version;
         request.not_active = c->options.not_active(c->options.arg, map_ref_map(ref));
     }
+    request.placed = c->options.placed || c->pushed_whole;
     request.last_node_id = c->options.identity->last_node_id;
     request.leaving = atomic_load(&c->leaving);
     if (statvfs(c->options.data, &disk) == 0) {

@@ -267,6 +267,7 @@ static enum err start_control(struct node *n)
         .directors = &n->config->directors,
         .map = n->map,
         .identity = &n->identity,
+        .placed = store_has_records(n->kv),
         .name = n->config->name[0] != '\0' ? n->config->name : n->host,
         .zone = n->config->zone,
         .endpoint = either(n->config->advertise, rpc_server_endpoint(n->server)),

@@ -39,6 +39,12 @@ static bool is_ours(const struct store *store, const Tern__Map *map)
             memcmp(map->cluster_id.data, store->map->cluster_id.data, map->cluster_id.len) == 0);
 }
 
+/* Its store was put back from a copy of before the first placement, and knows less than we do (R27). */
+static bool forgets_all(const struct store *store, const Tern__Map *map)
+{
+    return store->map != NULL && store->map->n_partitions > 0 && map->n_partitions == 0;
+}
+
 /* The higher epoch of a partition is the newer one also when the directors' store was put back from an older
  * copy (R27): who serves it goes on doing so. */
 static void keep_epochs(Tern__Map *held, Tern__Map *map)
@@ -82,7 +88,7 @@ static bool ask(struct store *store, const char *endpoint, enum rpc_role role)
         Tern__MapResponse *response = tern__map_response__unpack(NULL, call.response.len, call.response.data);
         answered = response != NULL;
         if (response != NULL && response->map != NULL && response->map->version > store_map_version(store)) {
-            if (!is_ours(store, response->map)) {
+            if (!is_ours(store, response->map) || forgets_all(store, response->map)) {
                 answered = false;
             } else if (is_plausible(response->map)) {
                 adopt(store, response->map);

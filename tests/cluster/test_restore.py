@@ -293,3 +293,44 @@ def test_a_node_that_came_since(restored):
     restored.check()
     restored.deliver("recovered")
     restored.check()
+
+
+def test_a_copy_from_before_the_placement(build):
+    """The store knows of no partition: nothing is placed anew, empty, beside the mail, whether nodes run or start. Who runs goes on, and a
+    later copy is as good as ever."""
+    cluster = harness.Cluster(build, partitions=PARTITIONS, storages=3)
+    try:
+        cluster.director.start(wait_ready=False)
+        wait_for(lambda: "0 placed, 0 nodes" in cluster.director.log(), what="the cluster's row")
+        cluster.director.stop()
+        early, late = cluster.path("early-copy"), cluster.path("late-copy")
+        shutil.copytree(cluster.path("director"), early)
+        restored = Restored(cluster.start())
+        restored.deliver("before")
+        wait_for(restored.healthy, 60, "all is well")
+        restored.copy = late
+        restored.keep_copy()
+        restored.deliver("since")
+
+        def refused():
+            status = cluster.ctl_json("cluster", "status")
+            return status["nodes"] == 3 and any("had partitions before" in text for text in status["problems"])
+        cluster.expect_error("had partitions before")
+        restored.copy = early
+        restored.put_back()
+        wait_for(refused, 30, "it is told")
+        restored.check()
+        restored.deliver("by the map that all have")
+        for process in cluster.storages:
+            process.stop()
+        restored.put_back(lambda: [process.start(wait_ready=False) for process in cluster.storages])
+        wait_for(refused, 30, "it is told again")
+        restored.copy = late
+        restored.put_back()
+        wait_for(restored.healthy, RECOVER_TIMEOUT, "all is well")
+        restored.check()
+        restored.deliver("put back")
+        restored.check()
+    finally:
+        problems = cluster.stop()
+    assert not problems, problems

@@ -123,6 +123,18 @@ void record_range(struct buf *lower, struct buf *upper)
     buf_add_byte(upper, 'P' + 1);
 }
 
+bool store_has_records(struct kv *kv)
+{
+    struct buf lower = { 0 }, upper = { 0 };
+    record_range(&lower, &upper);
+    struct kv_iter *it = kv_iter_new(kv, NULL, KV_META, buf_slice(&lower), buf_slice(&upper));
+    bool has = kv_iter_seek(it, buf_slice(&lower)) || kv_iter_err(it) != OK;
+    kv_iter_free(&it);
+    buf_fini(&lower);
+    buf_fini(&upper);
+    return has;
+}
+
 bool record_key_partition(struct slice key, uint32_t *partition_out)
 {
     struct cursor c = cursor_of(key);

@@ -38,6 +38,9 @@ MUST_CHECK enum err store_identity_save(struct kv *kv, const struct store_identi
 MUST_CHECK enum err store_identity_take_map(struct kv *kv, struct store_identity *id, struct slice cluster_id,
                                             uint32_t last_node_id);
 
+/* Some partition has a record here: it has, or had, a copy, or took part in it. An error counts as one. */
+bool store_has_records(struct kv *kv);
+
 struct partition_record {
     uint64_t dep;
     uint64_t commit; /* lazily: at least this much is committed */

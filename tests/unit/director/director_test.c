@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A director begins: the first placement, the registry of nodes, and what stays over a restart. */
+#include <string.h>
+#include <unistd.h>
+
 #include "tests/unit/director/director_fixture.h"
+
+enum { TURNS_US = 500 * 1000 }; /* several of the director's */
 
 static void test_creation(void **state)
 {
@@ -104,6 +109,37 @@ static void test_fixed_partitions(void **state)
     tern__map_response__free_unpacked(response, NULL);
 }
 
+static void expect_unplaced(struct fixture *f, void *socket, const char *why)
+{
+    usleep(TURNS_US);
+    Tern__MapResponse *response = ask_map(f, socket, 0, false);
+    assert_int_equal(response->map->n_partitions, 0);
+    assert_non_null(strstr(response->map->problem, why));
+    tern__map_response__free_unpacked(response, NULL);
+}
+
+/* R27: the store was put back from a copy of before the first placement. Placed anew, partitions would be
+ * empty, in epochs that the copies on the disks have already. */
+static void test_nothing_is_placed_over_copies(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    struct buf out = { 0 };
+    struct hello h;
+    prepare_hello(&h, 1, "tcp://127.0.0.1:1");
+    h.node.id = 3;
+    h.request.placed = true;
+    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+    expect_unplaced(f, node, "node 3 (n) had partitions before");
+    assert_int_equal(hello(f, node, 2, "tcp://127.0.0.1:2"), 4); /* an empty one changes nothing */
+    expect_unplaced(f, node, "node 3 (n) had partitions before");
+    node = restart(f);
+    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+    assert_int_equal(hello(f, node, 2, "tcp://127.0.0.1:2"), 4);
+    expect_unplaced(f, node, "node 3 (n) had partitions before");
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +148,7 @@ int main(void)
         TEST(test_disk_of_another_cluster),
         TEST(test_version_over_restart),
         TEST(test_fixed_partitions),
+        TEST(test_nothing_is_placed_over_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ static struct {
     bool silent[FAKE_DIRECTORS];
     unsigned map_asked[FAKE_DIRECTORS], map_asked_nodes;
     uint64_t version;
-    bool exchanged;
+    bool exchanged, unplaced;
     int primaries[FAKE_PARTITIONS];
     uint64_t epochs[FAKE_PARTITIONS];
     fake_handler *handler;
@@ -103,7 +103,7 @@ static void reply_map(struct rpc_request *request)
     map.nodes = nodes;
     map.n_nodes = FAKE_NODES;
     map.partitions = partitions;
-    map.n_partitions = FAKE_PARTITIONS;
+    map.n_partitions = f.unplaced ? 0 : FAKE_PARTITIONS;
     map.domains = domains;
     map.n_domains = 1;
     if (f.version > asked->have_version)
@@ -192,7 +192,7 @@ static void start_cluster(void)
     pthread_mutexattr_destroy(&attr);
     f.zmq = zmq_ctx_new();
     f.version = 1;
-    f.exchanged = false;
+    f.exchanged = f.unplaced = false;
     for (int i = 0; i < FAKE_PARTITIONS; i++) {
         f.primaries[i] = i % FAKE_NODES;
         f.epochs[i] = 1;
@@ -341,6 +341,14 @@ void fake_exchange(void)
 {
     pthread_mutex_lock(&f.lock);
     f.exchanged = true;
+    f.version++;
+    pthread_mutex_unlock(&f.lock);
+}
+
+void fake_unplace(void)
+{
+    pthread_mutex_lock(&f.lock);
+    f.unplaced = true;
     f.version++;
     pthread_mutex_unlock(&f.lock);
 }

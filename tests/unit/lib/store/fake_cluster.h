@@ -62,6 +62,8 @@ void fake_move(uint32_t partition, int node);
 void fake_put_back(uint32_t partition, int node);
 /* The directors are another cluster's, in a new version. */
 void fake_exchange(void);
+/* They know of no partition, in a new version. */
+void fake_unplace(void);
 /* A director that does not answer, or answers again. */
 void fake_silence_director(int director, bool silent);
 unsigned fake_map_asked(int director); /* by a director; nodes: -1 */

@@ -156,11 +156,10 @@ static void the_higher_epoch_counts_when_the_store_was_put_back(void **state) /*
     fake_run(older_store);
 }
 
-static void another_cluster(void)
+static void expect_not_taken(void)
 {
     Tern__MapNotice notice = TERN__MAP_NOTICE__INIT;
     unsigned asked = fake_map_asked(0) + fake_map_asked(1);
-    fake_exchange();
     notice.version = 2;
     fake_notify(METHOD_MAP_NOTICE, &notice.base);
     while (fake_map_asked(0) + fake_map_asked(1) < asked + 4)
@@ -170,10 +169,28 @@ static void another_cluster(void)
     assert_int_equal(a_write(), OK);
 }
 
+static void another_cluster(void)
+{
+    fake_exchange();
+    expect_not_taken();
+}
+
+static void no_partitions(void)
+{
+    fake_unplace();
+    expect_not_taken();
+}
+
 static void another_clusters_map_is_not_taken(void **state)
 {
     (void)state;
     fake_run(another_cluster);
+}
+
+static void a_map_without_partitions_is_not_taken(void **state) /* R27 */
+{
+    (void)state;
+    fake_run(no_partitions);
 }
 
 static void fail_over(void)
@@ -212,6 +229,7 @@ int main(void)
         TEST(a_notice_brings_the_map),
         TEST(the_higher_epoch_counts_when_the_store_was_put_back),
         TEST(another_clusters_map_is_not_taken),
+        TEST(a_map_without_partitions_is_not_taken),
         TEST(the_next_director_and_then_the_nodes_are_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@ struct fake_director {
     uint32_t partition_count, promotions;
     uint32_t node_id;         /* what hellos are answered with */
     uint32_t said_id, hellos; /* in the newest hello */
+    bool said_placed, unplaced;
     uint64_t version;
     uint64_t *epochs;
     char node_endpoint[RPC_ENDPOINT_MAX];
@@ -41,6 +42,7 @@ static void on_hello(struct fake_director *d, struct rpc_request *rpc)
     snprintf(d->node_endpoint, sizeof d->node_endpoint, "%s", req->node->endpoint);
     memcpy(d->store_id, req->node->store_id.data, sizeof d->store_id);
     d->said_id = req->node->id;
+    d->said_placed = req->placed;
     d->hellos++;
     if (d->version == 0)
         d->version = 1;
@@ -85,7 +87,7 @@ static void on_map(struct fake_director *d, struct rpc_request *rpc)
     map.copies = map.min_members = 1;
     map.n_nodes = 1;
     map.nodes = nodes;
-    map.n_partitions = d->partition_count;
+    map.n_partitions = d->unplaced ? 0 : d->partition_count;
     map.partitions = list;
     if (d->version > req->have_version)
         response.map = &map;
@@ -185,6 +187,23 @@ uint32_t fake_director_said_id(struct fake_director *d, uint32_t *hellos_out)
     *hellos_out = d->hellos;
     pthread_mutex_unlock(&d->lock);
     return id;
+}
+
+bool fake_director_said_placed(struct fake_director *d)
+{
+    pthread_mutex_lock(&d->lock);
+    bool placed = d->said_placed;
+    pthread_mutex_unlock(&d->lock);
+    return placed;
+}
+
+void fake_director_unplace(struct fake_director *d, bool unplaced)
+{
+    pthread_mutex_lock(&d->lock);
+    d->unplaced = unplaced;
+    d->version++;
+    d->hellos = 0;
+    pthread_mutex_unlock(&d->lock);
 }
 
 uint32_t fake_director_promotions(struct fake_director *d)

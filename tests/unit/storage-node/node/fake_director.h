@@ -4,6 +4,7 @@
 #ifndef TESTS_UNIT_STORAGE_NODE_NODE_FAKE_DIRECTOR_H
 #define TESTS_UNIT_STORAGE_NODE_NODE_FAKE_DIRECTOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,10 @@ uint32_t fake_director_promotions(struct fake_director *d);
 void fake_director_call_node(struct fake_director *d, uint32_t id);
 /* What the node called itself in its newest hello, and how many there were since it was called otherwise. */
 uint32_t fake_director_said_id(struct fake_director *d, uint32_t *hellos_out);
+/* Did its newest hello tell that it had partitions before? */
+bool fake_director_said_placed(struct fake_director *d);
+/* From now on it gives maps without partitions, of higher versions; or with them again. */
+void fake_director_unplace(struct fake_director *d, bool unplaced);
 /* Copies the endpoint that the node's newest hello named ("" before). */
 void fake_director_node_endpoint(struct fake_director *d, char *out, size_t size);
 

@@ -445,6 +445,28 @@ static void test_keeps_its_id_while_it_runs(void **state)
     wait_hellos(f, 1);
 }
 
+static void serve_without_partitions(struct fixture *f)
+{
+    uint64_t account = create_account(f, 4, "erin@example.test");
+    fake_director_unplace(f->director, true);
+    wait_hellos(f, 3); /* it was told of the version, and had the time to ask for the map */
+    assert_int_equal(deliver(f, 4, account, SLICE_LIT("Subject: a\r\n\r\na\r\n")), 1);
+}
+
+/* R27: a director whose store was put back to before the first placement learns of it, whether the node runs
+ * or starts, and takes no partition away. */
+static void test_tells_that_it_had_partitions(void **state)
+{
+    struct fixture *f = *state;
+    with_caller(f, serve_without_partitions);
+    assert_true(fake_director_said_placed(f->director));
+    node_stop(&f->node);
+    fake_director_unplace(f->director, true);
+    start_node(f);
+    wait_hellos(f, 2);
+    assert_true(fake_director_said_placed(f->director));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,6 +477,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refuses_nonsense, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_full_disk_refuses_new_mail_only, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_keeps_its_id_while_it_runs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_tells_that_it_had_partitions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_goes_on_without_director, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -184,6 +184,27 @@ static void test_identity_follows_maps(void **state)
     kv_close(&kv);
 }
 
+static void test_a_store_has_records(void **state)
+{
+    struct kv *kv = kv_open_mem();
+    struct store_identity id;
+    struct partition_record record = { .dep = 1 };
+    struct buf key = { 0 }, value = { 0 };
+    (void)state;
+    assert_int_equal(store_identity_open(kv, &id), OK);
+    assert_false(store_has_records(kv));
+    struct kv_batch *batch = kv_batch_new(kv);
+    record_key(77, &key);
+    record_encode(&record, &value);
+    kv_batch_put(batch, KV_META, buf_slice(&key), buf_slice(&value));
+    assert_int_equal(kv_write(kv, batch), OK);
+    assert_true(store_has_records(kv));
+    kv_batch_free(&batch);
+    buf_fini(&key);
+    buf_fini(&value);
+    kv_close(&kv);
+}
+
 static enum err open_identity(struct slice row, struct store_identity *out)
 {
     struct kv *kv = kv_open_mem();
@@ -284,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_keys_order),
         cmocka_unit_test(test_identity_is_made_once),
         cmocka_unit_test(test_identity_follows_maps),
+        cmocka_unit_test(test_a_store_has_records),
         cmocka_unit_test(test_identity_of_version_1),
         cmocka_unit_test(test_group_commit),
         cmocka_unit_test(test_ring),
