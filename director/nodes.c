@@ -40,9 +40,18 @@ static bool same_facts(const Tern__NodeInfo *a, const Tern__NodeInfo *b)
            a->peer_version_max == b->peer_version_max;
 }
 
+/* A process that runs under another id than its disk's is not the node: it has part in nothing as that, and
+ * is told so by the answer. One that has no id yet will be. */
+static bool is_another(const struct map_node *node, const Tern__NodeHelloRequest *hello)
+{
+    return hello->node->id != 0 && hello->node->id != node->info->id;
+}
+
 static void heard(struct director *d, struct map_node *node, const Tern__NodeHelloRequest *hello)
 {
     uint64_t now = clock_mono_ms();
+    if (is_another(node, hello))
+        return;
     if (!map_node_is_alive(node, now))
         log_info("nodes", "node %u (%s, %s) is here", node->info->id, node->info->name, node->info->endpoint);
     hearing_take(d, node, hello->whole ? hello->hearing : 0, now);

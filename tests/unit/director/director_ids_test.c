@@ -2,7 +2,9 @@
 /* Ids of nodes, also such as a store that was put back from an older copy has forgotten: none is given a
  * second time (R26). */
 #include <stdio.h>
+#include <unistd.h>
 
+#include "director/publish.h"
 #include "lib/base/clock.h"
 #include "tests/unit/director/director_fixture.h"
 
@@ -46,9 +48,36 @@ static void test_a_node_that_the_store_forgot(void **state)
     place(f, node);
     assert_int_equal(called(f, node, 2, 7, 7), 7);
     assert_int_equal(called(f, node, 3, 0, 0), 8);
-    assert_int_equal(called(f, node, 4, 8, 8), 9); /* its id was given to another meanwhile */
     assert_int_equal(called(f, node, 5, 5, 0), 5); /* others came back before it */
-    assert_int_equal(called(f, node, 6, 0, 0), 10);
+    assert_int_equal(called(f, node, 6, 0, 0), 9);
+    assert_int_equal(called(f, node, 4, 8, 8), 10); /* its id was given to another meanwhile */
+}
+
+static bool is_seen(struct fixture *f, void *socket, uint32_t id)
+{
+    bool seen = false;
+    usleep(PUBLISH_PACKED_FRESH_MS * 1000);
+    Tern__MapResponse *response = ask_map(f, socket, 0, false);
+    for (size_t i = 0; i < response->map->n_nodes; i++)
+        seen = seen || (response->map->nodes[i]->id == id && response->map->nodes[i]->seen_ms > 0);
+    tern__map_response__free_unpacked(response, NULL);
+    return seen;
+}
+
+/* It goes on as what it was until it is restarted, and takes nothing that is meant for its new id. */
+static void test_a_process_with_another_id_is_not_here(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    assert_int_equal(called(f, node, 1, 0, 0), 1);
+    place(f, node);
+    assert_true(is_seen(f, node, 1));
+    assert_int_equal(called(f, node, 2, 1, 1), 2);
+    assert_false(is_seen(f, node, 2));
+    assert_int_equal(called(f, node, 2, 1, 1), 2);
+    assert_false(is_seen(f, node, 2));
+    assert_int_equal(called(f, node, 2, 2, 2), 2);
+    assert_true(is_seen(f, node, 2));
 }
 
 static void test_ids_that_others_tell_of(void **state)
@@ -103,9 +132,8 @@ static void test_a_silent_node_is_not_waited_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_a_node_that_the_store_forgot),
-        TEST(test_ids_that_others_tell_of),
-        TEST(test_known_nodes_are_heard_first),
+        TEST(test_a_node_that_the_store_forgot),    TEST(test_a_process_with_another_id_is_not_here),
+        TEST(test_ids_that_others_tell_of),         TEST(test_known_nodes_are_heard_first),
         TEST(test_a_silent_node_is_not_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
