@@ -41,10 +41,10 @@
 enum {
     PROPOSE_COUNT_MAX = 256,             /* entries of one EV_PROPOSE */
     PROPOSE_BYTES_MAX = 4 * 1024 * 1024, /* bytes of one EV_PROPOSE, more only if one entry is larger */
-    GATHERED_MAX = 4096,                 /* requests waiting to be proposed; beyond: ERR_BUSY */
-    APPLY_ROUND_MAX = 1024,              /* entries applied in one transaction */
-    APPLY_TURN_MS = 20,    /* of a worker's turn for applying, and the entry that is under way then */
-    LOG_KEEP_COUNT = 1024, /* entries kept behind the applied index for members that come back ... */
+    GATHERED_MAX = 4096,    /* writes waiting to be proposed, reads for a commit; beyond: ERR_BUSY */
+    APPLY_ROUND_MAX = 1024, /* entries applied in one transaction */
+    APPLY_TURN_MS = 20,     /* of a worker's turn for applying, and the entry that is under way then */
+    LOG_KEEP_COUNT = 1024,  /* entries kept behind the applied index for members that come back ... */
     LOG_KEEP_BYTES = 2 * 1024 * 1024, /* ... or bytes; between one and two times as much is kept */
     COPY_CHUNK_BYTES = 256 * 1024,    /* a chunk of a copy of the state ends with the row that reaches this */
     COPY_FIRST_BYTES = 64 * 1024,     /* the first one with the row that reaches this */

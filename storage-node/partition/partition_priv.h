@@ -81,7 +81,7 @@ struct partition {
     struct partition_request *gathered_first, **gathered_tail;
     uint32_t gathered_count;
     struct partition_request *reads_first, **reads_tail; /* waiting for an entry to be proposed for them */
-    uint32_t reads_count;
+    uint32_t reads_count;           /* of these, and those that wait for their entry to be applied */
     struct replica_entry *proposal; /* PROPOSE_COUNT_MAX */
     enum err proposal_refused;      /* by the step under way */
 

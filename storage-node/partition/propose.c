@@ -139,7 +139,6 @@ enum err partition_propose_reads(struct partition *p, struct partition_now now)
     struct partition_request *waiting = p->reads_first, **tail = &waiting;
     p->reads_first = NULL;
     p->reads_tail = &p->reads_first;
-    p->reads_count = 0;
     while (*tail != NULL) {
         struct partition_request *r = *tail;
         if (r->deadline_mono_ms > now.mono_ms) {
@@ -147,6 +146,7 @@ enum err partition_propose_reads(struct partition *p, struct partition_now now)
             continue;
         }
         *tail = r->next;
+        p->reads_count--;
         partition_request_end(r, ERR_TIMEOUT, p->applied_time);
     }
     if (waiting == NULL)

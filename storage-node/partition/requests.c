@@ -69,6 +69,7 @@ static void answer_reads(struct partition *p, struct partition_request *r, enum 
     while (r != NULL) {
         struct partition_request *next = r->next;
         r->next = NULL;
+        p->reads_count--;
         if (status == OK)
             p->host->read(p->host->arg, r);
         else
@@ -112,7 +113,6 @@ static void answer_gathered(struct partition *p, enum err status)
     answer_reads(p, p->reads_first, status);
     p->reads_first = NULL;
     p->reads_tail = &p->reads_first;
-    p->reads_count = 0;
     p->gathered_first = NULL;
     p->gathered_tail = &p->gathered_first;
     p->gathered_count = 0;

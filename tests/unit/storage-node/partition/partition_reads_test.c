@@ -147,6 +147,32 @@ static void test_they_are_bounded(void **state)
     assert_int_equal(served, GATHERED_MAX);
 }
 
+/* Nor do those pile up whose entry is not committed: others of this node's partitions need the room. */
+static void test_so_are_those_that_wait_for_their_entry(void **state)
+{
+    struct fixture *f = *state;
+    give_conf(f, 1, false, 0);
+    turn(f);
+    push_read(f, 1000);
+    flush(f);
+    for (int i = 1; i < GATHERED_MAX; i++)
+        push_read(f, 1000);
+    flush(f);
+    assert_int_equal(f->answer_count, 0);
+    push_read(f, 1000);
+    assert_int_equal(last_answer(f), ERR_BUSY);
+    turn(f);
+    assert_int_equal(served, GATHERED_MAX);
+    f->answer_count = 0;
+    for (int i = 0; i < GATHERED_MAX; i++) /* late ones make room again, too */
+        push_read(f, 0);
+    turn(f);
+    assert_int_equal(last_answer(f), ERR_TIMEOUT);
+    push_read(f, 1000);
+    turn(f);
+    assert_int_equal(last_answer(f), OK);
+}
+
 static void test_who_still_waits_is_answered_at_the_end(void **state)
 {
     struct fixture *f = *state;
@@ -180,6 +206,7 @@ int main(void)
         TEST(test_a_lost_seat_leaves_no_doubt),
         TEST(test_late_ones_are_not_served),
         TEST(test_they_are_bounded),
+        TEST(test_so_are_those_that_wait_for_their_entry),
         TEST(test_who_still_waits_is_answered_at_the_end),
         TEST(test_without_a_reader_they_are_refused),
     };
