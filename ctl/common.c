@@ -14,14 +14,14 @@ enum { LIST_PAGE = 500 };
 
 /* ---- failing: the reason, and what to do next */
 
-#define NOT_REACHED "See what is wrong: ternctl cluster status"
+#define SEE_STATUS "See what is wrong: ternctl cluster status"
 
 static const struct {
     enum err err;
     const char *next;
 } next_steps[] = {
-    { ERR_UNAVAILABLE, NOT_REACHED },
-    { ERR_TIMEOUT, NOT_REACHED },
+    { ERR_UNAVAILABLE, SEE_STATUS },
+    { ERR_TIMEOUT, SEE_STATUS },
     { ERR_BUSY, "Try again." },
     { ERR_IN_DOUBT, "It may have happened or not: look (show, list), then run the command again if needed." },
     { ERR_NO_DOMAIN, "Add the domain first: ternctl domain add DOMAIN" },
@@ -38,8 +38,16 @@ enum ctl_exit ctl_refuse(enum ctl_exit status, const char *what, const char *rea
     return status;
 }
 
+/* Nobody has told of a map. */
+static bool is_cut_off(const struct ctl *ctl)
+{
+    return ctl->store != NULL && !store_is_ready(ctl->store, NULL);
+}
+
 enum ctl_exit ctl_fail(const struct ctl *ctl, enum err err, const char *what)
 {
+    if ((err == ERR_UNAVAILABLE || err == ERR_TIMEOUT) && is_cut_off(ctl))
+        return ctl_refuse(CTL_FAILED, what, err_text(err), CTL_NO_DIRECTOR);
     for (size_t i = 0; i < sizeof next_steps / sizeof next_steps[0]; i++) {
         if (next_steps[i].err == err)
             return ctl_refuse(CTL_FAILED, what, err_text(err), next_steps[i].next);
