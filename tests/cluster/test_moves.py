@@ -51,7 +51,7 @@ def settled(cluster, copies=3):
 
 
 def moves_begun(cluster):
-    return len(re.findall(r"node \d+ is to have a copy", cluster.director.log()))
+    return sum(map(int, re.findall(r"node \d+ is to have a copy of (\d+) partitions? ", cluster.director.log())))
 
 
 class Load:
@@ -119,8 +119,9 @@ def test_add_and_drain(trio):
         process = add_storage(cluster, "n4")
         fourth = node_id(cluster, "n4")
         wait_for(lambda: copies_on(cluster, fourth) == PARTITIONS * 3 // 4 and settled(cluster), MOVE_TIMEOUT, "an even spread")
-        assert moves_begun(cluster) == PARTITIONS * 3 // 4
+        wait_for(lambda: moves_begun(cluster) >= PARTITIONS * 3 // 4, what="the director's lines")
         wait_for(lambda: primaries_on(cluster, fourth) == PARTITIONS // 4, MOVE_TIMEOUT, "even primaries")
+        assert moves_begun(cluster) == PARTITIONS * 3 // 4
         cluster.ctl("node", "drain", str(fourth))
         wait_for(lambda: copies_on(cluster, fourth) == 0 and settled(cluster), MOVE_TIMEOUT, "an empty node")
         refused = cluster.ctl("node", "remove", str(node_id(cluster, "n1")), check=False)
