@@ -84,16 +84,10 @@ static double due_seconds(void)
     return options.rate == 0 ? now_seconds() : run.begin + (double)run.started / options.rate;
 }
 
-/* A load that lasts for a time does one unit at least: a machine that stands still that long measured nothing
- * else. */
-static bool is_time_left(void)
-{
-    return options.seconds == 0 || run.started == 0 || due_seconds() - run.begin < options.seconds;
-}
-
 static bool work_left(void)
 {
-    return !is_told_to_end && (options.units == 0 || run.started < options.units) && is_time_left();
+    return !is_told_to_end && (options.units == 0 || run.started < options.units) &&
+           (options.seconds == 0 || due_seconds() - run.begin < options.seconds);
 }
 
 enum take session_take(struct session *session)
