@@ -170,7 +170,7 @@ static void session_open(struct session *session)
 static void session_start(struct session *session)
 {
     session->unit = -1;
-    if (options.protocol->unit_is_connection ? session_take(session) : work_left())
+    if (options.protocol->unit_is_connection ? session_take(session) == TAKE_NOW : work_left())
         session_open(session);
 }
 
