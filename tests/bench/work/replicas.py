@@ -13,7 +13,6 @@ MESSAGE_SIZE = 5000
 SESSIONS = 50
 COPIES_MAX = 3
 NODES = (1, 3, 6)
-SCALE_COPIES = 200  # a second and node: half of what six nodes on two processors can do
 CARRIED_MIN = 0.97  # of the load that is offered
 
 
@@ -63,7 +62,7 @@ class Scale(Bench):
     def __init__(self, plan, tools):
         super().__init__(plan, tools)
         self.nodes = NODES[:plan.scale_steps]
-        even = "%d copies a second for each storage node" % SCALE_COPIES
+        even = "%d copies a second for each storage node" % plan.scale_copies
         self.metrics = [self._metric("scale.%d", even + ", %s: CPU of a copy", nodes, "ms") for nodes in self.nodes]
         self.metrics.append(Metric("scale.spread", "the same, the dearest to the cheapest", "times", goal=Below(1.15)))
         self.metrics += [self._metric("scale.syncs.%d", even + ", %s: syncs to disk a copy", nodes, "") for nodes in self.nodes]
@@ -94,7 +93,7 @@ class Scale(Bench):
 
     def _measure(self, nodes):
         copies = min(nodes, COPIES_MAX)
-        rate = SCALE_COPIES * nodes / copies
+        rate = self.plan.scale_copies * nodes / copies
         with self._cluster(nodes) as side:
             side.add_users(USERS, self.plan.users)
             send(self, side, seconds=self.plan.seconds / 4, rate=rate)  # connections, first rows
