@@ -21,8 +21,8 @@
 #include "lib/base/rand.h"
 
 enum {
-    /* A node that runs connects again within a second, says hello every second, and again a tenth of one
-     * after it was asked. */
+    /* A node that runs connects again within a second, says hello every second, or when one has had no answer
+     * for CONTROL_CALL_MS (two), and again a tenth of one after it was asked. */
     HEARING_MS = 2500,
 };
 

@@ -137,6 +137,8 @@ enum err control_say_hello(struct control *c, uint64_t *next_ms_out)
     struct said said;
     *next_ms_out = loop_now_ms() + HELLO_INTERVAL_MS;
     enum err err = call_hello(c, SIZE_MAX, &call, &said);
+    if (err != OK) /* another one is in use now, and this one's own fiber goes on */
+        cond_broadcast(&c->ended);
     if (err == OK && call.status != OK) {
         err = call.status;
         take_refusal(c, &call, next_ms_out);
@@ -162,7 +164,9 @@ enum err control_say_hello(struct control *c, uint64_t *next_ms_out)
 }
 
 /* Every director must know who is here: whichever leads decides by it, and another may lead in a moment. The
- * one in use hears it from the hello fiber. */
+ * one in use hears it from the hello fiber. A hello that a director took with it when it died is given up
+ * after CONTROL_CALL_MS; then the next one goes out at once, or a director that is back so soon would decide
+ * without this node (director/hearing.c). */
 struct side_hello {
     struct control *control;
     size_t director;
@@ -192,7 +196,6 @@ static void side_hello_fiber(void *arg)
             struct rpc_call call;
             struct said said;
             enum err err = call_hello(c, side->director, &call, &said);
-            next_ms = loop_now_ms() + HELLO_INTERVAL_MS;
             if (err == OK && call.status == OK) /* one that is not there hears of us when it is */
                 take_side_answer(c, &call, &said, &next_ms);
             rpc_call_fini(&call);

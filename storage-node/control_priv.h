@@ -26,7 +26,7 @@ struct control {
     struct rpc_client *client;
     size_t director; /* the one in use */
     bool stopping;
-    struct cond ended; /* stopping was set */
+    struct cond ended; /* stopping was set, or the fibers of directors have something to do */
     uint32_t fibers;   /* alive; the loop stops when none is left */
     struct cond poke;  /* the hello fiber has something to do */
     bool map_stale;

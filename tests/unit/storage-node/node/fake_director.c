@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/rpc/endpoint.h"
 #include "lib/rpc/server.h"
 #include "proto/cluster.pb-c.h"
@@ -24,6 +25,9 @@ struct fake_director {
     uint64_t *epochs;
     char node_endpoint[RPC_ENDPOINT_MAX];
     uint8_t store_id[16];
+    bool hold; /* the next hello */
+    struct rpc_request *held;
+    uint64_t held_at_ms, held_ms;
 };
 
 static void reply_packed(struct rpc_request *rpc, enum err status, const ProtobufCMessage *message)
@@ -35,8 +39,23 @@ static void reply_packed(struct rpc_request *rpc, enum err status, const Protobu
     buf_fini(&packed);
 }
 
+static void release(struct fake_director *d)
+{
+    if (d->held != NULL)
+        rpc_reply(&d->held, ERR_UNAVAILABLE, NULL, NULL, NULL);
+}
+
 static void on_hello(struct fake_director *d, struct rpc_request *rpc)
 {
+    if (d->hold) {
+        d->hold = false;
+        d->held = rpc;
+        d->held_at_ms = clock_mono_ms();
+        return;
+    }
+    if (d->held != NULL)
+        d->held_ms = clock_mono_ms() - d->held_at_ms;
+    release(d);
     Tern__NodeHelloRequest *req = tern__node_hello_request__unpack(NULL, rpc->request.len, rpc->request.data);
     Tern__NodeHelloResponse response = TERN__NODE_HELLO_RESPONSE__INIT;
     snprintf(d->node_endpoint, sizeof d->node_endpoint, "%s", req->node->endpoint);
@@ -160,6 +179,7 @@ void fake_director_stop(struct fake_director **d)
 {
     if (*d == NULL)
         return;
+    release(*d);
     rpc_server_free(&(*d)->server);
     pthread_mutex_destroy(&(*d)->lock);
     free((*d)->epochs);
@@ -204,6 +224,22 @@ void fake_director_unplace(struct fake_director *d, bool unplaced)
     d->version++;
     d->hellos = 0;
     pthread_mutex_unlock(&d->lock);
+}
+
+void fake_director_hold_hello(struct fake_director *d)
+{
+    pthread_mutex_lock(&d->lock);
+    d->hold = true;
+    d->held_ms = 0;
+    pthread_mutex_unlock(&d->lock);
+}
+
+uint64_t fake_director_held_ms(struct fake_director *d)
+{
+    pthread_mutex_lock(&d->lock);
+    uint64_t ms = d->held_ms;
+    pthread_mutex_unlock(&d->lock);
+    return ms;
 }
 
 uint32_t fake_director_promotions(struct fake_director *d)

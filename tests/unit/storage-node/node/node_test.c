@@ -21,16 +21,17 @@
 #include "proto/mailbox.pb-c.h"
 #include "proto/message.pb-c.h"
 #include "proto/methods.h"
+#include "storage-node/control.h"
 #include "storage-node/node.h"
 #include "tests/unit/storage-node/node/fake_director.h"
 
-enum { PARTITIONS = 8, WAIT_MS = 20 * 1000, STEP_MS = 20, CALL_MS = 5000 };
+enum { PARTITIONS = 8, WAIT_MS = 20 * 1000, STEP_MS = 20, CALL_MS = 5000, SLACK_MS = 700 };
 
 struct fixture {
     void *zmq;
     char folder[64];
     struct node_config config;
-    struct fake_director *director;
+    struct fake_director *director, *other; /* other: NULL in most tests */
     struct node *node;
     struct loop *loop;
     struct rpc_client *client;
@@ -177,22 +178,28 @@ static void with_caller(struct fixture *f, void (*body)(struct fixture *f))
     loop_free(&f->loop);
 }
 
+/* `more`: what follows the first director in the list. */
+static void configure(struct fixture *f, const char *more)
+{
+    struct buf text = { 0 }, errors = { 0 };
+    buf_addf(&text,
+             "data = \"%s/data\"; listen = \"tcp://127.0.0.1:0\"; directors = [ \"%s\"%s ]; user = \"\"; "
+             "http_listen = \"\"; "
+             "disk_reserve = 0; memory_limit = \"64M\"; wal_size_max = \"16M\";",
+             f->folder, fake_director_endpoint(f->director), more);
+    assert_int_equal(config_load_text(&node_config_table, "test", buf_slice(&text), &f->config, &errors), OK);
+    buf_fini(&text);
+    buf_fini(&errors);
+}
+
 static int set_up(void **state)
 {
     struct fixture *f = NEW(struct fixture);
-    struct buf text = { 0 }, errors = { 0 };
     snprintf(f->folder, sizeof f->folder, "/tmp/tern-node-test-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
     f->zmq = zmq_ctx_new();
     f->director = fake_director_start(f->zmq, PARTITIONS);
-    buf_addf(&text,
-             "data = \"%s/data\"; listen = \"tcp://127.0.0.1:0\"; directors = [ \"%s\" ]; user = \"\"; "
-             "http_listen = \"\"; "
-             "disk_reserve = 0; memory_limit = \"64M\"; wal_size_max = \"16M\";",
-             f->folder, fake_director_endpoint(f->director));
-    assert_int_equal(config_load_text(&node_config_table, "test", buf_slice(&text), &f->config, &errors), OK);
-    buf_fini(&text);
-    buf_fini(&errors);
+    configure(f, "");
     start_node(f);
     *state = f;
     return 0;
@@ -204,6 +211,7 @@ static int tear_down(void **state)
     char *command = xasprintf("rm -rf %s", f->folder);
     node_stop(&f->node);
     fake_director_stop(&f->director);
+    fake_director_stop(&f->other);
     zmq_ctx_term(f->zmq);
     config_fini(&node_config_table, &f->config);
     int rc = system(command);
@@ -467,6 +475,39 @@ static void test_tells_that_it_had_partitions(void **state)
     assert_true(fake_director_said_placed(f->director));
 }
 
+static void wait_held(struct fake_director *d)
+{
+    uint64_t ms = 0;
+    fake_director_hold_hello(d);
+    for (int waited = 0; ms == 0 && waited < WAIT_MS; waited += STEP_MS) {
+        usleep(STEP_MS * 1000);
+        ms = fake_director_held_ms(d);
+    }
+    assert_in_range(ms, CONTROL_CALL_MS - SLACK_MS, CONTROL_CALL_MS + SLACK_MS);
+}
+
+/* R27: a director that died with a hello is back at once, and waits for this node for only so long. It is the
+ * one that is not in use, then the one that is. */
+static void test_a_lost_hello_is_said_again_at_once(void **state)
+{
+    struct fixture *f = *state;
+    f->other = fake_director_start(f->zmq, PARTITIONS);
+    char *more = xasprintf(", \"%s\"", fake_director_endpoint(f->other));
+    uint32_t hellos = 0;
+    wait_hellos(f, 2);
+    node_stop(&f->node);
+    config_fini(&node_config_table, &f->config);
+    configure(f, more);
+    free(more);
+    start_node(f);
+    for (int waited = 0; hellos == 0 && waited < WAIT_MS; waited += STEP_MS) {
+        usleep(STEP_MS * 1000);
+        fake_director_said_id(f->other, &hellos);
+    }
+    wait_held(f->other);
+    wait_held(f->director);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -478,6 +519,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_full_disk_refuses_new_mail_only, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_keeps_its_id_while_it_runs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tells_that_it_had_partitions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_lost_hello_is_said_again_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_goes_on_without_director, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
