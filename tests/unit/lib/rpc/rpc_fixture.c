@@ -4,10 +4,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/fiber/fiber.h"
+
+enum { PENDING_MS = 5000 };
 
 struct rpc_fixture t;
 
@@ -108,6 +111,14 @@ void release_held(void)
         answer(req, OK, NULL);
         req = next;
     }
+}
+
+void expect_none_pending(const struct rpc_server *server)
+{
+    uint64_t end_ms = clock_mono_ms() + PENDING_MS;
+    while (rpc_server_pending(server) > 0 && clock_mono_ms() < end_ms)
+        usleep(100);
+    assert_int_equal(rpc_server_pending(server), 0);
 }
 
 static void on_notice(uint32_t method, uint32_t partition, struct slice packed, void *arg)

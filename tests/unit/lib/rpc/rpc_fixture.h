@@ -61,6 +61,8 @@ void nothing(void);
 /* What is held of HOLD, and an answer to all of it. */
 unsigned held_count(void);
 void release_held(void);
+/* Asserts that soon no request is under way: an answer is there a moment before it counts as given. */
+void expect_none_pending(const struct rpc_server *server);
 
 struct rpc_call make_call(uint32_t method, uint32_t deadline_ms, const Tern__Setting *request);
 /* A small request, valid until the next. */

@@ -207,7 +207,7 @@ static void answers_of_many_threads_arrive_and_requests_do_not_stall(void **stat
     (void)state;
     start_many();
     run_fiber(t.loop, many_fiber);
-    assert_int_equal(rpc_server_pending(many.server), 0);
+    expect_none_pending(many.server);
     stop_many();
     assert_int_equal(turns.received, turns.sent);
     assert_int_equal(turns.stalls, 0);
