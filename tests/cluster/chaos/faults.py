@@ -163,8 +163,8 @@ def wrong_clock(c):
     victim.start()
 
 
-def all_storages(c):
-    everyone = c.programs.role("storage")
+def lose_power(everyone):
+    """All of them at the same moment."""
     for victim in everyone:
         victim.send(signal.SIGKILL)
     for victim in everyone:
@@ -172,18 +172,15 @@ def all_storages(c):
     yield 1.0
     for victim in everyone:
         victim.start()
+
+
+def all_storages(c):
+    yield from lose_power(c.programs.role("storage"))
 
 
 def everything(c):
     """The power of the whole room."""
-    everyone = list(c.programs.by_name.values())
-    for victim in everyone:
-        victim.send(signal.SIGKILL)
-    for victim in everyone:
-        victim.end()
-    yield 1.0
-    for victim in everyone:
-        victim.start()
+    yield from lose_power(list(c.programs.by_name.values()))
 
 
 def in_turn(c):
