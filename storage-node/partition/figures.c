@@ -54,7 +54,7 @@ bool partition_copy(const struct partition *p, struct board_copy *out)
                                 .epoch = replica_epoch_at(p->replica, info.last),
                                 .last = info.last,
                                 .known = known_of(&info),
-                                .spare = !counted && p->applied.index > 0 && !p->stopped,
+                                .spare = !counted && !p->stopped,
                                 .primary = info.role == REPLICA_PRIMARY,
                                 .active = info.active,
                                 .broken = p->stopped || info.leaving };

@@ -68,6 +68,31 @@ static void half_a_copy_is_not_told_of(void **state)
     assert_int_equal(copy.epoch, 2);
 }
 
+/* It ended before it heard that its first entry is committed: what it has may be all that is left. */
+static void a_copy_with_nothing_applied_waits_for_a_person(void **state)
+{
+    struct fixture *f = *state;
+    struct entry_header header = { .version = MACHINE_VERSION,
+                                   .method = ENTRY_BARRIER,
+                                   .time_ms = f->now.real_ms };
+    struct buf bytes = { 0 };
+    struct board_copy copy;
+    become_learner(f);
+    assert_false(partition_copy(f->p, &copy));
+    entry_encode(&header, SLICE_NULL, &bytes);
+    struct replica_entry entry = { .epoch = 2,
+                                   .size = (uint32_t)bytes.len,
+                                   .handle = log_entry_new(buf_slice(&bytes), SLICE_NULL) };
+    struct replica_msg append = { .type = REPLICA_MSG_APPEND, .append = { .count = 1, .entries = &entry } };
+    send_message(f, &append);
+    turn(f);
+    assert_int_equal(info_of(f).applied, 0);
+    assert_true(partition_copy(f->p, &copy));
+    assert_true(copy.spare);
+    assert_int_equal(copy.last, 1);
+    buf_fini(&bytes);
+}
+
 /* ---- the sending end */
 
 enum { ACCOUNTS = 100, CHUNK = 1000, NONCE = 7 };
@@ -168,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(half_a_copy_is_not_told_of, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_copy_with_nothing_applied_waits_for_a_person, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_slow_copy_gives_signs_of_life, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
