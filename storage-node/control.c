@@ -28,7 +28,7 @@ static void leave_director(struct control *c, size_t director)
     if (c->director != director || c->options.directors->count == 1)
         return;
     c->director = (director + 1) % c->options.directors->count;
-    c->map_stale = true; /* asking for it subscribes at the other one */
+    control_want_map(c); /* asking for it subscribes at the other one */
 }
 
 bool control_may_tell(struct control_telling *telling)
@@ -87,7 +87,13 @@ static void take_map(struct control *c, Tern__MapResponse *response)
         control_push_confs(c);
 }
 
-static enum err control_fetch_map(struct control *c)
+void control_want_map(struct control *c)
+{
+    c->map_stale = true;
+    cond_signal(&c->map_wanted);
+}
+
+static enum err fetch_map(struct control *c)
 {
     Tern__MapRequest request = TERN__MAP_REQUEST__INIT;
     request.have_version = map_holder_version(c->options.map);
@@ -112,23 +118,34 @@ static enum err control_fetch_map(struct control *c)
     return err;
 }
 
+/* In a fiber of its own: a director that dies with the request must not hold up the next hello. */
+static void map_fiber(void *arg)
+{
+    struct control *c = arg;
+    while (!c->stopping) {
+        if (c->map_stale && c->workers != NULL && fetch_map(c) == OK)
+            continue;
+        if (!c->stopping) {
+            enum err err = cond_wait(&c->map_wanted, loop_now_ms() + HELLO_INTERVAL_MS);
+            (void)err; /* a timeout is the next attempt */
+        }
+    }
+    control_fiber_done(c);
+}
+
 static void hello_fiber(void *arg)
 {
     struct control *c = arg;
-    uint64_t next_hello = 0;
     while (!c->stopping) {
-        if (loop_now_ms() >= next_hello || c->hello_now) {
-            c->hello_now = false;
-            if (c->workers != NULL)
-                hello_refresh(c->options.hello, c->pushed_whole, worker_pool_tell(c->workers));
-            enum err err = control_say_hello(c, &next_hello);
-            if (err == OK && map_holder_version(c->options.map) == 0)
-                c->map_stale = true;
-        }
-        if (c->map_stale && c->workers != NULL && !c->stopping && control_fetch_map(c) == OK)
-            continue;
-        if (!c->stopping && !c->hello_now && (!c->map_stale || loop_now_ms() < next_hello)) {
-            enum err err = cond_wait(&c->poke, next_hello);
+        uint64_t next_hello;
+        c->hello_now = false;
+        if (c->workers != NULL)
+            hello_refresh(c->options.hello, c->pushed_whole, worker_pool_tell(c->workers));
+        enum err err = control_say_hello(c, &next_hello);
+        if (err == OK && map_holder_version(c->options.map) == 0)
+            control_want_map(c);
+        while (!c->stopping && !c->hello_now && loop_now_ms() < next_hello) {
+            err = cond_wait(&c->poke, next_hello);
             (void)err; /* a timeout is the next hello */
         }
     }
@@ -140,8 +157,7 @@ static void on_notice(uint32_t method, uint32_t partition, struct slice packed, 
     struct control *c = arg;
     if (method != METHOD_MAP_NOTICE)
         return;
-    c->map_stale = true;
-    cond_signal(&c->poke);
+    control_want_map(c);
 }
 
 static void say_hello_now(void *arg)
@@ -172,6 +188,13 @@ static void *run(void *arg)
     return NULL;
 }
 
+static enum err spawn(struct control *c, const char *name, void (*run_fiber)(void *arg))
+{
+    enum err err = fiber_spawn(c->loop, name, run_fiber, c);
+    c->fibers += err == OK;
+    return err;
+}
+
 enum err control_start(const struct control_options *options, struct control **out)
 {
     struct control *c = NEW(struct control);
@@ -180,9 +203,10 @@ enum err control_start(const struct control_options *options, struct control **o
     enum err err = loop_new(&c->loop);
     if (err == OK) {
         c->client = rpc_client_new(c->loop, options->zmq, options->keys, on_notice, c);
-        c->fibers = 1;
-        err = fiber_spawn(c->loop, "hello", hello_fiber, c);
+        err = spawn(c, "hello", hello_fiber);
     }
+    if (err == OK)
+        err = spawn(c, "map", map_fiber);
     if (err == OK)
         err = control_spawn_side_hellos(c);
     *out = c; /* workers started by the hello fiber may ask before we return */
@@ -203,6 +227,7 @@ static void begin_stop(void *arg)
     struct control *c = arg;
     c->stopping = true;
     cond_broadcast(&c->poke);
+    cond_broadcast(&c->map_wanted);
     cond_broadcast(&c->ended);
     if (c->fibers == 0)
         loop_stop(c->loop);

@@ -44,8 +44,7 @@ static void take_ask_answer(struct control *c, const struct partition_ask *ask, 
             worker_pool_conf(c->workers, ask->partition, &conf, ask->id,
                              control_min_members(map_ref_map(ref)));
         } else {
-            c->map_stale = true; /* it names a node that we have not heard of */
-            cond_signal(&c->poke);
+            control_want_map(c); /* it names a node that we have not heard of */
         }
     }
     map_ref_release(&ref);

@@ -150,7 +150,8 @@ enum err control_say_hello(struct control *c, uint64_t *next_ms_out)
             refuse_identity(c, response->node_id);
         } else if (response != NULL && response->node_id != 0) {
             take_identity(c, response->node_id);
-            c->map_stale = c->map_stale || response->map_version > map_holder_version(c->options.map);
+            if (response->map_version > map_holder_version(c->options.map))
+                control_want_map(c);
             atomic_store(&c->refused, false);
             take_wishes(c, response);
             *next_ms_out = next_hello_ms(c, response, &said);

@@ -29,6 +29,7 @@ struct control {
     struct cond ended; /* stopping was set, or the fibers of directors have something to do */
     uint32_t fibers;   /* alive; the loop stops when none is left */
     struct cond poke;  /* the hello fiber has something to do */
+    struct cond map_wanted;
     bool map_stale;
     struct control_telling silences, refusals;
     struct store_identity identity;
@@ -54,6 +55,8 @@ MUST_CHECK enum err control_call_at(struct control *c, size_t director, struct r
 bool control_may_tell(struct control_telling *telling);
 /* The last word of every fiber. */
 void control_fiber_done(struct control *c);
+/* The map is fetched anew, as soon as this node has an id. */
+void control_want_map(struct control *c);
 /* This node is refused for ever: told once, and by /readyz. */
 void control_refuse(struct control *c, const char *why);
 

@@ -25,7 +25,7 @@ struct fake_director {
     uint64_t *epochs;
     char node_endpoint[RPC_ENDPOINT_MAX];
     uint8_t store_id[16];
-    bool hold; /* the next hello */
+    uint32_t hold; /* the next request of this method; 0: none */
     struct rpc_request *held;
     uint64_t held_at_ms, held_ms;
 };
@@ -39,6 +39,13 @@ static void reply_packed(struct rpc_request *rpc, enum err status, const Protobu
     buf_fini(&packed);
 }
 
+static void keep(struct fake_director *d, struct rpc_request *rpc)
+{
+    d->hold = 0;
+    d->held = rpc;
+    d->held_at_ms = clock_mono_ms();
+}
+
 static void release(struct fake_director *d)
 {
     if (d->held != NULL)
@@ -47,12 +54,6 @@ static void release(struct fake_director *d)
 
 static void on_hello(struct fake_director *d, struct rpc_request *rpc)
 {
-    if (d->hold) {
-        d->hold = false;
-        d->held = rpc;
-        d->held_at_ms = clock_mono_ms();
-        return;
-    }
     if (d->held != NULL)
         d->held_ms = clock_mono_ms() - d->held_at_ms;
     release(d);
@@ -143,7 +144,9 @@ static void handle(struct rpc_request *rpc, void *arg)
 {
     struct fake_director *d = arg;
     pthread_mutex_lock(&d->lock);
-    if (rpc->method == METHOD_NODE_HELLO)
+    if (rpc->method == d->hold)
+        keep(d, rpc);
+    else if (rpc->method == METHOD_NODE_HELLO)
         on_hello(d, rpc);
     else if (rpc->method == METHOD_MAP)
         on_map(d, rpc);
@@ -226,11 +229,12 @@ void fake_director_unplace(struct fake_director *d, bool unplaced)
     pthread_mutex_unlock(&d->lock);
 }
 
-void fake_director_hold_hello(struct fake_director *d)
+void fake_director_hold(struct fake_director *d, uint32_t method)
 {
     pthread_mutex_lock(&d->lock);
-    d->hold = true;
+    d->hold = method;
     d->held_ms = 0;
+    d->version += method == METHOD_MAP; /* so that it is asked for */
     pthread_mutex_unlock(&d->lock);
 }
 

@@ -24,8 +24,8 @@ uint32_t fake_director_said_id(struct fake_director *d, uint32_t *hellos_out);
 bool fake_director_said_placed(struct fake_director *d);
 /* From now on it gives maps without partitions, of higher versions; or with them again. */
 void fake_director_unplace(struct fake_director *d, bool unplaced);
-/* The next hello is not answered before the one after it has come. */
-void fake_director_hold_hello(struct fake_director *d);
+/* The next hello, or the next request for a map, is not answered before the next hello after it has come. */
+void fake_director_hold(struct fake_director *d, uint32_t method);
 /* Milliseconds between these two; 0: not both have come. */
 uint64_t fake_director_held_ms(struct fake_director *d);
 /* Copies the endpoint that the node's newest hello named ("" before). */

@@ -22,6 +22,7 @@
 #include "proto/message.pb-c.h"
 #include "proto/methods.h"
 #include "storage-node/control.h"
+#include "storage-node/hello.h"
 #include "storage-node/node.h"
 #include "tests/unit/storage-node/node/fake_director.h"
 
@@ -475,15 +476,16 @@ static void test_tells_that_it_had_partitions(void **state)
     assert_true(fake_director_said_placed(f->director));
 }
 
-static void wait_held(struct fake_director *d)
+/* How long after a request was lost the next hello came. */
+static uint64_t wait_held(struct fake_director *d, uint32_t method)
 {
     uint64_t ms = 0;
-    fake_director_hold_hello(d);
+    fake_director_hold(d, method);
     for (int waited = 0; ms == 0 && waited < WAIT_MS; waited += STEP_MS) {
         usleep(STEP_MS * 1000);
         ms = fake_director_held_ms(d);
     }
-    assert_in_range(ms, CONTROL_CALL_MS - SLACK_MS, CONTROL_CALL_MS + SLACK_MS);
+    return ms;
 }
 
 /* R27: a director that died with a hello is back at once, and waits for this node for only so long. It is the
@@ -504,8 +506,17 @@ static void test_a_lost_hello_is_said_again_at_once(void **state)
         usleep(STEP_MS * 1000);
         fake_director_said_id(f->other, &hellos);
     }
-    wait_held(f->other);
-    wait_held(f->director);
+    assert_in_range(wait_held(f->other, METHOD_NODE_HELLO), CONTROL_CALL_MS - SLACK_MS,
+                    CONTROL_CALL_MS + SLACK_MS);
+    assert_in_range(wait_held(f->director, METHOD_NODE_HELLO), CONTROL_CALL_MS - SLACK_MS,
+                    CONTROL_CALL_MS + SLACK_MS);
+}
+
+static void test_a_lost_map_does_not_hold_up_the_hello(void **state)
+{
+    struct fixture *f = *state;
+    wait_hellos(f, 2);
+    assert_in_range(wait_held(f->director, METHOD_MAP), 1, HELLO_INTERVAL_MS + SLACK_MS);
 }
 
 int main(void)
@@ -520,6 +531,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_keeps_its_id_while_it_runs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tells_that_it_had_partitions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_lost_hello_is_said_again_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_lost_map_does_not_hold_up_the_hello, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_goes_on_without_director, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
