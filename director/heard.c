@@ -337,6 +337,18 @@ const struct heard_spare *heard_spares(const struct heard *heard, uint32_t parti
     return heard->spares + low;
 }
 
+bool heard_is_sane(const Tern__NodeHelloRequest *hello)
+{
+    bool sane = true;
+    for (size_t i = 0; i < hello->n_epochs && sane; i++)
+        sane = hello->epochs[i] <= HEARD_EPOCH_MAX;
+    for (size_t i = 0; i < hello->n_spares && sane; i++)
+        sane = hello->spares[i]->epoch <= HEARD_EPOCH_MAX && hello->spares[i]->known <= HEARD_EPOCH_MAX;
+    for (size_t i = 0; i < hello->n_figures && sane; i++)
+        sane = hello->figures[i]->epoch <= HEARD_EPOCH_MAX;
+    return sane;
+}
+
 void heard_take(struct heard *heard, const struct map *map, uint32_t node,
                 const Tern__NodeHelloRequest *hello, uint64_t now_mono_ms)
 {

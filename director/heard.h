@@ -15,6 +15,9 @@ enum {
      * is handed over is empty for milliseconds only. */
     HEARD_SERVED_MS = 4000,
 };
+/* No partition has changed hands so often: whoever tells of more is damaged, and nothing of it is believed,
+ * for a recovery goes on above every epoch that is told. */
+#define HEARD_EPOCH_MAX (UINT64_C(1) << 62)
 
 struct heard_peer {
     uint32_t node;
@@ -69,7 +72,9 @@ struct heard {
 };
 
 void heard_fini(struct heard *heard);
-/* A hello of `node`: its figures replace what was known, if they are not of an older epoch; its faults
+/* No epoch of the hello is above HEARD_EPOCH_MAX. */
+bool heard_is_sane(const Tern__NodeHelloRequest *hello);
+/* A sane hello of `node`: its figures replace what was known, if they are not of an older epoch; its faults
  * replace the node's. */
 void heard_take(struct heard *heard, const struct map *map, uint32_t node,
                 const Tern__NodeHelloRequest *hello, uint64_t now_mono_ms);

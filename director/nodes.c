@@ -18,8 +18,9 @@ enum {
     WISHES_MAX = 64, /* in one answer; what is left out is wished a second later */
 };
 
-static const char *mistake_in(const Tern__NodeInfo *info)
+static const char *mistake_in(const Tern__NodeHelloRequest *hello)
 {
+    const Tern__NodeInfo *info = hello->node;
     if (info == NULL || info->store_id.len != MAP_ID_SIZE)
         return "a node needs a store id of 16 bytes";
     if (info->endpoint[0] == '\0')
@@ -28,6 +29,8 @@ static const char *mistake_in(const Tern__NodeInfo *info)
         strlen(info->peer_endpoint) > NODE_TEXT_MAX || strlen(info->beat_endpoint) > NODE_TEXT_MAX ||
         strlen(info->zone) > NODE_TEXT_MAX)
         return "a text about the node is too long";
+    if (!heard_is_sane(hello))
+        return "it tells of an epoch that no director can have given: its disk is damaged";
     return NULL;
 }
 
@@ -217,7 +220,7 @@ void on_node_hello(struct director *d, struct rpc_request *request)
         (Tern__NodeHelloRequest *)answer_unpack(d, request, &tern__node_hello_request__descriptor);
     if (hello == NULL)
         return;
-    const char *mistake = mistake_in(hello->node);
+    const char *mistake = mistake_in(hello);
     const Tern__NodeInfo *gone =
         mistake == NULL
             ? map_find_removed(&d->map, slice_of(hello->node->store_id.data, hello->node->store_id.len))

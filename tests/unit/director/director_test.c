@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "director/heard.h"
 #include "tests/unit/director/director_fixture.h"
 
 enum { TURNS_US = 500 * 1000 }; /* several of the director's */
@@ -63,6 +64,36 @@ static void test_disk_of_another_cluster(void **state)
     h.request.cluster_id.len--;
     assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), ERR_DENIED);
     tern__map_response__free_unpacked(response, NULL);
+    buf_fini(&out);
+}
+
+/* Recovery goes on above every epoch that is told: whoever tells of one that nobody can have given is not
+ * heard. */
+static void test_an_epoch_beyond_all_reason(void **state)
+{
+    struct fixture *f = *state;
+    void *node = connect_to(f);
+    struct hello h;
+    struct buf out = { 0 };
+    uint64_t epochs[] = { 1, HEARD_EPOCH_MAX };
+    Tern__SpareCopy copy = TERN__SPARE_COPY__INIT, *copies[] = { &copy };
+    Tern__PartitionFigures figures = TERN__PARTITION_FIGURES__INIT, *list[] = { &figures };
+    hello(f, node, 1, "tcp://127.0.0.1:1");
+    place(f, node);
+    prepare_hello(&h, 1, "tcp://127.0.0.1:1");
+    h.request.n_epochs = 2;
+    h.request.epochs = epochs;
+    h.request.n_spares = h.request.n_figures = 1;
+    h.request.spares = copies;
+    h.request.figures = list;
+    assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), OK);
+    uint64_t *told[] = { &epochs[1], &copy.epoch, &copy.known, &figures.epoch };
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        uint64_t before = *told[i];
+        *told[i] = HEARD_EPOCH_MAX + 1;
+        assert_int_equal(ask(f, node, METHOD_NODE_HELLO, &h.request.base, &out), ERR_INVALID);
+        *told[i] = before;
+    }
     buf_fini(&out);
 }
 
@@ -146,6 +177,7 @@ int main(void)
         TEST(test_creation),
         TEST(test_registry),
         TEST(test_disk_of_another_cluster),
+        TEST(test_an_epoch_beyond_all_reason),
         TEST(test_version_over_restart),
         TEST(test_fixed_partitions),
         TEST(test_nothing_is_placed_over_copies),
