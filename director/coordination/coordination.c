@@ -18,6 +18,21 @@ void coordination_leader(struct coordination *c, struct buf *out)
         c->ops->leader(c, out);
 }
 
+bool coordination_is_led(struct coordination *c)
+{
+    struct buf leader = { 0 };
+    coordination_leader(c, &leader);
+    bool led = leader.len > 0 || coordination_leads(c);
+    buf_fini(&leader);
+    return led;
+}
+
+size_t coordination_members(struct coordination *c,
+                            struct coordination_member out[static COORDINATION_MEMBERS_MAX])
+{
+    return c == NULL || c->ops->members == NULL ? 0 : c->ops->members(c, out);
+}
+
 static bool change_is_bounded(const struct coordination_change *change)
 {
     return change->key.len > 0 && change->key.len <= COORDINATION_KEY_MAX &&

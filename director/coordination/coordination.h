@@ -21,6 +21,8 @@ enum {
     COORDINATION_VALUE_MAX = 64 * 1024, /* bytes */
     COORDINATION_CHANGES_MAX = 100,     /* of one transaction (etcd's own default is 128) */
     COORDINATION_IN_FLIGHT_MAX = 10000, /* transactions submitted and not done */
+    COORDINATION_MEMBERS_MAX = 16,      /* servers that keep one store */
+    COORDINATION_WHY_MAX = 120,         /* bytes, with the NUL */
 };
 
 struct coordination;
@@ -68,6 +70,24 @@ struct coordination_watcher {
     void *arg;
 };
 
+/* One of the servers that keep the store together, as this director sees it. */
+struct coordination_member {
+    const char *endpoint; /* the store's, as long as that is open */
+    enum coordination_health {
+        COORDINATION_NOT_ASKED, /* the store has just been opened */
+        COORDINATION_WELL,
+        COORDINATION_SILENT, /* it does not answer */
+        COORDINATION_UNWELL, /* it answers, but cannot do its part */
+    } health;
+    uint64_t since_mono_ms;         /* SILENT, UNWELL: the first sign of it, about */
+    char why[COORDINATION_WHY_MAX]; /* it is not WELL, for a person, within a sentence */
+};
+
+static inline bool coordination_member_fails(const struct coordination_member *member)
+{
+    return member->health == COORDINATION_SILENT || member->health == COORDINATION_UNWELL;
+}
+
 struct coordination_ops {
     enum err (*load)(struct coordination *c, const struct coordination_watcher *watcher,
                      uint64_t *newest_out);
@@ -75,6 +95,9 @@ struct coordination_ops {
     void (*close)(struct coordination *c);
     bool (*leads)(struct coordination *c); /* NULL: there is only one director, and it leads */
     void (*leader)(struct coordination *c, struct buf *out); /* NULL likewise */
+    /* NULL: there are none to lose, the store is a part of this process */
+    size_t (*members)(struct coordination *c,
+                      struct coordination_member out[static COORDINATION_MEMBERS_MAX]);
 };
 
 /* What every member begins with. */
@@ -87,7 +110,7 @@ struct coordination {
  * the store cannot be reached (logged now and then). ERR_IO, ERR_CORRUPT, ERR_UNAVAILABLE (logged). */
 MUST_CHECK enum err coordination_load(struct coordination *c, const struct coordination_watcher *watcher,
                                       uint64_t *newest_out);
-/* In the three that follow NULL is a store that was closed: nobody leads, and nothing is taken
+/* In the five that follow NULL is a store that was closed: nobody leads, and nothing is taken
  * (ERR_UNAVAILABLE). A director that ends still finishes what waited for the store. */
 /* True while this director is the one that decides what nobody asked for (placement, repair). Another may
  * already lead when the answer is used: what follows must be harmless then, too (one compare each). Any
@@ -96,6 +119,12 @@ bool coordination_leads(struct coordination *c);
 /* Adds the name of the director that leads, as it gave it when it opened the store; nothing if none does or
  * there is only one. Any thread. */
 void coordination_leader(struct coordination *c, struct buf *out);
+/* True if somebody leads, as far as this director knows. Any thread. */
+bool coordination_is_led(struct coordination *c);
+/* How the servers are that keep the store together, all that this director was told of; returns how many,
+ * none if there are no such. As it was seen some seconds ago: waits for nobody. Any thread. */
+size_t coordination_members(struct coordination *c,
+                            struct coordination_member out[static COORDINATION_MEMBERS_MAX]);
 /* Start a transaction; any number may be in flight, up to COORDINATION_IN_FLIGHT_MAX (ERR_BUSY: not taken,
  * done is not called). ERR_INVALID: a bound of this header is exceeded. Any thread. */
 MUST_CHECK enum err coordination_submit(struct coordination *c, struct coordination_txn *txn);

@@ -144,6 +144,7 @@ static bool take_incoming(struct etcd *e)
 static bool end_tick(struct etcd *e)
 {
     txn_refuse_waiting(e);
+    health_end(e);
     bool lead_ended = lead_end(e);
     if (!lead_ended || e->running > 0 || e->barrier.busy)
         return false;
@@ -169,6 +170,7 @@ static void *run(void *arg)
             txn_tick(e);
             barrier_tick(e);
             lead_tick(e);
+            health_tick(e);
         }
         etcd_http_run(e->http, TICK_MS);
     }
@@ -277,6 +279,7 @@ static void etcd_close(struct coordination *c)
     etcd_call_fini(&e->sync.call);
     etcd_call_fini(&e->watch.request.call);
     etcd_call_fini(&e->lead.request.call);
+    health_close(e);
     etcd_http_free(&e->http);
     free_options(e);
     pthread_cond_destroy(&e->wake);
@@ -292,6 +295,7 @@ static const struct coordination_ops etcd_ops = {
     .close = etcd_close,
     .leads = etcd_leads,
     .leader = etcd_leader,
+    .members = health_members,
 };
 
 const char *etcd_mistake_in_endpoint(const char *endpoint)
@@ -385,6 +389,7 @@ enum err etcd_open(const struct etcd_options *options, struct coordination **out
     e->base.ops = &etcd_ops;
     copy_options(e, options);
     init_lists(e);
+    health_open(e);
     e->watch.must_load = true;
     pthread_mutex_init(&e->lock, NULL);
     pthread_condattr_init(&attr);

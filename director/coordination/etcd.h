@@ -10,7 +10,7 @@
 #include "director/coordination/coordination.h"
 
 enum {
-    ETCD_ENDPOINTS_MAX = 16,
+    ETCD_ENDPOINTS_MAX = COORDINATION_MEMBERS_MAX,
     ETCD_ENDPOINT_TEXT_MAX = 255, /* bytes */
     ETCD_PREFIX_MAX = 100,        /* bytes */
     ETCD_LEASE_S = 3,             /* the leader's; another leads within 2 s more */

@@ -298,6 +298,21 @@ enum err etcd_decode_events(const json_t *body, struct etcd_kv **out, size_t *co
     return decode_array(json_object_get(body, "events"), decode_event, out, count_out);
 }
 
+/* Since 3.4 `errors` holds alarms, which all members show as long as they last, and the lack of a leader. */
+bool etcd_decode_status(const json_t *body, struct buf *why)
+{
+    uint64_t leader;
+    const json_t *error = json_array_get(json_object_get(body, "errors"), 0);
+    buf_clear(why);
+    if (etcd_decode_number(body, "leader", &leader) != OK || json_object_get(body, "version") == NULL)
+        buf_add_str(why, "it does not say how it is");
+    else if (leader == 0)
+        buf_add_str(why, "it knows no leader: it does not reach most of the others");
+    else if (json_is_string(error))
+        buf_add_slice(why, slice_trim(slice_of(json_string_value(error), json_string_length(error))));
+    return why->len == 0;
+}
+
 /* An answer of the failed branch is one range: one key or none. */
 static enum err decode_read(const json_t *response, struct etcd_kv *out)
 {

@@ -60,6 +60,10 @@ void etcd_kvs_free(struct etcd_kv *kvs, size_t count);
 MUST_CHECK enum err etcd_decode_txn(const json_t *body, bool *succeeded_out, struct etcd_kv **kvs_out,
                                     size_t *count_out);
 
+/* What a member says of itself (maintenance/status), which anybody may ask and which touches no log. True: it
+ * does its part; else why not, for a person, replaces what is in `why`. */
+bool etcd_decode_status(const json_t *body, struct buf *why);
+
 /* A number under `name`; 0 if there is none. ERR_PROTOCOL: something else is there. */
 MUST_CHECK enum err etcd_decode_number(const json_t *body, const char *name, uint64_t *out);
 bool etcd_decode_bool(const json_t *body, const char *name);

@@ -3,8 +3,10 @@
 
 #include <assert.h>
 #include <curl/curl.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
@@ -110,6 +112,7 @@ void etcd_http_start(struct etcd_http *http, struct etcd_call *call)
     call->status = 0;
     call->sent = call->sent_more = false;
     call->failure = NULL;
+    call->result = call->os_error = 0;
     call->error[0] = '\0';
     buf_clear(&call->answer);
     buf_clear(&call->url);
@@ -146,10 +149,13 @@ void etcd_http_cancel(struct etcd_http *http, struct etcd_call *call)
 static void finish(struct etcd_http *http, CURL *easy, CURLcode result)
 {
     struct etcd_call *call = NULL;
-    long status = 0, request_size = 0;
+    long status = 0, request_size = 0, os_error = 0;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request_size);
+    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
+    call->result = result;
+    call->os_error = (int)os_error;
     call->sent = request_size > 0;
     /* curl repeats a request by itself when a kept connection ends without a byte of answer */
     call->sent_more = request_size >= (long)(2 * (call->body.len + HEAD_MIN));
@@ -176,6 +182,47 @@ void etcd_http_run(struct etcd_http *http, uint64_t timeout_ms)
 void etcd_http_wake(struct etcd_http *http)
 {
     curl_multi_wakeup(http->multi);
+}
+
+static const char *connect_error(int os_error)
+{
+    switch (os_error) {
+    case 0:
+        return "no connection";
+    case ECONNREFUSED:
+        return "connection refused";
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        return "no way there";
+    default:
+        return strerrordesc_np(os_error);
+    }
+}
+
+void etcd_call_explain(const struct etcd_call *call, struct buf *out)
+{
+    switch (call->result) {
+    case CURLE_COULDNT_CONNECT:
+        buf_add_str(out, connect_error(call->os_error));
+        break;
+    case CURLE_OPERATION_TIMEDOUT:
+        buf_add_str(out, "timed out");
+        break;
+    case CURLE_COULDNT_RESOLVE_HOST:
+        buf_add_str(out, "its name is not known");
+        break;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_PEER_FAILED_VERIFICATION:
+        buf_addf(out, "TLS: %s", call->failure);
+        break;
+    case CURLE_RECV_ERROR: /* of TLS 1.3 the server's refusal of our certificate, too */
+    case CURLE_SEND_ERROR:
+        buf_addf(out, "%s%s", strstr(call->failure, "SSL") != NULL ? "TLS: " : "", call->failure);
+        break;
+    default:
+        buf_add_str(out, call->failure);
+    }
 }
 
 void etcd_call_fini(struct etcd_call *call)

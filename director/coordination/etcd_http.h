@@ -35,6 +35,7 @@ struct etcd_call {
 
     /* this module's */
     void *easy;
+    int result, os_error; /* libcurl's, and the errno behind it, 0: none */
     struct buf url;
     char error[256];
 };
@@ -56,6 +57,8 @@ void etcd_http_cancel(struct etcd_http *http, struct etcd_call *call);
 void etcd_http_run(struct etcd_http *http, uint64_t timeout_ms);
 /* Ends a wait in etcd_http_run. Any thread. */
 void etcd_http_wake(struct etcd_http *http);
+/* Why no whole answer came (status 0), in as few words as a person needs; adds to `out`. */
+void etcd_call_explain(const struct etcd_call *call, struct buf *out);
 /* Frees what the call owns; it must not be under way. */
 void etcd_call_fini(struct etcd_call *call);
 

@@ -43,6 +43,10 @@ enum {
     LOG_GAP_MS = 2000,                   /* between lines about endpoints that fail */
     LEAD_MS = ETCD_LEASE_S * 1000 - 500, /* from sending what renewed the lease: then we lead no more */
     LEAD_RENEW_MS = 1000,
+    HEALTH_MS = 3000,       /* between looks at one member */
+    HEALTH_CALL_MS = 2000,  /* a look */
+    HEALTH_AGAIN_MS = 1000, /* after one that went wrong */
+    HEALTH_TRIES = 2,       /* so many go wrong in a row: it is not well */
 };
 
 struct etcd;
@@ -91,6 +95,16 @@ struct lead {
     _Atomic uint64_t until_boot_ms; /* any thread */
 };
 
+/* What is told of one endpoint. */
+struct member {
+    struct etcd_call call;
+    bool busy;
+    uint64_t next_ms;  /* not before */
+    uint64_t wrong_ms; /* when the first of the looks that went wrong in a row was begun */
+    size_t wrong;
+    struct coordination_member told; /* under the lock */
+};
+
 struct etcd {
     struct coordination base;
     char *endpoints[ETCD_ENDPOINTS_MAX];
@@ -108,8 +122,9 @@ struct etcd {
     size_t in_flight;
     bool stopping, loaded;
     uint64_t loaded_newest;
-    struct buf leader;  /* the name of who leads, empty: nobody */
-    bool leader_is_old; /* etcd is silent: another may lead by now */
+    struct buf leader;                         /* the name of who leads, empty: nobody */
+    bool leader_is_old;                        /* etcd is silent: another may lead by now */
+    struct member members[ETCD_ENDPOINTS_MAX]; /* of each endpoint; only `told` is protected */
 
     /* the thread's own */
     size_t current; /* endpoint in use */
@@ -172,5 +187,16 @@ void lead_on_key(struct etcd *e, const struct etcd_kv *kv);
 /* True when nothing is left to do. */
 bool lead_end(struct etcd *e);
 bool lead_is_held(const struct etcd *e);
+
+/* ---- etcd_health.c */
+
+void health_open(struct etcd *e);
+void health_tick(struct etcd *e);
+/* Looks no more. */
+void health_end(struct etcd *e);
+/* Any thread. */
+size_t health_members(struct coordination *c,
+                      struct coordination_member out[static COORDINATION_MEMBERS_MAX]);
+void health_close(struct etcd *e);
 
 #endif

@@ -7,6 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+enum { WORDS_MAX = 100 }; /* bytes of what is said where etcd says nothing */
+
 static void check(struct etcd_kv *kvs, size_t count, size_t size, bool may_be_absent)
 {
     size_t bytes = 0;
@@ -35,6 +37,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check(kvs, count, size, false);
         if (etcd_decode_txn(answer.body, &flag, &kvs, &count) == OK)
             check(kvs, count, size, true);
+        struct buf why = { 0 };
+        if (etcd_decode_status(answer.body, &why) != (why.len == 0) || why.len > size + WORDS_MAX)
+            abort();
+        buf_fini(&why);
     }
     etcd_answer_fini(&answer);
     return 0;

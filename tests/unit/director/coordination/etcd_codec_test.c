@@ -108,6 +108,36 @@ static void test_transaction(void **state)
     etcd_answer_fini(&answer);
 }
 
+/* As etcd 3.4.23 says it, and what it leaves out where it is zero. */
+static void test_status(void **state)
+{
+    static const struct {
+        const char *text, *why;
+    } rows[] = {
+        { "{\"header\":{},\"version\":\"3.4.23\",\"leader\":\"738\",\"raftIndex\":\"4\"}", "" },
+        { "{\"header\":{},\"version\":\"3.4.23\",\"leader\":\"738\",\"errors\":[]}", "" },
+        { "{\"header\":{},\"version\":\"3.4.23\",\"errors\":[\"etcdserver: no leader\"]}",
+          "it knows no leader: it does not reach most of the others" },
+        { "{\"header\":{},\"version\":\"3.4.23\",\"leader\":\"7\",\"errors\":[\"alarm:NOSPACE \",\"b\"]}",
+          "alarm:NOSPACE" },
+        { "{\"header\":{},\"version\":\"3.4.23\",\"leader\":\"7\",\"errors\":7}", "" },
+        { "{\"header\":{}}", "it does not say how it is" },
+        { "{\"header\":{},\"version\":\"3\",\"leader\":\"x\"}", "it does not say how it is" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct etcd_answer answer;
+        struct buf why = { 0 };
+        buf_add_str(&why, "before");
+        assert_int_equal(etcd_decode(slice_str(rows[i].text), &answer), OK);
+        assert_int_equal(etcd_decode_status(answer.body, &why), rows[i].why[0] == '\0');
+        assert_string_equal(buf_cstr(&why), rows[i].why);
+        buf_fini(&why);
+        etcd_answer_fini(&answer);
+        for (size_t len = 0; len < strlen(rows[i].text); len++) /* cut anywhere */
+            assert_int_equal(etcd_decode(slice_of(rows[i].text, len), &answer), ERR_PROTOCOL);
+    }
+}
+
 static void test_refusals(void **state)
 {
     static const struct {
@@ -164,7 +194,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests), cmocka_unit_test(test_events),   cmocka_unit_test(test_transaction),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_nonsense),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_nonsense), cmocka_unit_test(test_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,6 +121,75 @@ static void test_members(void **state)
     etcds_stop(&etcds);
 }
 
+/* The endpoint's member is told to be so, for that reason. */
+static bool is_told(struct coordination *store, size_t i, enum coordination_health health, const char *why)
+{
+    struct coordination_member members[COORDINATION_MEMBERS_MAX];
+    size_t count = coordination_members(store, members);
+    assert_true(i < count);
+    if (members[i].health != health)
+        return false;
+    if (coordination_member_fails(&members[i])) {
+        assert_in_range(members[i].since_mono_ms, 1, clock_mono_ms());
+        assert_non_null(strstr(members[i].why, why));
+    } else {
+        assert_int_equal(members[i].since_mono_ms, 0);
+    }
+    return true;
+}
+
+/* One dies, one hangs, so that the third has no leader; each is told as it is, and until it is back. The
+ * fourth endpoint is spoken to in TLS and does not know it. */
+static void test_health(void **state)
+{
+    struct etcds etcds;
+    struct probe p;
+    char tls[72];
+    etcds_start(&etcds, 3);
+    snprintf(tls, sizeof tls, "https%s", etcds.endpoints[0] + strlen("http"));
+    const char *const endpoints[] = { etcds.endpoints[0], etcds.endpoints[1], etcds.endpoints[2], tls };
+    uint64_t begun = clock_mono_ms();
+    probe_open(&p, open_at(endpoints, 4));
+    for (size_t i = 0; i < 3; i++)
+        EVENTUALLY(is_told(p.store, i, COORDINATION_WELL, ""));
+    EVENTUALLY(is_told(p.store, 3, COORDINATION_SILENT, "TLS: "));
+    uint64_t killed = clock_mono_ms();
+    etcds_signal(&etcds, 0, SIGKILL);
+    EVENTUALLY(is_told(p.store, 0, COORDINATION_SILENT, "connection refused"));
+    struct coordination_member members[COORDINATION_MEMBERS_MAX];
+    assert_int_equal(coordination_members(p.store, members), 4);
+    assert_string_equal(members[0].endpoint, etcds.endpoints[0]);
+    assert_in_range(members[0].since_mono_ms, killed, killed + 5000);
+    assert_in_range(members[3].since_mono_ms, begun, killed);
+    etcds_signal(&etcds, 1, SIGSTOP);
+    EVENTUALLY(is_told(p.store, 1, COORDINATION_SILENT, "timed out"));
+    EVENTUALLY(is_told(p.store, 2, COORDINATION_UNWELL, "no leader"));
+    etcds_signal(&etcds, 1, SIGCONT);
+    etcds_restart(&etcds, 0, NULL);
+    for (size_t i = 0; i < 3; i++)
+        EVENTUALLY(is_told(p.store, i, COORDINATION_WELL, ""));
+    probe_close(&p);
+    etcds_stop(&etcds);
+}
+
+/* An endpoint that belongs to another etcd. */
+static void test_stranger(void **state)
+{
+    struct etcds ours, other;
+    struct probe p;
+    etcds_start(&ours, 1);
+    etcds_start(&other, 1);
+    probe_open(&p, open_at(ours.endpoints, 1));
+    probe_close(&p);
+    const char *const endpoints[] = { ours.endpoints[0], other.endpoints[0] };
+    probe_open(&p, open_at(endpoints, 2));
+    EVENTUALLY(is_told(p.store, 0, COORDINATION_WELL, ""));
+    EVENTUALLY(is_told(p.store, 1, COORDINATION_UNWELL, "another etcd"));
+    probe_close(&p);
+    etcds_stop(&ours);
+    etcds_stop(&other);
+}
+
 /* All of etcd gone: refused soon, and by itself well again. */
 static void test_outage(void **state)
 {
@@ -260,8 +329,9 @@ static void test_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_options),  cmocka_unit_test(test_leader), cmocka_unit_test(test_gap),
-        cmocka_unit_test(test_restored), cmocka_unit_test(test_outage), cmocka_unit_test(test_members),
+        cmocka_unit_test(test_options),  cmocka_unit_test(test_leader),   cmocka_unit_test(test_gap),
+        cmocka_unit_test(test_restored), cmocka_unit_test(test_outage),   cmocka_unit_test(test_members),
+        cmocka_unit_test(test_health),   cmocka_unit_test(test_stranger),
     };
     if (!etcds_are_installed()) {
         fprintf(stderr, "etcd is not installed: skipped\n");
