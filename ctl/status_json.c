@@ -40,6 +40,20 @@ static void add_moves(struct json *json, const struct status *s)
     json_close(json, ']');
 }
 
+static void add_members(struct json *json, const struct status *s)
+{
+    json_open(json, "coordination", '[');
+    for (size_t i = 0; i < s->member_count; i++) {
+        json_open(json, NULL, '{');
+        json_text(json, "endpoint", s->members[i].endpoint);
+        json_bool(json, "well", s->members[i].well);
+        json_text(json, "why", s->members[i].why);
+        json_number(json, "unwell_ms", s->members[i].unwell_ms);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
 static void add_wrongs(struct json *json, const struct status *s)
 {
     json_open(json, "problems", '[');
@@ -86,6 +100,7 @@ void status_json(const struct status *s, struct json *json)
         add_node(json, &s->nodes[i]);
     json_close(json, ']');
     add_moves(json, s);
+    add_members(json, s);
     add_wrongs(json, s);
     json_close(json, '}');
 }

@@ -208,6 +208,15 @@ static void add_leader(const struct status *s, struct buf *out)
     buf_add_byte(out, '\n');
 }
 
+static void add_members(const struct status *s, struct buf *out)
+{
+    size_t well = 0;
+    for (size_t i = 0; i < s->member_count; i++)
+        well += s->members[i].well;
+    if (s->member_count > 0)
+        buf_addf(out, "etcd        %zu of %zu well\n", well, s->member_count);
+}
+
 static void add_move(const struct status *s, const struct status_move *move, struct buf *out)
 {
     buf_addf(out, "            partition %-5u ", move->partition);
@@ -300,6 +309,7 @@ void status_text(const struct status *s, struct buf *out)
     add_partitions(s, out);
     add_lag(s, out);
     add_leader(s, out);
+    add_members(s, out);
     add_moves(s, out);
     add_problems(s, out);
 }

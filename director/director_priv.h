@@ -23,7 +23,7 @@ struct figures {
     struct metric_counter *commits, *conflicts;
     struct metric_histogram *commit_seconds;
     struct metric_gauge *map_version, *nodes, *nodes_alive, *placed, *subscribers, *leads;
-    struct metric_gauge *moves, *copies_missing, *not_active, *faults;
+    struct metric_gauge *moves, *copies_missing, *not_active, *faults, *members, *members_well;
     uint64_t summed_ms; /* when those of the line before were set */
 };
 
@@ -196,6 +196,17 @@ bool status_is_settled(const struct director *d, uint64_t now_mono_ms);
  * PROBLEMS_MAX. Returns how many; they are the caller's to free (problems.c). */
 size_t problems_find(struct director *d, const struct summary *sum, uint64_t now_mono_ms,
                      char *out[static PROBLEMS_MAX]);
+
+/* A duration in a sentence: "40 s", "3 min", "5 h". */
+void problems_add_time(struct buf *out, uint64_t ms);
+
+/* ---- the servers of the coordination store (members.c) */
+
+void members_gauges(struct director *d);
+/* Of one that fails: for how long, about. */
+uint64_t members_unwell_ms(const struct coordination_member *member, uint64_t now_mono_ms);
+/* Adds what is wrong with them, as a problem; false and nothing: all are well. */
+bool members_problem(const struct director *d, uint64_t now_mono_ms, struct buf *out);
 
 /* ---- what nodes know must be heard first (hearing.c) */
 

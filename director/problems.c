@@ -38,15 +38,15 @@ static void add_node(struct problems *p, uint32_t id)
         buf_addf(&p->text, " (%s)", node->info->name);
 }
 
-static void add_time(struct problems *p, uint64_t ms)
+void problems_add_time(struct buf *out, uint64_t ms)
 {
     uint64_t s = ms / 1000;
     if (s < 120)
-        buf_addf(&p->text, "%llu s", (unsigned long long)s);
+        buf_addf(out, "%llu s", (unsigned long long)s);
     else if (s < 2 * 3600)
-        buf_addf(&p->text, "%llu min", (unsigned long long)(s / 60));
+        buf_addf(out, "%llu min", (unsigned long long)(s / 60));
     else
-        buf_addf(&p->text, "%llu h", (unsigned long long)(s / 3600));
+        buf_addf(out, "%llu h", (unsigned long long)(s / 3600));
 }
 
 static bool has_living_member(const struct problems *p, const struct conf *conf)
@@ -202,7 +202,7 @@ static void find_silent(struct problems *p, const struct map_node *node)
         return;
     }
     buf_add_str(&p->text, " has been silent for ");
-    add_time(p, silent);
+    problems_add_time(&p->text, silent);
     if (successor != 0)
         buf_addf(&p->text, ", and node %u has its name. If that has its place, with an empty disk",
                  successor);
@@ -211,7 +211,7 @@ static void find_silent(struct problems *p, const struct map_node *node)
     buf_addf(&p->text, ": ternctl node remove %u --lost.", node->info->id);
     if (count_usable(p) >= p->d->map.copies && silent < patience && (copies > 0 || p->sum->few > 0)) {
         buf_add_str(&p->text, " What it had is made anew elsewhere in ");
-        add_time(p, patience - silent);
+        problems_add_time(&p->text, patience - silent);
         buf_add_str(&p->text, ".");
     }
     end(p);
@@ -358,17 +358,19 @@ static void find_faults(struct problems *p)
 
 static void find_leader(struct problems *p)
 {
-    struct buf leader = { 0 };
-    bool known = coordination_leads(p->d->coordination) ||
-                 (coordination_leader(p->d->coordination, &leader), leader.len > 0);
-    buf_fini(&leader);
-    if (known)
+    if (coordination_is_led(p->d->coordination))
         return;
     buf_add_str(&p->text,
                 "No director leads: mail flows, but nothing can be changed, nodes that fail are not "
                 "stood in for, and no copies are made. It lasts for seconds when a director was lost; "
                 "else start etcd.");
     end(p);
+}
+
+static void find_members(struct problems *p)
+{
+    if (members_problem(p->d, p->now, &p->text))
+        end(p);
 }
 
 size_t problems_find(struct director *d, const struct summary *sum, uint64_t now_mono_ms,
@@ -379,10 +381,12 @@ size_t problems_find(struct director *d, const struct summary *sum, uint64_t now
         bool waits = create_problem(d, now_mono_ms, &p.text);
         buf_add_str(&p.text, waits ? ". Start them." : ".");
         end(&p);
+        find_members(&p);
         buf_fini(&p.text);
         return p.count;
     }
     find_leader(&p); /* the cause of what else is not mended */
+    find_members(&p);
     find_ahead(&p);
     find_unserved(&p);
     for (size_t i = 0; i < d->map.node_count; i++)

@@ -75,6 +75,7 @@ void status_gauges(struct director *d, uint64_t now_mono_ms)
     metric_set(d->figures.copies_missing, sum.missing);
     metric_set(d->figures.not_active, (int64_t)sum.not_active + sum.unknown);
     metric_set(d->figures.faults, (int64_t)d->heard.fault_count);
+    members_gauges(d);
 }
 
 /* ---- the answer, in an arena */
@@ -287,6 +288,25 @@ static void tell_faults(struct telling *t)
     }
 }
 
+static void tell_members(struct telling *t)
+{
+    struct coordination_member members[COORDINATION_MEMBERS_MAX];
+    size_t count = coordination_members(t->d->coordination, members);
+    t->response.coordination = ARENA_ARRAY(&t->arena, Tern__CoordinationMember *, count);
+    t->response.n_coordination = count;
+    for (size_t i = 0; i < count; i++) {
+        const struct coordination_member *member = &members[i];
+        Tern__CoordinationMember *out = t->response.coordination[i] =
+            ARENA_NEW(&t->arena, Tern__CoordinationMember);
+        tern__coordination_member__init(out);
+        out->endpoint = arena_strdup(&t->arena, slice_str(member->endpoint));
+        out->well = member->health == COORDINATION_WELL;
+        out->why = arena_strdup(&t->arena, slice_str(member->why));
+        if (coordination_member_fails(member))
+            out->unwell_ms = members_unwell_ms(member, t->now);
+    }
+}
+
 static void tell_summary(struct telling *t, const struct summary *sum)
 {
     Tern__PartitionSummary *out = ARENA_NEW(&t->arena, Tern__PartitionSummary);
@@ -320,6 +340,7 @@ void on_cluster_status(struct director *d, struct rpc_request *request)
     tell_partitions(&t, asked->partitions);
     tell_moves(&t);
     tell_faults(&t);
+    tell_members(&t);
     tell_summary(&t, &sum);
     t.response.problems = problems;
     t.response.n_problems = problems_find(d, &sum, t.now, problems);

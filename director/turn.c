@@ -264,6 +264,10 @@ static void make_figures(struct figures *f)
     f->not_active = metrics_gauge("tern_director_partitions_not_active",
                                   "Partitions that no primary is known to serve", NULL);
     f->faults = metrics_gauge("tern_director_faults", "Faults of partitions that nodes told of", NULL);
+    f->members = metrics_gauge("tern_director_coordination_members",
+                               "Servers of the coordination store in the configuration", NULL);
+    f->members_well = metrics_gauge("tern_director_coordination_members_well",
+                                    "Servers of the coordination store that answer and are well", NULL);
     f->leads = metrics_gauge("tern_director_leads", "1 while this director is the leading one", NULL);
 }
 

@@ -113,6 +113,19 @@ static void read_wrongs(const Tern__ClusterStatusResponse *from, struct arena *a
                                                 text_read(from->faults[i]->text, arena) };
 }
 
+static void read_members(const Tern__ClusterStatusResponse *from, struct arena *arena, struct status *out)
+{
+    out->member_count = from->n_coordination;
+    out->members = ARENA_ARRAY(arena, struct status_member, from->n_coordination);
+    for (size_t i = 0; i < from->n_coordination; i++) {
+        const Tern__CoordinationMember *member = from->coordination[i];
+        out->members[i] = (struct status_member){ .endpoint = text_read(member->endpoint, arena),
+                                                  .well = member->well,
+                                                  .why = text_read(member->why, arena),
+                                                  .unwell_ms = member->unwell_ms };
+    }
+}
+
 static void read_summary(const Tern__PartitionSummary *from, struct status *out)
 {
     out->placed = from->placed;
@@ -141,6 +154,7 @@ static void read_status(const Tern__ClusterStatusResponse *from, struct arena *a
     read_partitions(from, arena, out);
     read_moves(from, arena, out);
     read_wrongs(from, arena, out);
+    read_members(from, arena, out);
     if (from->summary != NULL)
         read_summary(from->summary, out);
 }

@@ -64,6 +64,14 @@ struct status_fault {
     struct slice text;
 };
 
+/* A server of several that keep the directors' store. */
+struct status_member {
+    struct slice endpoint;
+    bool well;
+    struct slice why;   /* it is not */
+    uint64_t unwell_ms; /* for so long */
+};
+
 struct status {
     uint64_t map_version;
     struct slice cluster_id;
@@ -80,6 +88,8 @@ struct status {
     size_t problem_count;
     struct status_fault *faults;
     size_t fault_count;
+    struct status_member *members; /* of the directors' store; none: one director keeps it itself */
+    size_t member_count;
     bool leads;          /* the director that answers */
     struct slice leader; /* the name of who does; empty: nobody, or there is only one */
     /* all partitions counted; see PartitionSummary in proto/cluster.proto */

@@ -15,6 +15,7 @@ import wire
 from harness import wait_for
 
 TAKE_OVER = 5.0  # seconds until another director leads
+ETCD_TOLD = 9.0  # until a lost member of etcd is in the status, and until a returned one is not
 LOADED = 3.0     # and so much more where the tests share two processors with others
 
 
@@ -177,6 +178,49 @@ def test_node_turns_to_the_other_director(directors):
         dead.start()
 
 
+def etcds_shown(cluster, endpoint):
+    """What one director tells of the members of etcd: those that are well, and the problem."""
+    status = json.loads(cluster.run(cluster.ternctl[0], "--director", endpoint, "cluster", "status", "--json"))
+    text = [line for line in status["problems"] if "etcd at " in line]
+    assert len(text) <= 1 and len(status["coordination"]) == 3
+    assert all(m["unwell_ms"] == 0 and not m["why"] for m in status["coordination"] if m["well"])
+    return [m["endpoint"] for m in status["coordination"] if m["well"]], text[0] if text else ""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_lost_etcd_is_told(directors, how):
+    """Every director tells of it, also the one that uses another member; and no more once it is back."""
+    lost = directors.etcds[2]
+    urls = [etcd.url for etcd in directors.etcds]
+
+    def shown_everywhere(well, text):
+        shown = [etcds_shown(directors, endpoint) for endpoint in directors.endpoints]
+        return all(found == well and bool(line) == bool(text) and text in line for found, line in shown)
+    wait_for(lambda: shown_everywhere(urls, ""), timeout=30, what="all etcds are well")
+    begun = time.monotonic()
+    if how == signal.SIGKILL:
+        lost.kill()
+    else:
+        lost.signal(how)
+    why = "connection refused" if how == signal.SIGKILL else "timed out"
+    wait_for(lambda: shown_everywhere(urls[:2], "etcd at %s has not answered for" % lost.url), timeout=ETCD_TOLD + LOADED,
+             what="the status tells it")
+    status = directors.ctl("cluster", "status")
+    assert "healthy, but see below" in status and "etcd        2 of 3 well" in status
+    line = etcds_shown(directors, directors.endpoints[0])[1]
+    assert "(%s): 2 of 3 are left, the loss of one more stops changes." % why in line
+    assert int(re.search(r"for (\d+) s", line).group(1)) <= time.monotonic() - begun
+    for director in directors.directors:  # set once a second
+        wait_for(lambda: director.metric("tern_director_coordination_members_well") == 2, timeout=LOADED, what="the figure")
+        assert director.metric("tern_director_coordination_members") == 3
+    if how == signal.SIGKILL:
+        lost.start()
+    else:
+        lost.signal(signal.SIGCONT)
+    wait_for(lambda: shown_everywhere(urls, ""), timeout=ETCD_TOLD + LOADED, what="it is back")
+    assert "etcd        3 of 3 well" in directors.ctl("cluster", "status")
+
+
 def test_etcd_member_fails(directors):
     for etcd in directors.etcds[:2]:
         etcd.kill()
@@ -305,6 +349,7 @@ def test_etcd_over_tls(build):
         cluster.set_files(cluster.files)
         cluster.director.start()
         wait_for(lambda: cluster.ctl("domain", "list", check=False).stdout.split() == [harness.DOMAIN], what="the domain again")
+        wait_for(lambda: [m["well"] for m in cluster.ctl_json("cluster", "status")["coordination"]] == [True], what="etcd is well")
     finally:
         problems = cluster.stop()
     assert not problems, problems

@@ -69,6 +69,31 @@ static void test_healthy(void **state)
                     "Lag         none: every copy has everything\n");
 }
 
+static void assert_holds(const struct status *s, const char *line)
+{
+    struct buf out = { 0 };
+    status_text(s, &out);
+    assert_non_null(strstr(buf_cstr(&out), line));
+    buf_fini(&out);
+}
+
+static void test_members(void **state)
+{
+    struct status_member members[] = {
+        { .endpoint = SLICE_LIT("http://a:1"), .well = true },
+        { .endpoint = SLICE_LIT("http://b:2"), .why = SLICE_LIT("timed out"), .unwell_ms = 1700 }
+    };
+    struct status s = { .leader = SLICE_LIT("host"), .members = members, .member_count = COUNT(members) };
+    struct json json = { 0 };
+    assert_holds(&s, "Leader      host\netcd        1 of 2 well\n");
+    status_json(&s, &json);
+    assert_non_null(
+        strstr(buf_cstr(&json.out),
+               "\"coordination\":[{\"endpoint\":\"http://a:1\",\"well\":true,\"why\":\"\",\"unwell_ms\":0},"
+               "{\"endpoint\":\"http://b:2\",\"well\":false,\"why\":\"timed out\",\"unwell_ms\":1700}]"));
+    buf_fini(&json.out);
+}
+
 static void test_in_trouble(void **state)
 {
     struct status_node nodes[] = {
@@ -211,6 +236,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_healthy),
+        cmocka_unit_test(test_members),
         cmocka_unit_test(test_in_trouble),
         cmocka_unit_test(test_fits_always),
         cmocka_unit_test(test_durations_and_sizes),
