@@ -79,10 +79,23 @@ static bool is_ahead(const struct cluster *c, int partition)
     return store_conf((uint32_t)partition)->epoch < truth_conf(c, partition)->epoch;
 }
 
-/* R27: until the store is ahead of every disk. */
+/* Those that came after the copy was made are there again. Before, another could be given the id of one of
+ * them. */
+static bool has_all_nodes(struct cluster *c)
+{
+    for (int i = 0; i < c->slots; i++) {
+        const struct node *n = c->nodes[i];
+        const struct wanted *w = wanted_of(c, n->self.id);
+        if (n->self.id != 0 && !n->dead && !w->lost && !w->gone && !store_has_node(n->self.id))
+            return false;
+    }
+    return true;
+}
+
+/* R27: until the store has every node and is ahead of every disk. */
 static void recover(struct cluster *c)
 {
-    bool any = false;
+    bool any = !has_all_nodes(c);
     truth_restored(c); /* who was restarted meanwhile knows only what is on its disk */
     for (int p = 0; p < c->partitions; p++) {
         if (is_ahead(c, p))
@@ -90,7 +103,7 @@ static void recover(struct cluster *c)
         any |= is_ahead(c, p);
     }
     if (!any)
-        cluster_trace(c, "the store goes on above every epoch");
+        cluster_trace(c, "the store has every node and goes on above every epoch");
     c->operators->restoring = any;
 }
 

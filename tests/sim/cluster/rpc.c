@@ -224,12 +224,19 @@ static struct slice copy(const struct buf *buf)
     return slice_of(xmemdup(buf->data, buf->len), buf->len);
 }
 
-static void take_answer(struct rpc_client *client, const struct arrival *a)
+/* NULL: it was answered, or given up. */
+static struct rpc_call *find_call(const struct rpc_client *client, uint64_t number)
 {
     struct rpc_call *call = client->calls;
-    while (call != NULL && call->id != a->number)
+    while (call != NULL && call->id != number)
         call = call->hash_next;
-    if (call == NULL || call->done) /* given up, or the answer to the same once more */
+    return call == NULL || call->done ? NULL : call;
+}
+
+static void take_answer(struct rpc_client *client, const struct arrival *a)
+{
+    struct rpc_call *call = find_call(client, a->number);
+    if (call == NULL)
         return;
     call->done = true;
     call->status = a->status;
@@ -254,17 +261,25 @@ static void take(struct process *process, const struct arrival *a)
     surroundings_enter(before);
 }
 
+/* NULL: it ended. */
+static struct process *find_process(struct cluster *c, int end, uint64_t boot)
+{
+    struct node *n = end < SLOTS_MAX ? c->nodes[end] : NULL;
+    struct process *process = n != NULL ? &n->process : frontend_process(c, end - end_of_frontend(0));
+    bool runs = n == NULL || (n->up && !n->dying);
+    return runs && process->boot == boot ? process : NULL;
+}
+
 static void arrival_run(struct cluster *c, struct event *e)
 {
     struct arrival *a = (struct arrival *)e;
-    struct node *n = a->end < SLOTS_MAX ? c->nodes[a->end] : NULL;
-    struct process *process = n != NULL ? &n->process : frontend_process(c, a->end - end_of_frontend(0));
-    if (n != NULL && n->up && c->now < n->paused_until) { /* it waits in the kernel */
+    struct process *process = find_process(c, a->end, a->boot);
+    const struct node *n = process == NULL ? NULL : process->node;
+    if (n != NULL && c->now < n->paused_until) { /* it waits in the kernel */
         cluster_post(c, e, n->paused_until);
         return;
     }
-    bool runs = n == NULL || (n->up && !n->dying);
-    if (runs && process->boot == a->boot)
+    if (process != NULL)
         take(process, a);
     arrival_drop(e);
 }
@@ -293,6 +308,17 @@ void node_notice(int end, uint64_t boot, uint64_t version)
     a->method = METHOD_MAP_NOTICE;
     mail_pack(&notice.base, &a->response);
     arrival_run(surroundings_world(), &a->event);
+}
+
+uint64_t node_sends_at(const struct director_call *call)
+{
+    struct cluster *c = surroundings_world();
+    const struct process *process = find_process(c, call->node, call->boot);
+    const struct rpc_call *made = process == NULL ? NULL : find_call(process->client, call->number);
+    if (made == NULL || made->abandoned)
+        return 0;
+    const struct node *n = process->node;
+    return n != NULL && c->now < n->paused_until ? n->paused_until / MS + 1 : sim_now();
 }
 
 static void on_node_answered(struct call *answered)

@@ -109,7 +109,8 @@ struct director_call {
     bool wished;             /* and the director wished for it */
     uint64_t number;         /* the asker's own */
 };
-/* Sends a request, once or twice, or loses it. */
+/* Sends a request, once or twice, or loses it. With the director not there, the request of somebody who waits
+ * for the answer goes out when that can be connected to (lib/rpc/client.h). */
 void director_call_send(const struct director_call *call, enum method method,
                         const ProtobufCMessage *request);
 
@@ -140,6 +141,9 @@ bool sim_cut(int from, int to);
 
 void node_answer(const struct director_call *call, enum err status, struct slice response);
 void node_notice(int slot, uint64_t boot, uint64_t version);
+/* When the process that made the call can send it at the earliest: it may stand still. 0: it does not wait
+ * for the answer, or no more. */
+uint64_t node_sends_at(const struct director_call *call);
 /* The answer to an operator. */
 void weather_answer(const struct director_call *call, enum err status);
 

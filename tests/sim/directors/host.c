@@ -11,7 +11,12 @@
 
 struct directors directors;
 
-enum { TURN_WITHIN_MS = 3, START_AGAIN_MS = 500, PATIENCE_MS = 10000 };
+enum {
+    TURN_WITHIN_MS = 3,
+    START_AGAIN_MS = 500,
+    PATIENCE_MS = 10000,
+    CONNECT_WITHIN_MS = 1000, /* RECONNECT_IVL_MAX_MS of lib/rpc/endpoint.c */
+};
 
 struct wake {
     struct todo todo;
@@ -20,14 +25,14 @@ struct wake {
     bool tick;
 };
 
-/* A request or an answer on its way. */
+/* A request or an answer on its way, or a request that waits with its sender. */
 struct letter {
     struct todo todo;
     struct director_call call;
     enum method method;
     struct buf bytes;
     enum err status;
-    bool answer;
+    bool answer, waits;
     uint64_t notice; /* a map's version; 0: no notice */
     uint64_t era;
 };
@@ -177,6 +182,8 @@ static void wake_run(struct todo *todo)
 
 /* ---- letters */
 
+static void letter_run(struct todo *todo);
+
 static void letter_drop(struct todo *todo)
 {
     struct letter *l = (struct letter *)todo;
@@ -184,10 +191,17 @@ static void letter_drop(struct todo *todo)
     free(l);
 }
 
+/* Its process binds when it is ready (director_start). */
+static bool listens(int host)
+{
+    const struct host *h = &directors.hosts[host];
+    return h->d != NULL && h->ready;
+}
+
 static void deliver_request(struct letter *l)
 {
     struct host *h = &directors.hosts[l->call.director];
-    if (h->d == NULL || !h->ready)
+    if (!listens(l->call.director))
         return;
     struct rpc_request *request = NEW(struct rpc_request);
     struct director_call *call = xmemdup(&l->call, sizeof *call);
@@ -204,9 +218,61 @@ static void deliver_request(struct letter *l)
     host_poke(l->call.director);
 }
 
+static int end_of(const struct director_call *call)
+{
+    return call->node < 0 ? END_STORE : END_NODE + call->node; /* operators sit beside the store */
+}
+
+static struct letter *letter_new(const struct director_call *call)
+{
+    struct letter *l = NEW(struct letter);
+    l->todo = (struct todo){ .run = letter_run, .drop = letter_drop };
+    l->call = *call;
+    l->era = directors.era;
+    return l;
+}
+
+/* Once, twice, or not at all. Takes it over. */
+static void letter_send(struct letter *l)
+{
+    for (int i = 0; i < 1 + sim_chance(sim_calm() ? 0 : directors.twice); i++) {
+        uint64_t at;
+        if (!sim_route(end_of(&l->call), l->call.director, &at))
+            continue;
+        struct letter *sent = letter_new(&l->call);
+        sent->method = l->method;
+        buf_add_slice(&sent->bytes, buf_slice(&l->bytes));
+        sim_post(&sent->todo, at);
+    }
+    letter_drop(&l->todo);
+}
+
+static bool can_connect(const struct director_call *call)
+{
+    return listens(call->director) && !sim_cut(end_of(call), call->director) &&
+           !sim_cut(call->director, end_of(call));
+}
+
+/* As lib/rpc/client.c does it: with nobody to connect to a call waits, and goes out once there is, unless it
+ * was given up by then. */
+static void letter_wait(struct letter *l)
+{
+    uint64_t now = sim_now(), at = node_sends_at(&l->call);
+    if (at == 0)
+        letter_drop(&l->todo);
+    else if (at <= now && can_connect(&l->call))
+        letter_send(l);
+    else
+        sim_post(&l->todo, (at > now ? at : now) + 1 + sim_below(CONNECT_WITHIN_MS));
+}
+
 static void letter_run(struct todo *todo)
 {
     struct letter *l = (struct letter *)todo;
+    if (l->waits) {
+        letter_wait(l);
+        return;
+    }
     if (l->era != directors.era) { /* to put a store back takes longer than any message */
         letter_drop(todo);
         return;
@@ -222,33 +288,18 @@ static void letter_run(struct todo *todo)
     letter_drop(todo);
 }
 
-static struct letter *letter_new(const struct director_call *call)
-{
-    struct letter *l = NEW(struct letter);
-    l->todo = (struct todo){ .run = letter_run, .drop = letter_drop };
-    l->call = *call;
-    l->era = directors.era;
-    return l;
-}
-
-static int end_of(const struct director_call *call)
-{
-    return call->node < 0 ? END_STORE : END_NODE + call->node; /* operators sit beside the store */
-}
-
 void director_call_send(const struct director_call *call, enum method method, const ProtobufCMessage *request)
 {
-    for (int i = 0; i < 1 + sim_chance(sim_calm() ? 0 : directors.twice); i++) {
-        uint64_t at;
-        if (!sim_route(end_of(call), call->director, &at))
-            continue;
-        struct letter *l = letter_new(call);
-        l->method = method;
-        size_t size = protobuf_c_message_get_packed_size(request);
-        protobuf_c_message_pack(request, buf_reserve(&l->bytes, size));
-        l->bytes.len += size;
-        sim_post(&l->todo, at);
-    }
+    struct letter *l = letter_new(call);
+    size_t size = protobuf_c_message_get_packed_size(request);
+    l->method = method;
+    protobuf_c_message_pack(request, buf_reserve(&l->bytes, size));
+    l->bytes.len += size;
+    l->waits = !listens(call->director) && call->node >= 0 && node_sends_at(call) != 0;
+    if (l->waits)
+        letter_wait(l);
+    else
+        letter_send(l);
 }
 
 void rpc_reply(struct rpc_request **requestp, enum err status, const struct rpc_reply_info *info,
