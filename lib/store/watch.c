@@ -4,9 +4,10 @@
  * of idle sessions cost a hash entry each and no stack.
  *
  * Nothing is missed: a registration carries the newest modseq told, and its answer the mailbox's; when the
- * map changes or an answer fails, the topic is registered again. So it is, too, while the node does not know
- * the map's epoch yet: it may lose its seat or be restarted and then serve in that epoch, without our watch
- * and without another map. Notices are hints and may be lost; the renewal finds what they would have said. */
+ * map changes or an answer fails, the topic is registered again. So it is, too, while the node does not have
+ * the map's epoch on its disk: it may lose its seat or be restarted and then serve in that epoch, without our
+ * watch and without another map. Notices are hints and may be lost; the renewal finds what they would have
+ * said. */
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/queue.h>

@@ -165,7 +165,7 @@ static void answer_watch(struct partition *p, struct partition_request *request,
     struct buf packed = { 0 };
     replica_info(p->replica, &info);
     response.modseq = modseq;
-    response.epoch = info.epoch;
+    response.epoch = info.dep_durable; /* the node could be restarted and serve in a higher one without it */
     packed.len = tern__watch_response__pack(
         &response, buf_reserve(&packed, tern__watch_response__get_packed_size(&response)));
     struct partition_answer answer = { .status = OK, .time_ms = p->applied_time, .response = &packed };

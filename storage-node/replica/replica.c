@@ -221,6 +221,7 @@ void replica_info(const struct replica *r, struct replica_info *out)
         .leaving = r->leaving,
         .epoch = r->ep,
         .dep = r->dep,
+        .dep_durable = r->dep_durable,
         .primary = r->conf.epoch == r->ep || r->leader.id == 0 ? r->conf.primary : r->leader,
         .base = r->log.base,
         .last = r->log.last,

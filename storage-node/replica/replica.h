@@ -444,6 +444,8 @@ struct replica_info {
     bool halted;            /* R27, or being deleted */
     bool leaving;           /* the damaged copy is being given up (R28) */
     uint64_t epoch, dep;
+    uint64_t dep_durable; /* what a restart finds: this node is never again primary of it, nor of a lower one
+                             (R4) */
     struct replica_node
         primary; /* of `epoch`, or the last known one: the hint of NOT_PRIMARY; id 0 unknown */
     uint64_t base, last, commit, applied, durable;

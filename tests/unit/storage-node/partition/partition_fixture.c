@@ -152,6 +152,12 @@ void on_done(struct partition_request *r, const struct partition_answer *answer)
         f->account = response->account->id;
         tern__account_create_response__free_unpacked(response, NULL);
     }
+    if (r->method == METHOD_WATCH && answer->status == OK) {
+        Tern__WatchResponse *response =
+            tern__watch_response__unpack(NULL, answer->response->len, answer->response->data);
+        f->watch_epoch = response->epoch;
+        tern__watch_response__free_unpacked(response, NULL);
+    }
     buf_fini(&request->packed);
     buf_fini(&request->body);
     free(request);

@@ -48,6 +48,7 @@ struct fixture {
     enum err answers[ANSWERS_MAX];
     size_t answer_count;
     uint64_t account;
+    uint64_t watch_epoch; /* by which the last watch was registered */
     uint32_t next_name;
 };
 

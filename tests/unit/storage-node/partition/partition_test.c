@@ -367,6 +367,32 @@ static void test_memory_needs_a_lease(void **state)
     assert_int_equal(last_answer(f), OK);
 }
 
+static uint64_t watch_epoch(struct fixture *f)
+{
+    Tern__WatchRequest request = TERN__WATCH_REQUEST__INIT;
+    request.watch = 1;
+    request.account = f->account;
+    push(f, METHOD_WATCH, METHOD_MEMORY, &request.base, SLICE_NULL, 1000);
+    assert_int_equal(last_answer(f), OK);
+    return f->watch_epoch;
+}
+
+/* R4 lets a node that is restarted serve in an epoch that its disk did not know, and without its watches. */
+static void test_a_watch_is_registered_by_the_epoch_on_disk(void **state)
+{
+    struct fixture *f = *state;
+    give_conf(f, 1, false, 0);
+    turn(f);
+    push_account(f, "a@example.test");
+    turn(f);
+    assert_int_equal(watch_epoch(f), 1);
+    give_conf(f, 2, false, 0);
+    assert_int_equal(info_of(f).epoch, 2);
+    assert_int_equal(watch_epoch(f), 1);
+    turn(f);
+    assert_int_equal(watch_epoch(f), 2);
+}
+
 static void test_sweeps_what_is_due(void **state)
 {
     struct fixture *f = *state;
@@ -457,6 +483,7 @@ int main(void)
         TEST(test_restored_store_is_a_fault),
         TEST(test_reads_need_a_lease),
         TEST(test_memory_needs_a_lease),
+        TEST(test_a_watch_is_registered_by_the_epoch_on_disk),
         TEST(test_sweeps_what_is_due),
         TEST(test_time_never_goes_back),
         TEST(test_applying_is_bounded_by_time),
