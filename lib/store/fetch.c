@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading messages in pages. The set is cut into segments, and each segment is read page by page; what comes
  * next is asked for before the current page is handed out, so that the storage node reads while the session
- * writes. Bodies are read in two segments of about a page each at once, by two of the node's readers. That is
- * all the credit there is: a slow client holds back at most LANES_MAX + 1 pages. */
+ * writes. Of bodies several segments are under way: a body passes through five threads of two programs, and
+ * each shall find the next page while the others work on theirs. How many follows from the size of the
+ * messages so far. That is all the credit there is: a slow client holds back about AHEAD_BYTES and the page
+ * that is written, and never more than LANES_MAX + 1 pages. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,9 +14,13 @@
 
 enum {
     PAGE_BYTES_DEFAULT = FETCH_PAGE_MAX,
-    LANES_MAX = 2,           /* segments under way */
-    SEGMENT_UIDS_FIRST = 32, /* of bodies whose size is not known yet */
+    AHEAD_BYTES = 3 * 1024 * 1024,           /* of bodies, asked for while a page is written */
+    LANES_MIN = 2,                           /* segments under way ... */
+    LANES_MAX = 8,                           /* ... of messages that are not large */
+    SEGMENT_BYTES = AHEAD_BYTES / LANES_MAX, /* of such a segment, about */
+    SEGMENT_UIDS_FIRST = 32,                 /* of bodies whose size is not known yet */
     SEGMENT_UIDS_MAX = 5000,
+    LEARNT_MAX = 128, /* messages: what more say their size, the earlier ones say less of it */
 };
 
 /* Consecutive messages, and the request for their next page. */
@@ -29,8 +35,9 @@ struct fetch {
     struct uidset uids;                 /* what no segment has yet */
     struct segment segments[LANES_MAX]; /* in the order of their UIDs */
     uint32_t segment_count;
-    uint32_t lanes;        /* most segments at once */
-    uint32_t segment_uids; /* how many messages the next one takes */
+    uint32_t lanes;                      /* most segments at once */
+    uint32_t segment_uids;               /* how many messages the next one takes */
+    uint64_t learnt_count, learnt_bytes; /* of messages with their bodies */
 };
 
 bool fetch_page_next(struct fetch_page *page, struct row *out)
@@ -107,7 +114,7 @@ struct fetch *fetch_new(struct store *store, const struct fetch_options *options
     bool bodies = (options->items & ROW_BODY) != 0;
     f->store = store;
     f->options = *options;
-    f->lanes = bodies ? LANES_MAX : 1;
+    f->lanes = bodies ? LANES_MIN : 1;
     f->segment_uids = bodies ? SEGMENT_UIDS_FIRST : UINT32_MAX;
     uidset_copy(options->uids, &f->uids);
     f->options.uids = &f->uids;
@@ -132,13 +139,28 @@ static enum err read_page(struct page_call *p, struct fetch_page *out)
     return OK;
 }
 
-/* Aim the next segments at three quarters of a page, by what these `count` messages took. */
+static uint32_t clamp(uint64_t value, uint32_t least, uint32_t most)
+{
+    return value < least ? least : value > most ? most : (uint32_t)value;
+}
+
+/* Aim the next segments at SEGMENT_BYTES, or three quarters of a page if that is less, by what messages took:
+ * the last page's were these `count`. */
 static void learn_size(struct fetch *f, uint64_t count, size_t bytes)
 {
     if (f->lanes == 1 || count == 0 || bytes == 0)
         return;
-    uint64_t aim = count * (page_bytes(f) / 4 * 3) / bytes;
-    f->segment_uids = aim < 1 ? 1 : aim > SEGMENT_UIDS_MAX ? SEGMENT_UIDS_MAX : (uint32_t)aim;
+    if (f->learnt_count > LEARNT_MAX) {
+        f->learnt_count /= 2;
+        f->learnt_bytes /= 2;
+    }
+    f->learnt_count += count;
+    f->learnt_bytes += bytes;
+    uint64_t aim = page_bytes(f) / 4 * 3, mean = f->learnt_bytes / f->learnt_count + 1;
+    if (aim > SEGMENT_BYTES)
+        aim = SEGMENT_BYTES;
+    f->segment_uids = clamp(aim / mean, 1, SEGMENT_UIDS_MAX);
+    f->lanes = clamp(AHEAD_BYTES / (mean > aim ? mean : aim), LANES_MIN, LANES_MAX);
 }
 
 /* Take what the page holds off the first segment. ERR_PROTOCOL if it does not advance: it would go round for

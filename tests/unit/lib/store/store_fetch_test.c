@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -16,6 +17,7 @@
 static struct store *store;
 
 static uint32_t rows_a_page;
+static size_t body_bytes;
 static bool stuck; /* pages do not advance */
 
 static void on_fetch(struct rpc_request *request)
@@ -23,13 +25,20 @@ static void on_fetch(struct rpc_request *request)
     Tern__FetchRequest *r = tern__fetch_request__unpack(NULL, request->request.len, request->request.data);
     Tern__FetchResponse response = TERN__FETCH_RESPONSE__INIT;
     struct uidset uids = { 0 };
-    struct buf rows = { 0 };
+    struct buf rows = { 0 }, body = { 0 };
+    struct row row = { .size = 100, .parts = r->items & ROW_BODY };
+    memset(buf_reserve(&body, body_bytes + 1), 'x', body_bytes);
+    body.len = body_bytes;
+    row.body = buf_slice(&body);
     fake_read_uids(r->uids, &uids);
-    for (uint32_t i = 0; i < rows_a_page && uidset_at(&uids, i) != 0; i++)
-        row_encode(&(struct row){ .uid = uidset_at(&uids, i), .size = 100 }, &rows);
+    for (uint32_t i = 0; i < rows_a_page && uidset_at(&uids, i) != 0; i++) {
+        row.uid = uidset_at(&uids, i);
+        row_encode(&row, &rows);
+    }
     response.next_uid = stuck ? uidset_min(&uids) : uidset_at(&uids, rows_a_page);
     fake_reply(request, OK, &response.base, buf_slice(&rows));
     buf_fini(&rows);
+    buf_fini(&body);
     uidset_fini(&uids);
     tern__fetch_request__free_unpacked(r, NULL);
 }
@@ -48,6 +57,7 @@ static int setup(void **state)
 {
     (void)state;
     rows_a_page = 10;
+    body_bytes = 0;
     stuck = false;
     store = fake_start(on_request);
     return 0;
@@ -110,8 +120,8 @@ static void pages_follow_each_other(void **state)
     fake_run(read_pages);
 }
 
-/* Bodies are asked for in two segments at once; the rows come in order all the same, and only the last page
- * says that nothing is left. */
+/* Bodies are asked for in several segments at once; the rows come in order all the same, and only the last
+ * page says that nothing is left. */
 static void read_bodies(void)
 {
     struct uidset uids = { 0 };
@@ -150,12 +160,52 @@ static void bodies_come_in_order(void **state)
     fake_run(read_bodies);
 }
 
+/* How many pages are asked for and not handed out, once some of bodies of this size were. */
+static unsigned pages_ahead(size_t bytes, uint32_t rows)
+{
+    enum { PAGES = 12, ANSWERS_MS = 50 };
+    struct uidset uids = { 0 };
+    uidset_add_range(&uids, 1, 100000);
+    struct fetch_options options = {
+        .account = { 7, 1 }, .mailbox = { 5, 9 }, .uids = &uids, .items = ROW_BODY
+    };
+    unsigned before = fake_count(METHOD_FETCH);
+    body_bytes = bytes;
+    rows_a_page = rows;
+    struct fetch *f = fetch_new(store, &options);
+    for (int i = 0; i < PAGES; i++) {
+        struct fetch_page page;
+        assert_int_equal(fetch_next(f, &page), OK);
+        fetch_page_fini(&page);
+    }
+    fiber_sleep_ms(ANSWERS_MS); /* what was asked for has come to the node */
+    unsigned asked = fake_count(METHOD_FETCH) - before;
+    fetch_free(&f);
+    uidset_fini(&uids);
+    return asked - PAGES;
+}
+
+static void read_ahead(void)
+{
+    assert_int_equal(pages_ahead(10, 1000), 8);
+    assert_int_equal(pages_ahead(20 * 1024, 50), 8);
+    assert_int_equal(pages_ahead(700 * 1024, 1), 4);
+    assert_int_equal(pages_ahead(1000 * 1024, 1), 3);
+}
+
+static void fewer_pages_of_large_bodies_are_under_way(void **state)
+{
+    (void)state;
+    fake_run(read_ahead);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, fake_teardown)
     const struct CMUnitTest tests[] = {
         TEST(pages_follow_each_other),
         TEST(bodies_come_in_order),
+        TEST(fewer_pages_of_large_bodies_are_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
