@@ -25,6 +25,7 @@
 #include "lib/fiber/timer.h"
 #include "lib/mail/charset.h"
 #include "lib/ops/http.h"
+#include "lib/ops/memory.h"
 #include "lib/ops/privileges.h"
 #include "lib/ops/signals.h"
 #include "lib/store/keys.h"
@@ -34,6 +35,8 @@ enum {
     DRAIN_CHECK_MS = 20,
     ABORT_WAIT_MS = 1000, /* for sessions that were cut */
     CLOSE_WAIT_MS = 2000, /* for the loops to end in order; then the process just ends: it holds nothing */
+    MEMORY_KEPT =
+        8 << 20, /* bytes an arena: the pages that a FETCH of bodies has under way, and as encrypted */
 };
 
 /* One thread. */
@@ -248,6 +251,7 @@ int main(int argc, char **argv)
         .common_offset = offsetof(struct frontend_config, common),
     };
     program_init(&program, argc, argv, &config);
+    memory_keep_freed(MEMORY_KEPT);
     metrics_register_process(program.name);
     mail_init();
     read_settings();
@@ -269,8 +273,7 @@ int main(int argc, char **argv)
         signals_start(&handlers) != OK)
         log_fatal("frontend", "cannot start");
 
-    while (sem_wait(&drain_wanted) != 0)
-        continue;
+    memory_tend_until(&drain_wanted);
     if (drain())
         close_lanes();
     http_stop(&http);
