@@ -3,20 +3,26 @@
 
 #include "lib/mail/downgrade.h"
 
+static void drop_stream(struct imap_message *m)
+{
+    body_stream_free(&m->stream);
+    m->piece = SLICE_NULL;
+    m->piece_offset = m->stream_end = 0;
+}
+
 void imap_message_begin(struct imap_message *m, struct imap_session *s, const struct row *row)
 {
     m->s = s;
     m->row = m->stored = row;
     m->has_summary = false;
-    buf_clear(&m->piece);
-    m->piece_offset = 0;
+    drop_stream(m);
     buf_fini(&m->made); /* rare, and may be large */
 }
 
 void imap_message_fini(struct imap_message *m)
 {
     buf_fini(&m->made);
-    buf_fini(&m->piece);
+    drop_stream(m);
     buf_fini(&m->header);
 }
 
@@ -31,10 +37,28 @@ static struct slice cut(struct slice have, uint64_t start, uint64_t offset, uint
     return slice_sub(have, from, len < have.len - from ? from + (size_t)len : have.len);
 }
 
+/* Stored bytes from `offset` on: what the stream says next, or another one if that is elsewhere. */
+static enum err read_stream(struct imap_message *m, uint64_t offset, uint64_t len)
+{
+    struct imap_session *s = m->s;
+    enum err err;
+
+    if (m->stream == NULL || offset != m->piece_offset + m->piece.len || offset >= m->stream_end) {
+        drop_stream(m);
+        m->stream =
+            body_stream_new(s->context->store, s->account, s->view.mailbox, m->stored->uid, offset, len);
+        m->stream_end = offset + len;
+    }
+    err = body_stream_next(m->stream, &m->piece);
+    m->piece_offset = offset;
+    if (err != OK)
+        drop_stream(m);
+    return err;
+}
+
 /* imap_message_read for what is stored. */
 static enum err read_stored(struct imap_message *m, uint64_t offset, uint64_t len, struct slice *out)
 {
-    struct imap_session *s = m->s;
     const struct row *row = m->stored;
 
     if ((row->parts & ROW_BODY) != 0) {
@@ -43,15 +67,12 @@ static enum err read_stored(struct imap_message *m, uint64_t offset, uint64_t le
     }
     *out = (row->parts & ROW_HEADER) != 0 ? cut(row->header, 0, offset, len) : SLICE_NULL;
     if (out->len == 0)
-        *out = cut(buf_slice(&m->piece), m->piece_offset, offset, len);
+        *out = cut(m->piece, m->piece_offset, offset, len);
     if (out->len > 0)
         return OK;
-    buf_clear(&m->piece);
-    m->piece_offset = offset;
-    TRY(store_body_read(s->context->store, s->account, s->view.mailbox, row->uid, offset,
-                        len < IMAP_PIECE_MAX ? (uint32_t)len : IMAP_PIECE_MAX, &m->piece));
-    *out = cut(buf_slice(&m->piece), offset, offset, len);
-    return out->len > 0 ? OK : ERR_NOT_FOUND;
+    TRY(read_stream(m, offset, len));
+    *out = cut(m->piece, offset, offset, len);
+    return OK;
 }
 
 enum err imap_message_read(struct imap_message *m, uint64_t offset, uint64_t len, struct slice *out)

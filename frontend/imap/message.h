@@ -7,16 +7,16 @@
 #include "frontend/imap/session.h"
 #include "lib/mail/summary.h"
 
-enum { IMAP_PIECE_MAX = 512 * 1024 }; /* bytes of a message asked for at once */
-
 struct imap_message {
     struct imap_session *s;
     const struct row *row;    /* as it is shown */
     const struct row *stored; /* as it came from the store: another one if the header was replaced */
     struct summary summary;
     bool has_summary;
-    struct buf made;  /* a summary that had to be made from the body */
-    struct buf piece; /* read last ... */
+    struct buf made;            /* a summary that had to be made from the body */
+    struct body_stream *stream; /* what is read of the store, up to ... */
+    uint64_t stream_end;        /* ... this offset */
+    struct slice piece;         /* of it, read last ... */
     uint64_t piece_offset;
     /* If the header was replaced: */
     struct row surrogate;       /* of the message with ... */
@@ -32,6 +32,7 @@ void imap_message_replace_header(struct imap_message *m, struct slice header);
 void imap_message_fini(struct imap_message *m);
 
 /* As many bytes from `offset` on as are at hand, at least one and at most `len`; valid until the next call.
+ * `len` is what the caller wants in the end: what follows is asked for ahead.
  * ERR_NOT_FOUND: the message is gone, or ends here. Yields. */
 MUST_CHECK enum err imap_message_read(struct imap_message *m, uint64_t offset, uint64_t len,
                                       struct slice *out);

@@ -218,21 +218,3 @@ void fetch_free(struct fetch **f)
     free(*f);
     *f = NULL;
 }
-
-enum err store_body_read(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
-                         uint32_t uid, uint64_t offset, uint32_t length, struct buf *out)
-{
-    Tern__BodyRequest request = TERN__BODY_REQUEST__INIT;
-    request.account = account.id;
-    request.mailbox = mailbox.id;
-    request.uidvalidity = mailbox.uidvalidity;
-    request.uid = uid;
-    request.offset = offset;
-    request.length = length;
-    struct call call = { .method = METHOD_BODY, .partition = account.home, .request = &request.base };
-    enum err err = call_run(store, &call);
-    if (err == OK)
-        buf_add_slice(out, call_body(&call));
-    call_fini(&call);
-    return err;
-}

@@ -13,6 +13,8 @@
 /* Bounds of the storage nodes that callers must know (proto/methods.h, checked there to be the same). */
 enum {
     STORE_BODY_READ_MAX = 1024 * 1024, /* bytes of one store_body_read */
+    STORE_PIECE_MAX = 512 * 1024,      /* bytes of a message that a stream asks for at once ... */
+    STORE_PIECES_AHEAD = 3,            /* ... and how many pieces while the caller works on one */
     STORE_APPEND_MAX = 500,            /* messages of one store_append */
     STORE_KEPT_MAX = 32 * 1024 * 1024, /* bytes of uploads that a store keeps to send them again */
     /* For a partition that has the only copy of a message that is not kept: a sender waits 3 minutes for its
@@ -122,6 +124,16 @@ void fetch_free(struct fetch **f);
 MUST_CHECK enum err store_body_read(struct store *store, struct account_ref account,
                                     struct mailbox_ref mailbox, uint32_t uid, uint64_t offset,
                                     uint32_t length, struct buf *out);
+
+/* The bytes [offset, offset + len) of one message in order, the next ones being asked for while the caller
+ * works on some. Does not yield. */
+struct body_stream;
+struct body_stream *body_stream_new(struct store *store, struct account_ref account,
+                                    struct mailbox_ref mailbox, uint32_t uid, uint64_t offset, uint64_t len);
+/* The next of them, at least one and at most STORE_PIECE_MAX, valid until the next call. ERR_NOT_FOUND: there
+ * are no more, or the message is gone. After an error there are no more. Yields. */
+MUST_CHECK enum err body_stream_next(struct body_stream *b, struct slice *out);
+void body_stream_free(struct body_stream **b); /* no effect on NULL */
 
 /* ---- what happened since. */
 struct changes {

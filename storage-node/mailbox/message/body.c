@@ -79,6 +79,7 @@ enum err body_reader_copy(struct body_reader *b, uint64_t offset, uint64_t len, 
         return OK;
     if (len > b->row.size - offset)
         len = b->row.size - offset;
+    buf_reserve(out, (size_t)len); /* once, not with each chunk */
     while (len > 0) {
         struct slice piece;
         TRY(body_reader_at(b, offset, len, &piece));

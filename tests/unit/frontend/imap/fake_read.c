@@ -118,6 +118,49 @@ enum err store_body_read(struct store *store, struct account_ref account, struct
     return OK;
 }
 
+struct body_stream {
+    struct account_ref account;
+    struct mailbox_ref mailbox;
+    uint32_t uid;
+    uint64_t offset, left;
+    struct buf piece;
+};
+
+struct body_stream *body_stream_new(struct store *store, struct account_ref account,
+                                    struct mailbox_ref mailbox, uint32_t uid, uint64_t offset, uint64_t len)
+{
+    struct body_stream *b = NEW(struct body_stream);
+
+    (void)store;
+    *b = (struct body_stream){
+        .account = account, .mailbox = mailbox, .uid = uid, .offset = offset, .left = len
+    };
+    return b;
+}
+
+enum err body_stream_next(struct body_stream *b, struct slice *out)
+{
+    uint32_t length = b->left < STORE_PIECE_MAX ? (uint32_t)b->left : STORE_PIECE_MAX;
+
+    if (length == 0)
+        return ERR_NOT_FOUND;
+    buf_fini(&b->piece); /* who still looks at it shall be found out */
+    TRY(store_body_read(NULL, b->account, b->mailbox, b->uid, b->offset, length, &b->piece));
+    *out = buf_slice(&b->piece);
+    b->offset += out->len;
+    b->left = out->len == length ? b->left - length : 0;
+    return out->len > 0 ? OK : ERR_NOT_FOUND;
+}
+
+void body_stream_free(struct body_stream **b)
+{
+    if (*b == NULL)
+        return;
+    buf_fini(&(*b)->piece);
+    free(*b);
+    *b = NULL;
+}
+
 /* In the order of modseqs, page_rows a page. */
 static struct fake_message *next_change(struct fake_mailbox *b, uint64_t since)
 {
