@@ -18,16 +18,36 @@ static void cut(struct pop3_session *s, enum err err)
     pop3_set_state(s, POP3_ENDED);
 }
 
+/* Of a large message that is wanted whole the next pieces are under way meanwhile. NULL: read it piece by
+ * piece. */
+static struct body_stream *stream_of(struct pop3_session *s, const struct pop3_message *m, uint64_t lines_max)
+{
+    if (lines_max != POP3_ALL_LINES || m->size <= STORE_PIECE_MAX)
+        return NULL;
+    return body_stream_new(s->context->store, s->account.ref, s->mailbox, m->uid, 0, m->size);
+}
+
+static enum err next_piece(struct body_stream *stream, struct buf *out)
+{
+    struct slice bytes;
+    TRY(body_stream_next(stream, &bytes));
+    buf_add_slice(out, bytes);
+    return OK;
+}
+
 static void send_pieces(struct pop3_session *s, const struct pop3_message *m, uint64_t lines_max,
                         uint32_t piece)
 {
+    struct body_stream *stream = stream_of(s, m, lines_max);
     struct pop3_text text = pop3_text_start(lines_max);
     struct buf raw = { 0 }, out = { 0 };
     uint64_t offset = 0, size = m->size;
     enum err err = OK;
     do {
         buf_clear(&raw);
-        err = store_body_read(s->context->store, s->account.ref, s->mailbox, m->uid, offset, piece, &raw);
+        err = stream != NULL ? next_piece(stream, &raw)
+                             : store_body_read(s->context->store, s->account.ref, s->mailbox, m->uid, offset,
+                                               piece, &raw);
         if (err != OK || (raw.len == 0 && offset < m->size))
             break;
         size_t read = raw.len;
@@ -44,6 +64,7 @@ static void send_pieces(struct pop3_session *s, const struct pop3_message *m, ui
         pop3_send(s, buf_slice(&out));
         buf_clear(&out);
     } while (offset < m->size && !text.full && s->state != POP3_ENDED);
+    body_stream_free(&stream);
     buf_fini(&raw);
     buf_fini(&out);
     if (err == OK && (offset >= m->size || text.full))
@@ -66,7 +87,7 @@ void pop3_cmd_retr(struct pop3_session *s, struct slice args)
 {
     struct pop3_message *m = pop3_drop_find(s, args);
     if (m != NULL)
-        send_message(s, m, POP3_ALL_LINES, STORE_BODY_READ_MAX);
+        send_message(s, m, POP3_ALL_LINES, STORE_PIECE_MAX);
 }
 
 void pop3_cmd_top(struct pop3_session *s, struct slice args)

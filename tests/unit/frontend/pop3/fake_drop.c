@@ -127,6 +127,48 @@ enum err store_body_read(struct store *store, struct account_ref account, struct
     return OK;
 }
 
+struct body_stream {
+    uint64_t offset, left;
+    struct buf piece;
+};
+
+struct body_stream *body_stream_new(struct store *store, struct account_ref account,
+                                    struct mailbox_ref mailbox, uint32_t uid, uint64_t offset, uint64_t len)
+{
+    (void)store;
+    (void)account;
+    (void)mailbox;
+    (void)uid;
+    struct body_stream *b = NEW(struct body_stream);
+    b->offset = offset;
+    b->left = len;
+    fake_drop.streams++;
+    return b;
+}
+
+enum err body_stream_next(struct body_stream *b, struct slice *out)
+{
+    uint32_t length = b->left < STORE_PIECE_MAX ? (uint32_t)b->left : STORE_PIECE_MAX;
+    if (length == 0)
+        return ERR_NOT_FOUND;
+    buf_clear(&b->piece);
+    TRY(store_body_read(NULL, (struct account_ref){ 0 }, (struct mailbox_ref){ 0 }, 0, b->offset, length,
+                        &b->piece));
+    *out = buf_slice(&b->piece);
+    b->offset += length;
+    b->left -= length;
+    return OK;
+}
+
+void body_stream_free(struct body_stream **b)
+{
+    if (*b == NULL)
+        return;
+    buf_fini(&(*b)->piece);
+    free(*b);
+    *b = NULL;
+}
+
 enum err store_expunge(struct store *store, struct account_ref account, struct mailbox_ref mailbox,
                        const struct uidset *uids, bool only_deleted, const struct store_progress *progress,
                        struct uidset *vanished_out, uint64_t *modseq_out)

@@ -17,6 +17,7 @@ struct fake_drop {
     bool international;      /* the text is marked as such in its summary */
     unsigned fetches;        /* begun so far */
     unsigned locks, unlocks; /* calls so far */
+    unsigned streams;        /* of bodies, so far */
     unsigned lock_ms;        /* how long one takes */
     enum err lock_err, open_err, fetch_err, expunge_err, body_err;
     uint64_t body_err_from; /* offset from which reading fails with body_err */

@@ -122,6 +122,37 @@ static void a_second_login_starts_afresh(void **state)
     run_fiber(context.loop, login_again);
 }
 
+static void reads_large(void)
+{
+    enum { LINE = 64 };
+    size_t lines = 0;
+    fake_drop.size = 3 * STORE_PIECE_MAX + LINE;
+    log_in();
+    expect("+OK");
+    say("RETR 1\r\n");
+    expect("+OK 1572928 octets");
+    while (read_line() == OK && strcmp(last, ".") != 0) {
+        assert_int_equal(strlen(last), LINE - 2);
+        lines++;
+    }
+    assert_int_equal(lines, fake_drop.size / LINE);
+    assert_int_equal(fake_drop.streams, 1);
+    say("TOP 1 0\r\n"); /* reads no more than it needs */
+    expect("+OK");
+    while (read_line() == OK && strcmp(last, ".") != 0)
+        continue;
+    assert_int_equal(fake_drop.streams, 1);
+    say("QUIT\r\n");
+    expect("+OK");
+    session_end();
+}
+
+static void a_large_message_comes_whole(void **state)
+{
+    (void)state;
+    run_fiber(context.loop, reads_large);
+}
+
 static void breaks(void)
 {
     fake_drop.size = 3 * STORE_BODY_READ_MAX;
@@ -352,7 +383,7 @@ int main(void)
         TEST(quit_says_whether_it_deleted),    TEST(a_second_login_starts_afresh),
         TEST(half_a_message_ends_the_session), TEST(a_replaced_maildrop_ends_the_session),
         TEST(old_clients_get_surrogates),      TEST(ascii_headers_cost_nothing),
-        TEST(the_lock_is_kept_while_sending),
+        TEST(the_lock_is_kept_while_sending),  TEST(a_large_message_comes_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
