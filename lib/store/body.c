@@ -41,7 +41,9 @@ static void describe(struct account_ref account, struct mailbox_ref mailbox, uin
     request->uid = uid;
     request->offset = offset;
     request->length = length;
-    *call = (struct call){ .method = METHOD_BODY, .partition = account.home, .request = &request->base };
+    *call = (struct call){
+        .method = METHOD_BODY, .partition = account.home, .request = &request->base, .ahead = true
+    };
 }
 
 static void begin_pieces(struct body_stream *b)

@@ -90,6 +90,11 @@ void calls_on_map(struct store *store)
     }
 }
 
+static void set_deadline(struct call *call)
+{
+    call->deadline_ms = loop_deadline_ms(call->timeout_ms != 0 ? call->timeout_ms : STORE_DEADLINE_MS);
+}
+
 void call_begin(struct store *store, struct call *call)
 {
     enum method_kind kind;
@@ -97,7 +102,7 @@ void call_begin(struct store *store, struct call *call)
     assert(known);
     call->store = store;
     call->is_write = known && kind == METHOD_WRITE;
-    call->deadline_ms = loop_deadline_ms(call->timeout_ms != 0 ? call->timeout_ms : STORE_DEADLINE_MS);
+    set_deadline(call);
     if (call->is_write)
         make_request_id(call);
     call->begun = true;
@@ -194,6 +199,9 @@ enum err call_end(struct call *call)
     enum err err = call->begin_err;
     char hint[RPC_ENDPOINT_MAX] = "";
     bool tried = false;
+    assert(!call->ahead || !call->is_write);
+    if (call->ahead)
+        set_deadline(call);
     for (;;) {
         if (tried)
             err = send_try(call, hint);

@@ -85,6 +85,7 @@ static struct page_call *begin_page(struct fetch *f, const struct uidset *uids)
     p->call.method = METHOD_FETCH;
     p->call.partition = f->options.account.home;
     p->call.request = &p->request.base;
+    p->call.ahead = true;
     call_begin(f->store, &p->call);
     return p;
 }

@@ -62,6 +62,7 @@ struct call {
     const ProtobufCMessage *request; /* valid until call_end */
     struct slice body;               /* valid until call_end */
     uint32_t timeout_ms;             /* how long to go on trying; 0: STORE_DEADLINE_MS */
+    bool ahead; /* a read that nobody waits for before call_end: that time begins there */
 
     /* private */
     struct store *store;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "lib/base/alloc.h"
+#include "lib/fiber/fiber.h"
 #include "lib/store/convert_priv.h"
 #include "proto/cluster.pb-c.h"
 #include "proto/methods.h"
@@ -293,6 +294,16 @@ unsigned fake_count(uint32_t method)
     unsigned count = count_locked(method);
     pthread_mutex_unlock(&f.lock);
     return count;
+}
+
+void fake_expect(uint32_t method, unsigned count)
+{
+    enum { COME_MS = 5000, MORE_MS = 50, POLL_MS = 5 };
+    uint64_t until_ms = loop_deadline_ms(COME_MS);
+    while (fake_count(method) < count && loop_now_ms() < until_ms)
+        fiber_sleep_ms(POLL_MS);
+    fiber_sleep_ms(MORE_MS);
+    assert_int_equal(fake_count(method), count);
 }
 
 struct fake_seen fake_seen(uint32_t method, unsigned nth)

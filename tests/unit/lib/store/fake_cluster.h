@@ -44,6 +44,9 @@ void fake_set_handler(fake_handler *handler);
 /* Requests of a method so far (0: of all), and the nth of them. */
 unsigned fake_count(uint32_t method);
 struct fake_seen fake_seen(uint32_t method, unsigned nth);
+/* Asserts that so many requests of a method come to the nodes, within some seconds, and no more. In a fiber.
+ */
+void fake_expect(uint32_t method, unsigned count);
 
 /* The UIDs that a request names, added to *out; asserts that they can be read. */
 void fake_read_uids(ProtobufCBinaryData bytes, struct uidset *out);

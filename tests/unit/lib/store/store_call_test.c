@@ -63,6 +63,57 @@ static void a_replaced_primary_is_left_at_the_notice(void **state)
     fake_run(leave_a_replaced_primary);
 }
 
+static void not_now_once(int node, struct rpc_request *request, unsigned nth)
+{
+    if (nth == 0)
+        fake_reply(request, ERR_UNAVAILABLE, NULL, SLICE_NULL);
+    else
+        say_ok(node, request, nth);
+}
+
+/* A slow client took what came before it while this answer was at hand. */
+static enum err read_late(bool ahead)
+{
+    enum { TIMEOUT_MS = 200 };
+    Tern__MailboxListRequest request = TERN__MAILBOX_LIST_REQUEST__INIT;
+    struct call call = { .method = METHOD_MAILBOX_LIST,
+                         .partition = account.home,
+                         .request = &request.base,
+                         .timeout_ms = TIMEOUT_MS,
+                         .ahead = ahead };
+    call_begin(store, &call);
+    fiber_sleep_ms(2 * TIMEOUT_MS);
+    enum err err = call_end(&call);
+    call_fini(&call);
+    return err;
+}
+
+static void read_late_ahead(void)
+{
+    assert_int_equal(read_late(true), OK);
+    assert_int_equal(fake_count(METHOD_MAILBOX_LIST), 2);
+}
+
+static void read_late_with_others(void)
+{
+    assert_int_equal(read_late(false), ERR_UNAVAILABLE);
+    assert_int_equal(fake_count(METHOD_MAILBOX_LIST), 1);
+}
+
+static void a_read_ahead_is_repeated_whenever_it_is_wanted(void **state)
+{
+    (void)state;
+    fake_set_handler(not_now_once);
+    fake_run(read_late_ahead);
+}
+
+static void of_parallel_calls_the_time_is_one(void **state)
+{
+    (void)state;
+    fake_set_handler(not_now_once);
+    fake_run(read_late_with_others);
+}
+
 static void say_nothing(int node, struct rpc_request *request, unsigned nth)
 {
     (void)node;
@@ -276,6 +327,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(silence_is_repeated_with_the_same_id),
         TEST(a_replaced_primary_is_left_at_the_notice),
+        TEST(a_read_ahead_is_repeated_whenever_it_is_wanted),
+        TEST(of_parallel_calls_the_time_is_one),
         TEST(at_the_deadline_a_write_is_in_doubt),
         TEST(busy_is_tried_again_later),
         TEST(expired_takes_a_new_id),
