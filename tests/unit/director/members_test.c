@@ -113,11 +113,18 @@ static void test_two_of_three(void **state)
         &fake, "etcd at http://a:1 has not answered for 7 s (timed out), at http://b:2 has not been well for "
                "4 s (it knows no leader): 1 of 3 is left, 2 must be for anything to be changed. Start what "
                "is down; of what runs, see the log.");
-    fake.leader = "other"; /* so etcd is not as this director sees it */
+    fake.leader = "other"; /* one that answers may keep its lease and refuse changes, if its disk is full */
     assert_problem(
         &fake, "etcd at http://a:1 has not answered for 7 s (timed out), at http://b:2 has not been well for "
-               "4 s (it knows no leader): 1 of 3 is left, too few, but a director leads: it is the way from "
-               "this one to etcd that is broken. Start what is down; of what runs, see the log.");
+               "4 s (it knows no leader): 1 of 3 is left, 2 must be for anything to be changed. Start what "
+               "is down; of what runs, see the log.");
+    fail_member(&fake, 1, COORDINATION_SILENT, 4000,
+                "timed out"); /* so etcd is not as this director sees it */
+    assert_problem(
+        &fake,
+        "etcd at http://a:1 has not answered for 7 s (timed out), at http://b:2 has not answered for 4 s "
+        "(timed out): 1 of 3 is left, too few, but a director leads: it is the way from this one to "
+        "etcd that is broken. Start what is down; of what runs, see the log.");
 }
 
 /* It stands among the problems, whether partitions are placed yet or not. */
