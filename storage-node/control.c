@@ -123,8 +123,9 @@ static void map_fiber(void *arg)
 {
     struct control *c = arg;
     while (!c->stopping) {
-        if (c->map_stale && c->workers != NULL && fetch_map(c) == OK)
-            continue;
+        size_t asked = c->director;
+        if (c->map_stale && c->workers != NULL && (fetch_map(c) == OK || c->director > asked))
+            continue; /* with the next director of the list, once a round */
         if (!c->stopping) {
             enum err err = cond_wait(&c->map_wanted, loop_now_ms() + HELLO_INTERVAL_MS);
             (void)err; /* a timeout is the next attempt */
