@@ -6,6 +6,7 @@
 
 enum {
     ANY = -1,
+    MIXED = 0,
     LEASES = 1,
     COPYING = 2,
     POWER = 3,
@@ -29,7 +30,7 @@ static const struct {
     { "R12b", LEASES, { .core.r12b = true } },
     { "R13", ANY, { .core.r13 = true } },
     { "R14-lease", LEASES, { .storage.skip_lease = true } },
-    { "R14-order", SIDES, { .storage.late_lease = true } },
+    { "R14-order", POWER, { .storage.late_lease = true } },
     { "reads-commit", CLOCKS, { .lease_reads = true } },
     { "R15", ANY, { .storage.forget_requests = true } },
     { "R16", SIDES, { .core.r16 = true } },
@@ -39,7 +40,7 @@ static const struct {
     { "R24-persist", COPYING, { .storage.unpersisted_install = true } },
     { "R24-bodies", COPYING, { .storage.bodiless_copy = true } },
     { "R25", ANY, { .core.r25 = true, .storage.cut_ahead = true } },
-    { "R27", CONFS, { .copies_only = true } },
+    { "R27", MIXED, { .copies_only = true } },
     { "watch", CONFS, { .storage.drop_watches = true } },
     { "watch-epoch", POWER, { .blind_watch = true } },
     { "watch-answer", ANY, { .deaf_watch = true } },
