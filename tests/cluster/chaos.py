@@ -29,7 +29,7 @@ def arguments():
     parser.add_argument("--faults", default="", help="only these kinds, with commas between")
     parser.add_argument("--build", default="build/release", help="folder of the build whose bin/ has the programs")
     parser.add_argument("--pace", type=float, default=1.0, help="of the clients (1: about 20 messages a second)")
-    parser.add_argument("--folder", default=None, help="where to put the folder of the run")
+    parser.add_argument("--folder", default=None, help="where to put the folder of the run; made if it is not there")
     parser.add_argument("--gaps", type=float, metavar="SECONDS", help="tell of each probe that was without service for longer")
     parser.add_argument("--keep", action="store_true", help="keep the folder")
     parser.add_argument("--write-docs", action="store_true", help="put the table into docs/reliability.md")
@@ -49,6 +49,8 @@ def main():
         os.environ[INSIDE] = "1"
         os.execvp(NAMESPACES[0], NAMESPACES + [sys.executable, "-B"] + sys.argv)
     from chaos import docs, runner
+    if options.folder:
+        os.makedirs(options.folder, exist_ok=True)
     folder = tempfile.mkdtemp(prefix="tern-chaos-", dir=options.folder and os.path.abspath(options.folder))
     run = None
     try:
