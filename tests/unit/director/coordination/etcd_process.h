@@ -25,7 +25,7 @@ void etcds_stop(struct etcds *etcds);
 void etcds_signal(struct etcds *etcds, size_t i, int signal); /* SIGKILL: it is gone on return */
 /* Again after SIGKILL, with its data; `elsewhere`: on another client port than its own. */
 void etcds_restart(struct etcds *etcds, size_t i, const char *elsewhere);
-/* A URL with a free port. */
+/* A URL on a port that nobody uses, another at each call. */
 void etcds_free_url(char out[64]);
 /* Runs a command line in the etcds' folder; aborts the test if it fails. */
 void etcds_shell(struct etcds *etcds, const char *format, ...) __attribute__((format(printf, 2, 3)));
