@@ -159,8 +159,8 @@ static void *run(void *arg)
 {
     struct etcd *e = arg;
     for (bool stopping = false;;) {
-        e->now_ms = clock_mono_ms();
         stopping = take_incoming(e) || stopping;
+        e->now_ms = clock_mono_ms(); /* not before: what was taken must not be of the future */
         note_down(e);
         if (stopping) {
             if (end_tick(e))
