@@ -140,15 +140,29 @@ static bool take_incoming(struct etcd *e)
     return stopping;
 }
 
+/* The picture may still come as far as what was decided; not for ever. */
+static bool settles(struct etcd *e)
+{
+    if (e->settling.head == NULL || e->now_ms >= e->end_ms)
+        return false;
+    watch_tick(e);
+    watch_chase(e);
+    return true;
+}
+
 /* Nothing new is begun; what was sent comes to its end. */
 static bool end_tick(struct etcd *e)
 {
+    bool waits = e->running > 0 || e->barrier.busy;
+    if (waits || e->end_ms == 0)
+        e->end_ms = e->now_ms + END_MS;
     txn_refuse_waiting(e);
     health_end(e);
     bool lead_ended = lead_end(e);
-    if (!lead_ended || e->running > 0 || e->barrier.busy)
+    bool settled = !settles(e);
+    if (waits || !lead_ended || !settled)
         return false;
-    txn_end(e);
+    settle_in_doubt(e);
     watch_end(e);
     if (e->sync.busy)
         etcd_http_cancel(e->http, &e->sync.call);

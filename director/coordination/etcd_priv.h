@@ -40,6 +40,7 @@ enum {
     STALL_MS = 1500,          /* and stays behind: it is dead */
     LOAD_TELL_MS = 10 * 1000, /* coordination_load waits for etcd, and says so this often */
     REVOKE_MS = 500,
+    END_MS = 1000,                       /* closing waits so long for the watch to show what was decided */
     LOG_GAP_MS = 2000,                   /* between lines about endpoints that fail */
     LEAD_MS = ETCD_LEASE_S * 1000 - 500, /* from sending what renewed the lease: then we lead no more */
     LEAD_RENEW_MS = 1000,
@@ -129,7 +130,8 @@ struct etcd {
     /* the thread's own */
     size_t current; /* endpoint in use */
     uint64_t now_ms, answered_ms, next_leave_log_ms;
-    bool down, ending, was_loaded;
+    uint64_t end_ms; /* of a store that is closed: until then the picture may come to what was decided */
+    bool down, was_loaded;
     uint64_t generation, cluster_id; /* 0: not known yet */
     uint64_t newest;                 /* highest revision that an answer for all of etcd has shown */
     uint64_t watched;                /* the picture is complete up to here */
@@ -166,17 +168,18 @@ void txn_tick(struct etcd *e);
 void barrier_tick(struct etcd *e);
 /* Finish what the picture now shows. */
 void settle(struct etcd *e);
-/* Finish what settles without waiting; the history that it hung on is over. */
+/* Finish what settles without waiting: the history that it hung on is over, or the store is closed. */
 void settle_in_doubt(struct etcd *e);
-/* Finish everything that was not sent, and at the end what settles. */
+/* Finish everything that was not sent. */
 void txn_refuse_waiting(struct etcd *e);
-void txn_end(struct etcd *e);
 
 /* ---- etcd_watch.c */
 
 void watch_tick(struct etcd *e);
 /* Begin anew where it stopped, or with all rows. */
 void watch_restart(struct etcd *e, bool load);
+/* Help it to come as far as is wanted. */
+void watch_chase(struct etcd *e);
 void watch_end(struct etcd *e);
 
 /* ---- etcd_lease.c */

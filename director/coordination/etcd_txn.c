@@ -86,12 +86,6 @@ void txn_refuse_waiting(struct etcd *e)
         finish(e, job, ERR_UNAVAILABLE);
 }
 
-void txn_end(struct etcd *e)
-{
-    for (struct job *job = pop(&e->settling); job != NULL; job = pop(&e->settling))
-        finish(e, job, job->result);
-}
-
 /* ---- transactions */
 
 /* Which revision shows that a condition did not hold: the mod of the row if it is there; of a row that is
@@ -236,34 +230,6 @@ static void barrier_done(struct etcd_call *call)
     etcd_answer_fini(&answer);
 }
 
-static void sync_done(struct etcd_call *call)
-{
-    struct etcd *e = call->arg;
-    struct etcd_answer answer;
-    if (single_end(e, &e->sync, &answer) && answer.message == NULL &&
-        etcd_saw(e, &answer, e->sync.generation, e->sync.newest_at_send)) {
-        e->sync_revision = answer.revision;
-        etcd_want(e, answer.revision);
-    }
-    etcd_answer_fini(&answer);
-}
-
-/* The watch is behind: it has more to say, is dead, or there is nothing of ours to say. Make something. */
-static void chase_watch(struct etcd *e)
-{
-    if (e->wanted <= e->watched || e->watch.state != WATCH_OPEN)
-        return;
-    if (e->now_ms - e->wanted_ms > STALL_MS) {
-        log_warn("etcd", "the watch at %s brings nothing; beginning it anew",
-                 e->endpoints[e->watch.request.call.endpoint]);
-        e->wanted_ms = e->now_ms;
-        watch_restart(e, false);
-    } else if (e->now_ms - e->wanted_ms > SYNC_AFTER_MS && !e->sync.busy && e->sync_revision <= e->watched) {
-        etcd_encode_put(&e->sync.call.body, buf_slice(&e->sync_key), slice_str(e->name));
-        single_start(e, &e->sync, "/v3/kv/put", SHORT_CALL_MS, sync_done);
-    }
-}
-
 static void refuse_late_barriers(struct etcd *e)
 {
     while (e->barrier_waiting.head != NULL &&
@@ -273,7 +239,7 @@ static void refuse_late_barriers(struct etcd *e)
 
 void barrier_tick(struct etcd *e)
 {
-    chase_watch(e);
+    watch_chase(e);
     refuse_late_barriers(e);
     bool wish = e->barrier_waiting.head != NULL && e->now_ms >= e->next_barrier_ms;
     if (e->barrier.busy || (!wish && e->now_ms < e->next_probe_ms))

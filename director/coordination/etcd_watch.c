@@ -256,6 +256,35 @@ static void open_stream(struct etcd *e)
     single_start(e, &w->request, "/v3/watch", 0, stream_ended);
 }
 
+/* ---- a watch that is behind: it has more to say, is dead, or there is nothing of ours to say */
+
+static void sync_done(struct etcd_call *call)
+{
+    struct etcd *e = call->arg;
+    struct etcd_answer answer;
+    if (single_end(e, &e->sync, &answer) && answer.message == NULL &&
+        etcd_saw(e, &answer, e->sync.generation, e->sync.newest_at_send)) {
+        e->sync_revision = answer.revision;
+        etcd_want(e, answer.revision);
+    }
+    etcd_answer_fini(&answer);
+}
+
+void watch_chase(struct etcd *e)
+{
+    if (e->wanted <= e->watched || e->watch.state != WATCH_OPEN)
+        return;
+    if (e->now_ms - e->wanted_ms > STALL_MS) {
+        log_warn("etcd", "the watch at %s brings nothing; beginning it anew",
+                 e->endpoints[e->watch.request.call.endpoint]);
+        e->wanted_ms = e->now_ms;
+        watch_restart(e, false);
+    } else if (e->now_ms - e->wanted_ms > SYNC_AFTER_MS && !e->sync.busy && e->sync_revision <= e->watched) {
+        etcd_encode_put(&e->sync.call.body, buf_slice(&e->sync_key), slice_str(e->name));
+        single_start(e, &e->sync, "/v3/kv/put", SHORT_CALL_MS, sync_done);
+    }
+}
+
 /* ---- life */
 
 void watch_tick(struct etcd *e)
