@@ -11,7 +11,7 @@ enum { WHEEL_REACH_BITS = WHEEL_BITS * WHEEL_LEVELS };
 
 void wheel_init(struct wheel *w, uint64_t now_ms)
 {
-    *w = (struct wheel){ .now_ms = now_ms };
+    *w = (struct wheel){ .now_ms = now_ms, .due_end = &w->due };
 }
 
 static void list_push(struct timer **head, struct timer *t)
@@ -25,6 +25,8 @@ static void list_push(struct timer **head, struct timer *t)
 
 static void list_unlink(struct timer *t)
 {
+    if (t->wheel->due_end == &t->next)
+        t->wheel->due_end = t->prev_next;
     *t->prev_next = t->next;
     if (t->next != NULL)
         t->next->prev_next = t->prev_next;
@@ -110,17 +112,31 @@ uint64_t wheel_next_ms(const struct wheel *w)
     return next_slot_ms(w);
 }
 
+/* Behind those that were due before. */
+static void append_due(struct wheel *w, struct timer *list)
+{
+    if (list == NULL)
+        return;
+    *w->due_end = list;
+    list->prev_next = w->due_end;
+    while (list->next != NULL)
+        list = list->next;
+    w->due_end = &list->next;
+}
+
 /* Give every timer of the list its place as seen from now. */
 static void sort_again(struct wheel *w, struct timer *list)
 {
+    struct timer *due = NULL;
     while (list != NULL) {
         struct timer *t = list;
         list = t->next;
         if (t->deadline_ms <= w->now_ms)
-            list_push(&w->due, t);
+            list_push(&due, t);
         else
             place(w, t);
     }
+    append_due(w, due);
 }
 
 void wheel_advance(struct wheel *w, uint64_t now_ms)

@@ -25,7 +25,7 @@ struct wheel {
     struct timer *slots[WHEEL_LEVELS][WHEEL_SLOTS];
     struct timer *beyond; /* farther away than the slots reach */
     struct timer *past;   /* inserted when already due; handed out after the next advance */
-    struct timer *due;
+    struct timer *due, **due_end;
 };
 
 void wheel_init(struct wheel *w, uint64_t now_ms);
@@ -34,7 +34,7 @@ void wheel_insert(struct wheel *w, struct timer *t);
 void wheel_remove(struct timer *t); /* no effect if it is not running */
 /* Move the time to now_ms (never back). What is due waits to be taken with wheel_next_due. */
 void wheel_advance(struct wheel *w, uint64_t now_ms);
-/* Take the next due timer (it no longer runs), in no particular order, or NULL. */
+/* Take the next due timer (it no longer runs), or NULL: however late, in the order of their deadlines. */
 struct timer *wheel_next_due(struct wheel *w);
 /* A time at or before the earliest deadline at which wheel_advance has something to do; UINT64_MAX if empty.
  */

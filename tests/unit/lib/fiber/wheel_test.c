@@ -32,8 +32,12 @@ static uint64_t random_distance(void)
 static void take_due(struct wheel *w, struct timer *timers, uint64_t now_ms)
 {
     struct timer *t;
-    while ((t = wheel_next_due(w)) != NULL)
+    uint64_t before_ms = 0;
+    while ((t = wheel_next_due(w)) != NULL) {
         assert_true(t->deadline_ms <= now_ms);
+        assert_true(t->deadline_ms >= before_ms);
+        before_ms = t->deadline_ms;
+    }
     for (int i = 0; i < TIMERS; i++)
         assert_true(timers[i].prev_next == NULL || timers[i].deadline_ms > now_ms);
 }
@@ -86,6 +90,28 @@ static void a_past_deadline_is_due_after_the_next_advance(void **state)
     free(w);
 }
 
+static void late_ones_come_in_their_order(void **state)
+{
+    (void)state;
+    struct wheel *w = NEW(struct wheel);
+    struct timer timers[4] = {
+        { .deadline_ms = 5000 }, { .deadline_ms = 30 }, { .deadline_ms = 70 }, { .deadline_ms = 10 }
+    };
+    wheel_init(w, 10);
+    for (int i = 0; i < 4; i++)
+        wheel_insert(w, &timers[i]);
+    wheel_advance(w, 60);
+    wheel_advance(w, 10000);
+    wheel_remove(&timers[0]); /* the last, and another comes behind the rest */
+    wheel_insert(w, &timers[0]);
+    wheel_advance(w, 10000);
+    static const int order[] = { 3, 1, 2, 0 };
+    for (int i = 0; i < 4; i++)
+        assert_ptr_equal(wheel_next_due(w), &timers[order[i]]);
+    assert_null(wheel_next_due(w));
+    free(w);
+}
+
 static void no_bit_stays_for_a_removed_timer(void **state)
 {
     (void)state;
@@ -106,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_as_a_plain_list),
         cmocka_unit_test(a_past_deadline_is_due_after_the_next_advance),
+        cmocka_unit_test(late_ones_come_in_their_order),
         cmocka_unit_test(no_bit_stays_for_a_removed_timer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
