@@ -35,6 +35,8 @@ uint64_t loop_deadline_ms(uint64_t timeout_ms)
 
 /* --- a turn --- */
 
+enum { LATE_MS = 100 /* for a timer: the loop was held up */ };
+
 static void fire_timers(struct loop *loop)
 {
     wheel_advance(&loop->wheel, loop_now_ms());
@@ -63,6 +65,15 @@ static void on_no_wait(uv_idle_t *handle)
     (void)handle;
 }
 
+/* The processor was elsewhere, or the whole machine stood still. What came meanwhile counts before the
+ * deadlines that passed meanwhile: else an answer that is there would be too late. */
+static void catch_up(struct loop *loop)
+{
+    uint64_t next_ms = wheel_next_ms(&loop->wheel), now_ms = loop_now_ms();
+    if (now_ms > LATE_MS && next_ms < now_ms - LATE_MS)
+        run_hooks(loop);
+}
+
 /* libuv computes how long it may wait after this, so arming the alarm or `no_wait` here takes effect at once.
  */
 static void set_alarm(struct loop *loop)
@@ -83,6 +94,7 @@ static void on_turn(uv_prepare_t *handle)
 {
     struct loop *loop = handle->data;
     loop->stats.turns++;
+    catch_up(loop);
     fire_timers(loop);
     bool more = false;
     for (int round = 0; round < LOOP_ROUNDS_A_TURN_MAX; round++) {

@@ -2,8 +2,10 @@
 /* One event loop a thread: a libuv loop, the fibers that run on it, its timers and its hooks.
  *
  * A turn: libuv delivers what happened -> due timers fire -> every ready fiber runs until it waits -> the
- * hooks run -> (again while hooks made fibers ready, a bounded number of rounds) -> libuv waits.
- * Everything on a loop happens on its thread; only loop_post and loop_stop may be called from others. */
+ * hooks run -> (again while hooks made fibers ready, a bounded number of rounds) -> libuv waits. If timers
+ * are late because the loop was held up, the hooks run before them, too: what came is not too late because
+ * nobody looked. Everything on a loop happens on its thread; only loop_post and loop_stop may be called from
+ * others. */
 #ifndef LIB_FIBER_LOOP_H
 #define LIB_FIBER_LOOP_H
 
@@ -45,9 +47,10 @@ uint64_t loop_now_ms(void);
 /* now + timeout_ms; DEADLINE_NEVER stays that. */
 uint64_t loop_deadline_ms(uint64_t timeout_ms);
 
-/* A hook runs at the end of every turn, after the fibers, on the loop's thread and outside any fiber. It
- * returns true if work remains: then the next turn comes at once instead of waiting in the kernel (a ZeroMQ
- * socket with input left; see design 11). The memory is the caller's and stays put until removed. */
+/* A hook runs at the end of every turn, after the fibers (and at the beginning of a late one), on the loop's
+ * thread and outside any fiber. It returns true if work remains: then the next turn comes at once instead of
+ * waiting in the kernel (a ZeroMQ socket with input left; see design 11). The memory is the caller's and
+ * stays put until removed. */
 struct loop_hook {
     bool (*fn)(void *arg);
     void *arg;

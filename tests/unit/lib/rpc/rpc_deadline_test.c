@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls that end at their deadline: nobody answers in time, nobody is there, or not yet again. */
+#include <unistd.h>
+
 #include "lib/base/clock.h"
 #include "lib/fiber/fiber.h"
+#include "tests/unit/lib/rpc/peer_state.h"
 #include "tests/unit/lib/rpc/rpc_fixture.h"
 
 static void timeout_fiber(void)
@@ -34,6 +37,33 @@ static void calls_end_at_their_deadline(void **state)
 {
     (void)state;
     run_fiber(t.loop, timeout_fiber);
+}
+
+enum { BRIEF_MS = 50, HELD_UP_MS = 500 };
+
+/* As the loop waits for input: the answer comes, and later the deadline passes. */
+static void hold_up(void *arg)
+{
+    (void)arg;
+    for (uint64_t end_ms = clock_mono_ms() + PEER_STATE_MS; !peer_has_input(t.peer); usleep(1000))
+        assert_true(clock_mono_ms() < end_ms);
+    usleep(HELD_UP_MS * 1000);
+}
+
+static void held_up_fiber(void)
+{
+    echo();
+    struct rpc_call call = make_call(ECHO, BRIEF_MS, setting());
+    assert_int_equal(rpc_submit(t.peer, &call), OK);
+    loop_post(t.loop, hold_up, NULL);
+    assert_int_equal(rpc_wait(&call), OK);
+    rpc_call_fini(&call);
+}
+
+static void an_answer_that_is_there_is_not_late(void **state)
+{
+    (void)state;
+    run_fiber(t.loop, held_up_fiber);
 }
 
 static void dead_peer_fiber(void)
@@ -79,6 +109,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(calls_end_at_their_deadline),
+        TEST(an_answer_that_is_there_is_not_late),
         TEST(a_peer_that_is_not_there),
         TEST(a_peer_that_comes_back),
     };
