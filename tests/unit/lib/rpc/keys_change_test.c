@@ -8,6 +8,7 @@
 #include "lib/base/metrics.h"
 #include "lib/fiber/fiber.h"
 #include "tests/unit/lib/rpc/keys_fixture.h"
+#include "tests/unit/lib/rpc/peer_state.h"
 
 /* The steps of ternctl keys rotate, with each reading the files in turn, and new connections at every moment.
  */
@@ -28,15 +29,17 @@ static void next_step(int step)
     write_keys(t.folder, t.roles);
 }
 
+/* So long at least, and until its connection has the newest keys. */
 static void calls_go_on(struct client *c, uint32_t ms)
 {
-    uint64_t until = clock_mono_ms() + ms;
+    uint64_t until = clock_mono_ms() + ms, end = until + PEER_STATE_MS;
     do {
+        assert_true(clock_mono_ms() < end);
         assert_int_equal(call_method(c, METHOD_FETCH, CALL_MS), OK);
         struct client other = open_client(RPC_ROLE_CTL, t.folder, RPC_ROLE_STORAGE_NODE);
         assert_int_equal(call_method(&other, METHOD_FETCH, CALL_MS), OK);
         close_client(&other);
-    } while (clock_mono_ms() < until);
+    } while (clock_mono_ms() < until || !peer_is_settled(c->peer));
 }
 
 static void rotation(void **state)
@@ -78,6 +81,14 @@ static void short_while(void)
     fiber_sleep_ms(3 * RPC_KEYS_RETRY_MS); /* an idle server looks every second */
 }
 
+static const struct rpc_peer *settling;
+
+static void settle_fiber(void)
+{
+    for (uint64_t end = clock_mono_ms() + PEER_STATE_MS; !peer_is_settled(settling); fiber_sleep_ms(5))
+        assert_true(clock_mono_ms() < end);
+}
+
 /* A client speaks with its next key before the server has heard of it: refused, and tried again until the
  * server knows better; the old connection serves meanwhile. */
 static void server_learns_last(void **state)
@@ -95,7 +106,9 @@ static void server_learns_last(void **state)
     run_fiber(t.loop, wait_fiber);
     assert_int_equal(call_method(&c, METHOD_FETCH, CALL_MS), OK);
     rpc_keys_reload(t.keys);
-    run_fiber(t.loop, short_while);
+    settling = c.peer;
+    assert_false(peer_is_settled(c.peer));
+    run_fiber(t.loop, settle_fiber);
     /* Now the old one goes: the client is there with the new one already. */
     memset(&pairs[KEY_PREVIOUS], 0, sizeof pairs[KEY_PREVIOUS]);
     write_keys(t.folder, t.roles);

@@ -55,9 +55,11 @@ void handle(struct rpc_request *req, void *arg)
 {
     struct buf great = { 0 };
     char *text = NULL;
+    uint64_t now_ms = clock_mono_ms();
     (void)arg;
     t.requests++;
     t.last_deadline_ms = req->deadline_mono_ms;
+    t.last_left_ms = req->deadline_mono_ms > now_ms ? req->deadline_mono_ms - now_ms : 0;
     t.last_has_id = req->has_request_id;
     switch (req->method) {
     case HOLD:

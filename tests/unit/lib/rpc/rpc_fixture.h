@@ -42,6 +42,7 @@ struct rpc_fixture {
     /* Of requests that came. */
     atomic_uint requests;
     _Atomic uint64_t last_deadline_ms;
+    _Atomic uint64_t last_left_ms; /* of it, when the request came */
     atomic_bool last_has_id;
 };
 extern struct rpc_fixture t;

@@ -19,7 +19,7 @@ enum {
     NOTICE_EVERY = 5,     /* answers */
     LINGER_EVERY = 16,    /* turns of the network thread */
     LINGER_US = 200,      /* between its last receive and its wait */
-    ARRIVAL_MS = 5000,    /* a request is in the socket long before */
+    ARRIVAL_MS = 30000,   /* a request is in the socket long before */
     ANY_SEND_LOOKS_MS = 5 /* ZeroMQ's sends look for news after a millisecond without */
 };
 
@@ -27,6 +27,7 @@ enum {
 
 static struct {
     atomic_bool armed;    /* the next wait: its request shall be swallowed */
+    atomic_bool waits;    /* that wait has begun */
     atomic_bool swallows; /* by a thread that answers now */
     _Atomic int result;   /* of that wait; -1: not over */
     atomic_uint sent, received, stalls;
@@ -49,6 +50,7 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
     bool armed = atomic_exchange(&turns.armed, false);
     if (armed) {
+        atomic_store(&turns.waits, true);
         __real_poll(fds + 1, count - 1, ARRIVAL_MS);
         usleep(ANY_SEND_LOOKS_MS * 1000);
         atomic_store(&turns.swallows, true);
@@ -226,10 +228,9 @@ static void swallow_fiber(void)
     assert_int_equal(rpc_submit(t.peer, &held), OK);
     while (held_count() == 0)
         fiber_sleep_ms(1);
-    fiber_sleep_ms(20); /* the network thread waits again; it is woken and waits anew */
-    atomic_store(&turns.armed, true);
-    echo();
-    fiber_sleep_ms(20);
+    atomic_store(&turns.armed, true); /* for its next wait; one that has begun ends within a second */
+    while (!atomic_load(&turns.waits))
+        fiber_sleep_ms(1);
     assert_int_equal(rpc_submit(t.peer, &call), OK);
     while (!atomic_load(&turns.swallows))
         fiber_sleep_ms(1);
