@@ -115,6 +115,13 @@ static void wait_for_frames(struct receiver *r, unsigned count)
         usleep(1000);
 }
 
+/* All that was sent over the one connection that there was. */
+static void wait_for_all(struct fixture *f, struct receiver *r)
+{
+    wait_for_frames(r, (unsigned)atomic_load(&link_get_stats(f->out)->sent));
+    assert_int_equal(atomic_load(&r->frames), atomic_load(&link_get_stats(f->out)->sent));
+}
+
 static int set_up(void **state)
 {
     struct fixture *f = NEW(struct fixture);
@@ -146,7 +153,8 @@ static int tear_down(void **state)
 
 struct sender {
     struct fixture *f;
-    uint32_t number, sent;
+    uint32_t number;
+    atomic_uint sent;
     pthread_t thread;
 };
 
@@ -166,11 +174,13 @@ static void test_many_threads(void **state)
     struct fixture *f = *state;
     struct sender senders[SENDERS];
     send_until_it_arrives(f, &f->in);
-    usleep(20000);
+    wait_for_all(f, &f->in);
     unsigned before = atomic_load(&f->in.frames), sent = 0;
     uint64_t counted = atomic_load(&link_get_stats(f->out)->sent);
     for (uint32_t i = 0; i < SENDERS; i++) {
-        senders[i] = (struct sender){ .f = f, .number = i };
+        senders[i].f = f;
+        senders[i].number = i;
+        atomic_init(&senders[i].sent, 0);
         pthread_create(&senders[i].thread, NULL, send_many, &senders[i]);
     }
     for (uint32_t i = 0; i < SENDERS; i++) {
@@ -192,9 +202,8 @@ static void test_a_receiver_that_falls_behind(void **state)
     struct fixture *f = *state;
     uint8_t *piece = calloc(1, PIECE);
     send_until_it_arrives(f, &f->in);
-    usleep(20000);
+    wait_for_all(f, &f->in);
     atomic_store(&f->in.closed, true);
-    usleep(20000);
     unsigned before = atomic_load(&f->in.frames), sent = 0;
     uint64_t end = clock_mono_ms() + WAIT_MS;
     /* ZeroMQ reads ahead, up to its high-water mark of messages. */
@@ -237,13 +246,21 @@ static void *send_until_told(void *arg)
     return NULL;
 }
 
+static void wait_for_one_sent(struct sender *s)
+{
+    uint64_t end = clock_mono_ms() + WAIT_MS;
+    while (atomic_load(&s->sent) == 0 && clock_mono_ms() < end)
+        usleep(1000);
+}
+
 /* Connections are exchanged under the hands of those who send. */
 static void test_a_node_that_moves_while_many_send(void **state)
 {
     struct fixture *f = *state;
     struct sender senders[SENDERS];
     for (uint32_t i = 0; i < SENDERS; i++) {
-        senders[i] = (struct sender){ .f = f };
+        senders[i].f = f;
+        atomic_init(&senders[i].sent, 0);
         pthread_create(&senders[i].thread, NULL, send_until_told, &senders[i]);
     }
     for (int i = 0; i < MOVES; i++) {
@@ -251,6 +268,8 @@ static void test_a_node_that_moves_while_many_send(void **state)
         link_set_node(f->out, OTHER, link_endpoint(r->link));
         wait_for_frames(r, atomic_load(&r->frames) + 1);
     }
+    for (uint32_t i = 0; i < SENDERS; i++) /* none was left without a processor all the time */
+        wait_for_one_sent(&senders[i]);
     link_stop(f->out);
     atomic_store(&f->enough, true);
     for (uint32_t i = 0; i < SENDERS; i++) {
