@@ -14,6 +14,7 @@
 #include "proto/methods.h"
 #include "proto/queue.pb-c.h"
 #include "tests/unit/lib/store/fake_cluster.h"
+#include "tests/unit/lib/store/test_clock.h"
 
 enum { QUEUE = 0, HOME = 1, TARGETS = 2 };
 
@@ -107,6 +108,7 @@ static void handle(int node, struct rpc_request *request, unsigned nth)
 static int setup(void **state)
 {
     (void)state;
+    test_clock_reset();
     body_answer = deliver_answer = lease_answer = totals_answer = OK;
     memset(unknown, 0, sizeof unknown);
     memset(items, 0, sizeof items);
@@ -258,6 +260,7 @@ static void scan_round(void)
     slots[2].status.items = 8;
     unknown[2] = unknown[3] = true;
     q.fibers = 0;
+    test_clock_slow(4);
     uint64_t begun_ms = loop_now_ms();
     assert_true(queue_spawn(&q, "scan", queue_scan_fiber, &q));
     while (fake_count(METHOD_QUEUE_STATUS) < 2)
