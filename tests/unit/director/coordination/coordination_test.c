@@ -272,7 +272,7 @@ static void test_many_rows(void **state)
 static void test_leads(void **state)
 {
     struct probe *p = probe_of(state);
-    for (int i = 0; i < 500 && !coordination_leads(p->store); i++)
+    for (int i = 0; i < 3000 && !coordination_leads(p->store); i++)
         usleep(10000);
     assert_true(coordination_leads(p->store));
 }
