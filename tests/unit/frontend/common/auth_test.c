@@ -51,11 +51,21 @@ static enum err try_password(const char *user, const char *password, uint64_t *t
     return err;
 }
 
+enum { TRIES_MAX = 5 };
+
+/* Without the delay of a failure, which would be there each time; a busy machine is not. */
+static void expect_at_once(const char *user, enum err want)
+{
+    uint64_t took_ms = AUTH_FAIL_DELAY_MS;
+    for (int i = 0; i < TRIES_MAX && took_ms >= AUTH_FAIL_DELAY_MS; i++)
+        assert_int_equal(try_password(user, "secret", &took_ms), want);
+    assert_true(took_ms < AUTH_FAIL_DELAY_MS);
+}
+
 static void passwords(void)
 {
     uint64_t took_ms;
-    assert_int_equal(try_password("alice@example.test", "secret", &took_ms), OK);
-    assert_true(took_ms < AUTH_FAIL_DELAY_MS);
+    expect_at_once("alice@example.test", OK);
     assert_int_equal(try_password("ALICE@Example.Test", "secret", NULL), OK);
     assert_int_equal(try_password("bob@example.test", "hush", NULL), OK);
     /* Right or wrong name: the same answer, and not at once. */
@@ -73,8 +83,7 @@ static void passwords(void)
     assert_int_equal(try_password("mallory@example.test", "secret", NULL), ERR_SUSPENDED);
     assert_int_equal(try_password("mallory@example.test", "wrong", NULL),
                      ERR_AUTH); /* only the owner hears it */
-    assert_int_equal(try_password("busy@example.test", "secret", &took_ms), ERR_UNAVAILABLE);
-    assert_true(took_ms < AUTH_FAIL_DELAY_MS);
+    expect_at_once("busy@example.test", ERR_UNAVAILABLE);
 }
 
 static void passwords_are_checked(void **state)

@@ -50,7 +50,7 @@ static void serve_echo(struct stream *s, void *arg)
         stream_consume(s, line.len);
     }
     if (err == ERR_CANCELLED && stream_write_str(s, "bye\n") == OK)
-        stream_shutdown(s, loop_deadline_ms(1000));
+        stream_shutdown(s, loop_deadline_ms(30000));
     stream_close(&s);
 }
 
@@ -246,7 +246,7 @@ static void drain_says_bye_and_abort_cuts(void **state)
     listener_drain(listener);
     for (int i = 0; i < 10; i++)
         expect(fds[i], "bye\n");
-    assert_true(listener_connections(listener) > 0); /* they wait for our end, a second at most */
+    assert_true(listener_connections(listener) > 0); /* they wait for our end, but not for ever */
     listener_abort(listener);
     for (int i = 0; i < 10; i++)
         expect_end(fds[i]);

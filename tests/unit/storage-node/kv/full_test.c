@@ -14,6 +14,7 @@
 
 enum {
     LARGE = 4 << 20, /* more than RocksDB keeps before it writes to the log's file */
+    PATIENCE_MS = 30 * 1000,
     RECOVERS_WITHIN_MS = 1000,
     GOES_ON_WITHIN_MS = 50, /* with the other log */
 };
@@ -105,6 +106,9 @@ static void nor_while_the_writer_has_not_heard(void **state)
     atomic_store(&held, true);
     atomic_store(&full, true);
     assert_int_equal(pthread_create(&writer, NULL, put_large_held, f->kv), 0);
+    for (int ms = 0; ms < PATIENCE_MS && atomic_load(&refused) == 0; ms++) /* it, and not our sync */
+        usleep(1000);
+    assert_int_equal(atomic_load(&refused), 1);
     for (int ms = 0; ms < RECOVERS_WITHIN_MS && count_logs(f) < 2; ms++)
         usleep(1000);
     usleep(GOES_ON_WITHIN_MS * 1000);

@@ -13,7 +13,7 @@
 
 #define MS UINT64_C(1000000)
 
-enum { CHUNK = 16 * 1024, CHUNKS = 400 };
+enum { CHUNK = 16 * 1024, CHUNKS = 400, TRIES_MAX = 5, PATIENCE_MS = 30 * 1000 };
 
 static void one_that_is_slow_pauses(void **state)
 {
@@ -29,16 +29,26 @@ static void one_that_is_slow_pauses(void **state)
     copy_gates_free(&g);
 }
 
-/* A pause is as long as it must be: chunks of a tenth of a millisecond do not take ten. */
-static void one_that_is_quick_hardly_pauses(void **state)
+static uint64_t time_of_chunks(void)
 {
-    (void)state;
     struct copy_gates *g = copy_gates_new(0);
     uint64_t begin = clock_mono_ns();
     for (int i = 0; i < CHUNKS; i++)
         copy_gates_pass(g, COPY_GATE_WRITTEN, CHUNK);
-    assert_true(clock_mono_ns() - begin < 2000 * MS);
+    uint64_t took = clock_mono_ns() - begin;
     copy_gates_free(&g);
+    return took;
+}
+
+/* A pause is as long as it must be: chunks of a tenth of a millisecond do not take ten. The machine may: not
+ * every time. */
+static void one_that_is_quick_hardly_pauses(void **state)
+{
+    (void)state;
+    uint64_t took = UINT64_MAX;
+    for (int i = 0; i < TRIES_MAX && took >= 2000 * MS; i++)
+        took = time_of_chunks();
+    assert_true(took < 2000 * MS);
 }
 
 static void open_gates_hold_up_nobody(void **state)
@@ -52,18 +62,24 @@ static void open_gates_hold_up_nobody(void **state)
     copy_gates_free(&g);
 }
 
+static bool is_slower(struct copy_gates *g, int gate)
+{
+    return atomic_load(&copy_gates_get_stats(g, gate)->rate) < COPY_PACE_START;
+}
+
 static void waits_reach_both(void **state)
 {
     (void)state;
     struct copy_gates *g = copy_gates_new(0);
     uint64_t begin = clock_mono_ns();
-    while (clock_mono_ns() - begin < 3 * COPY_PACE_WINDOW_MS * MS) {
+    while (clock_mono_ns() - begin < PATIENCE_MS * MS &&
+           !(is_slower(g, COPY_GATE_SENT) && is_slower(g, COPY_GATE_WRITTEN))) {
         for (int gate = 0; gate < COPY_GATE_COUNT; gate++)
             copy_gates_pass(g, gate, CHUNK);
         copy_gates_waited(g, COPY_WAIT_REQUEST, 10 * 1000 * MS);
     }
     for (int gate = 0; gate < COPY_GATE_COUNT; gate++)
-        assert_true(atomic_load(&copy_gates_get_stats(g, gate)->rate) < COPY_PACE_START);
+        assert_true(is_slower(g, gate));
     copy_gates_free(&g);
 }
 
