@@ -23,10 +23,11 @@ with steps, one a line; '#' starts a comment.
     S~: pattern    skip lines until this one comes
     TLS            shake hands (after STARTTLS)
     CLOSE          hang up
+    LEAVE          hang up, and wait until the server has ended the session
     CLOSED         the server must hang up (what it still says does not matter)
     QUIET 0.2      nothing may come for so many seconds
-    SLEEP 0.5
-    WITHIN 0.1     the next line must come within so many seconds; without it, 10
+
+An answer must come within 10 seconds.
 
 In what is sent and in patterns, {$user} {$password} {$name} are put in: of the first account user, password, local,
 and in base64 user64, password64, plain64 (SASL PLAIN's message) ({$user2} ... of the second), host, and what was captured. In patterns {/regex/} matches a regular expression, and
@@ -90,8 +91,8 @@ class Connection:
         self.pending += data
         return True
 
-    def line(self, within):
-        deadline = time.monotonic() + within
+    def line(self):
+        deadline = time.monotonic() + TIMEOUT
         while b"\n" not in self.pending:
             if not self.fill(deadline):
                 why = "the server hung up" if self.ended else "nothing came"
@@ -105,6 +106,9 @@ class Connection:
             self.sock.sendall(data)
         except OSError:
             pass  # the server hung up meanwhile: what is expected next tells whether it should have
+
+    def leave(self):
+        self.sock.shutdown(socket.SHUT_WR)
 
     def close(self):
         self.sock.close()
@@ -120,7 +124,6 @@ class Transcript:
         self.values = {"host": "localhost"}
         self.connections = {}
         self.now = None
-        self.within = TIMEOUT
         self.steps = []
         self.read()
 
@@ -184,12 +187,8 @@ class Transcript:
                 self.values[name] = found.group(index)
         return True
 
-    def next_line(self):
-        within, self.within = self.within, TIMEOUT
-        return self.now.line(within)
-
     def expect(self, pattern):
-        line = self.next_line()
+        line = self.now.line()
         if not self.matches(pattern, line):
             raise Mismatch(f"but came {line!r}")
 
@@ -197,7 +196,7 @@ class Transcript:
         seen = []
         while True:
             try:
-                line = self.next_line()
+                line = self.now.line()
             except Mismatch as error:
                 raise Mismatch(f"{error}; skipped {seen[-5:]!r}")
             if self.matches(pattern, line):
@@ -207,7 +206,7 @@ class Transcript:
     def expect_any_order(self, patterns):
         left = list(patterns)
         while left:
-            line = self.next_line()
+            line = self.now.line()
             for pattern in left:
                 if self.matches(pattern, line):
                     left.remove(pattern)
@@ -256,14 +255,13 @@ class Transcript:
             self.now.start_tls()
         elif words == ["CLOSE"]:
             self.now.close()
+        elif words == ["LEAVE"]:
+            self.now.leave()
+            self.expect_closed()
         elif words == ["CLOSED"]:
             self.expect_closed()
         elif words[0] == "QUIET":
             self.expect_quiet(float(words[1]))
-        elif words[0] == "SLEEP":
-            time.sleep(float(words[1]))
-        elif words[0] == "WITHIN":
-            self.within = float(words[1])
         else:
             raise Mismatch("this is no step")
 
