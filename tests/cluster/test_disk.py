@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import tempfile
 import threading
-import time
 
 import pytest
 
@@ -40,9 +39,9 @@ def test_p9_failed_write_or_fsync_ends_the_process(fragile, error, call):
                               ["-p", str(cluster.storage.pid)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     cluster.expect_error(".")  # the node says what happened; the front-end may too
     cluster.storage.may_fail = True
-    delivery = threading.Thread(target=wire.deliver, args=(cluster, user, numbered("during")))
+    delivery = threading.Thread(target=wire.deliver, args=(cluster, user, numbered("during")), kwargs={"may_wait": True})
     try:
-        time.sleep(1.0)  # for strace to attach
+        wait_for(lambda: is_traced(cluster.storage.pid), what="strace to attach")
         delivery.start()
         wait_for(lambda: not cluster.storage.is_running(), 30, "the end of the storage node")
     finally:
@@ -57,6 +56,18 @@ def test_p9_failed_write_or_fsync_ends_the_process(fragile, error, call):
     # Its answer may have been that of the queue, which delivers a moment later.
     wait_for(lambda: len(subjects(cluster, user)) >= 4, what="mail from the queue")
     assert subjects(cluster, user) == ["before0", "before1", "before2", "during"]
+
+
+def is_traced(pid):
+    """Whether a debugger has hold of every thread."""
+    try:
+        for thread in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/status" % (pid, thread)) as status:
+                if re.search(r"^TracerPid:\s*0$", status.read(), re.M):
+                    return False
+        return True
+    except FileNotFoundError:  # a thread has ended meanwhile: look again
+        return False
 
 
 def newest_log(data):
@@ -147,6 +158,7 @@ def test_p9_full_disk_gives_copies_away(build):
             node = next(node for node in cluster.ctl_json("node", "list") if node["name"] == "n4")
             return node["members"] if node["learners"] == 0 else None
 
+        wait_for(lambda: harness.whole(cluster) and members() is not None, what="every copy")
         before = members()
         assert before > 2
         set_reserve(cluster.storages[3], "--set", "disk_reserve=1000T")
