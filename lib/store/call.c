@@ -6,7 +6,8 @@
  * - an answer of the caller's or the system's class is final;
  * - NOT_PRIMARY, STALE_MAP: nothing happened. Fetch the map, go to the hint or wait for a change;
  * - UNAVAILABLE, BUSY, TIMEOUT as answers: nothing happened. Try again a little later;
- * - EXPIRED: nothing happened, our idea of time was old. A new id, unless an earlier try is in doubt;
+ * - EXPIRED: nothing happened, our idea of time was old. A new id, unless an earlier try is in doubt, and
+ * also then if the id was made before any node had told us the time: nobody takes one of 1970;
  * - UNSUPPORTED: nothing happened, the node's program is older than ours. Final, and temporary for whoever
  *   asked: the node is about to be upgraded;
  * - IN_DOUBT, or no answer (in time, or before a map named another primary): it may have happened. Again with
@@ -26,8 +27,9 @@ enum {
     PAUSE_MIN_MS = 4, /* after "not now" or "not here", doubled each time: a seat that is handed over is
                          free again after some milliseconds, one whose holder died after seconds */
     PAUSE_MAX_MS = 50,
-    HINTS_MAX = 3,             /* hints of one call that are followed at once */
-    OLDER_TOLD_MS = 10 * 1000, /* between two lines of the log about older nodes */
+    HINTS_MAX = 3,                          /* hints of one call that are followed at once */
+    OLDER_TOLD_MS = 10 * 1000,              /* between two lines of the log about older nodes */
+    CLOCKS_APART_MAX_MS = 24 * 3600 * 1000, /* of any two nodes (CLOCK_SKEW_MAX_MS of a storage node) */
 };
 
 static void make_request_id(struct call *call)
@@ -132,6 +134,14 @@ static void pause_call(struct call *call)
     (void)err; /* changed or not, the next try looks at the map there is */
 }
 
+/* No try under this id can have had an effect: it is older than what any node remembers of ids, by the clock
+ * of the one that has just refused it and by that of every other. */
+static bool id_is_of_no_time(const struct call *call)
+{
+    struct cursor c = cursor_of(slice_of(call->request_id, sizeof call->request_id));
+    return cursor_be64(&c) == 0 && call->rpc.time_ms > (uint64_t)REQUEST_RETENTION_MS + CLOCKS_APART_MAX_MS;
+}
+
 /* What to do after a try that ended with `err`: true if it is final. May yield. */
 static bool try_is_final(struct call *call, enum err err, char hint[static RPC_ENDPOINT_MAX])
 {
@@ -147,6 +157,8 @@ static bool try_is_final(struct call *call, enum err err, char hint[static RPC_E
             pause_call(call);
         return false;
     case ERR_EXPIRED:
+        if (id_is_of_no_time(call))
+            call->maybe_done = false;
         if (call->maybe_done || !call->is_write)
             return true;
         if (call->expired_count++ > 0) /* the first answer told us the time; the next ones should not come */

@@ -133,3 +133,17 @@ def test_front_end_starts_while_no_director_answers(trio):
         assert imap.exists() >= 5
     cluster.director.start()
     cluster.frontend.may_fail = cluster.director.may_fail = True
+
+
+def test_command_over_a_failover(trio):
+    """The first request of a ternctl is lost with the primary. It has seen no node's clock before, so its request's id is of no time that
+    any node takes: nothing came of it, and the command goes on."""
+    cluster, user = trio, trio.add_user()
+    victim = primary_of(cluster, user)
+    victim.signal(signal.SIGSTOP)
+    try:
+        cluster.ctl("user", "set", user, "--quota", "1G")
+    finally:
+        victim.signal(signal.SIGCONT)
+    assert cluster.ctl_json("user", "show", user)["quota_bytes"] == 1 << 30
+    wait_for(lambda: whole(cluster), REJOIN_MAX, "every copy is back")
