@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mail that can be told apart, and clients that write and read it until they are told to end."""
+import re
 import threading
 import time
 
 import wire
+from harness import wait_for
 
 
 def numbered(name, size=2000):
@@ -13,10 +15,19 @@ def numbered(name, size=2000):
 
 
 def subjects(cluster, user, mailbox="INBOX"):
-    with wire.Imap(cluster, user, select=mailbox) as imap:
-        if not imap.exists(mailbox):
+    with wire.Imap(cluster, user) as imap:
+        told = b" ".join(imap.command('SELECT "%s"' % mailbox))
+        if re.search(rb"\* 0 EXISTS", told):
             return []
         return [data["ENVELOPE"][1].decode() for data in imap.fetch("1:*", "(UID ENVELOPE)").values()]
+
+
+def wait_for_mail(cluster, user, names):
+    """Some of what was acknowledged may still be in the queue. What does not come is for the caller to tell."""
+    try:
+        wait_for(lambda: set(names) <= set(subjects(cluster, user)), wire.ARRIVE_MAX, "mail from the queue", interval=0.5)
+    except AssertionError:
+        pass
 
 
 class Writer(threading.Thread):
@@ -110,11 +121,12 @@ class Reader(threading.Thread):
 
 
 def check(cluster, user, writers):
+    acknowledged = {s for w in writers for s in w.acknowledged}
+    tried = {s for w in writers for s in w.tried}
+    wait_for_mail(cluster, user, acknowledged)
     with wire.Imap(cluster, user, select="INBOX") as imap:
         rows = imap.fetch("1:*", "(UID ENVELOPE BODY.PEEK[])").values()
     found = [data["ENVELOPE"][1].decode() for data in rows]
-    acknowledged = {s for w in writers for s in w.acknowledged}
-    tried = {s for w in writers for s in w.tried}
     assert acknowledged <= set(found), "lost: %s" % sorted(acknowledged - set(found))
     assert set(found) <= tried
     assert len(found) == len(set(found)), "twice: %s" % sorted(s for s in set(found) if found.count(s) > 1)

@@ -13,7 +13,7 @@ import harness
 import wire
 import zmtp
 from harness import wait_for
-from load import ImapWriter, SmtpWriter, subjects
+from load import ImapWriter, SmtpWriter, subjects, wait_for_mail
 
 NODE_HELLO, CONF_CHANGE, DOMAIN_ADD, MAP = 101, 102, 103, 100  # proto/methods.h
 ACCOUNT_DELETE = 4
@@ -259,13 +259,14 @@ def rotate(cluster):
                 progress()
             second.start()
             assert second.stop() == 0
-        assert cluster.ctl_json("cluster", "status")["partitions_below_copies"] == 0
+        wait_for(lambda: harness.whole(cluster), what="every copy")
     finally:
         for writer in writers:
             writer.end()
     print("longest write: %.2f s" % max(w.longest for w in writers))
-    found = subjects(cluster, user)
-    assert sorted(found) == sorted(s for w in writers for s in w.acknowledged)
+    acknowledged = [s for w in writers for s in w.acknowledged]
+    wait_for_mail(cluster, user, acknowledged)
+    assert sorted(subjects(cluster, user)) == sorted(acknowledged)
     for process, name, port, serves in sockets(cluster):
         role = MAY_CONNECT[name][0]
         assert key_of(cluster, serves) != old[serves] and key_of(cluster, role) != old[role]

@@ -7,9 +7,10 @@ import socket
 import ssl
 import time
 
-from harness import HOSTNAME, PASSWORD
+from harness import HOSTNAME, PASSWORD, wait_for
 
 TIMEOUT = 30.0
+ARRIVE_MAX = 60.0  # seconds until what was queued is in its mailbox, once its partition is served
 
 
 def tls_context(cluster):
@@ -35,6 +36,12 @@ class Connection:
 
     def close(self):
         self.socket.close()
+
+    def leave(self):
+        """Hang up, and wait until the server has ended the session."""
+        self.socket.shutdown(socket.SHUT_WR)
+        self.read_to_end()
+        self.close()
 
     def start_tls(self):
         self.socket = tls_context(self.cluster).wrap_socket(self.socket, server_hostname=HOSTNAME)
@@ -155,13 +162,23 @@ class Smtp(Connection):
         return answer
 
 
-def deliver(cluster, recipient, message, **options):
-    """One message by SMTP; it must be taken."""
+def arrived(cluster, answer):
+    """Of a message that was taken: wait until it is in its mailboxes. On a busy machine a partition may not answer for so long that
+    mail for it goes to the queue."""
+    assert answer.startswith("250"), answer
+    if answer.startswith("250 2.0.0 queued"):
+        wait_for(lambda: cluster.ctl_json("queue", "stats")["items"] == 0, ARRIVE_MAX, "an empty queue")
+
+
+def deliver(cluster, recipient, message, may_wait=False, **options):
+    """One message by SMTP; it must be taken, and is in the mailbox then, unless it may wait in the queue."""
     with Smtp(cluster) as smtp:
         smtp.envelope(recipient if isinstance(recipient, list) else [recipient], **options)
         answer = smtp.data(message)
         assert answer.startswith("250"), answer
         smtp.command("QUIT")
+    if not may_wait:
+        arrived(cluster, answer)
 
 
 class ImapError(AssertionError):

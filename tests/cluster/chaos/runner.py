@@ -85,6 +85,7 @@ class Run:
         log = history.History(self.history_path)
         for account in self.accounts["probe"]:
             harness.wait_for(lambda a=account: self.first_mail(front, log, a), what="mail for " + account)
+        harness.wait_for(lambda: json.loads(self.ctl("queue", "stats", "--json"))["items"] == 0, what="an empty queue")
         log.close()
         self.load = Load({"frontends": [f.host for f in self.fronts()], "history": self.history_path, "tag": "", "pace": self.pace,
                           "mail": self.accounts["mail"], "pop": self.accounts["pop"], "probes": self.accounts["probe"]})
@@ -94,7 +95,7 @@ class Run:
         """The message that the account's probes use; right after the start a try may fail."""
         begun, identity = time.monotonic(), "first.%f" % time.monotonic()
         try:
-            wire.deliver(front, account, history.message(identity))
+            wire.deliver(front, account, history.message(identity), may_wait=True)
             log.add("deliver", begun, id=identity, to=[account], ok=True)
             return True
         except (OSError, AssertionError):
