@@ -136,8 +136,7 @@ def add_domain(cluster, name):
 
 
 def test_one_leads(directors):
-    directors.leader()
-    assert len(directors.leaders()) == 1
+    wait_for(lambda: len(directors.leaders()) == 1, what="one leader")
     add_domain(directors, "one.test")
     for endpoint in directors.endpoints:  # both show the same
         def shown():
@@ -164,8 +163,7 @@ def test_leader_fails(directors, how):
         old.start()
     else:
         old.signal(signal.SIGCONT)
-        time.sleep(0.3)
-    assert directors.leaders() == [new]
+    wait_for(lambda: directors.leaders() == [new], timeout=10, what="the new one leads alone")
 
 
 def test_node_turns_to_the_other_director(directors):
@@ -206,10 +204,15 @@ def test_lost_etcd_is_told(directors, how):
     why = "connection refused" if how == signal.SIGKILL else "timed out"
     wait_for(lambda: shown_everywhere(urls[:2], "etcd at %s has not answered for" % lost.url), timeout=ETCD_TOLD + LOADED,
              what="the status tells it")
-    status = directors.ctl("cluster", "status")
-    assert "healthy, but see below" in status and "etcd        2 of 3 well" in status
-    line = etcds_shown(directors, directors.endpoints[0])[1]
-    assert "(%s): 2 of 3 are left, the loss of one more stops changes." % why in line
+    line = ""
+
+    def told():
+        nonlocal line
+        status = directors.ctl("cluster", "status")
+        line = etcds_shown(directors, directors.endpoints[0])[1]
+        return "healthy, but see below" in status and "etcd        2 of 3 well" in status and \
+            "(%s): 2 of 3 are left, the loss of one more stops changes." % why in line
+    wait_for(told, timeout=LOADED, what="and what to do")
     assert int(re.search(r"for (\d+) s", line).group(1)) <= time.monotonic() - begun + ETCD_LOOK
     for director in directors.directors:  # set once a second
         wait_for(lambda: director.metric("tern_director_coordination_members_well") == 2, timeout=LOADED, what="the figure")
@@ -258,12 +261,16 @@ def test_etcds_put_back(directors):
         etcd.start(wait_ready=False)
     cluster.leader()
     mail_flows(cluster)
+
+    def epochs_shown():
+        return {p["partition"]: p["epoch"] for p in cluster.ctl_json("partition", "list")}
+    kept = epochs_shown()
     cluster.storage.kill()  # a new epoch for every partition
     cluster.storage.may_fail = True
     cluster.storage.start()
-    wait_for(lambda: cluster.frontend.is_ready(), what="front-end ready")
+    wait_for(lambda: all(epoch > kept[p] for p, epoch in epochs_shown().items()), 30, "every partition goes on")
     mail_flows(cluster)
-    epochs = {p["partition"]: p["epoch"] for p in cluster.ctl_json("partition", "list")}
+    epochs = epochs_shown()
     for etcd in cluster.etcds:
         etcd.kill()
     for etcd in cluster.etcds:

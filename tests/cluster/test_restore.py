@@ -132,7 +132,8 @@ def test_nodes_that_run(restored):
     wait_for(restored.told, 30, "the problem is told")
     assert restored.epochs() == before
     restored.deliver("while the store is old")
-    known = wait_for(lambda: restored.known() if len(restored.known()) == PARTITIONS else None, 30, "all copies are told of")
+    wait_for(lambda: len(restored.known()) == PARTITIONS, 30, "all copies are told of")
+    known = restored.known()
     print(cluster.ctl("partition", "recover"))
     assert all(known[p] >= after[p] for p in known)
     told = restored.recover()
@@ -186,6 +187,7 @@ def test_a_node_that_was_removed_since(restored):
     wait_for(lambda: copies_on(cluster, fourth) == 0 and restored.settled(), 90, "an empty node")
     cluster.ctl("node", "remove", str(fourth))
     cluster.expect_error("the director refuses this node: node %d .n4. was removed" % fourth)
+    wait_for(lambda: gone.log().count("was removed from this cluster") == 1, 20, "the removed node says why")
     gone.stop()
     restored.deliver("since")
     for process in cluster.storages[:2]:  # and nobody serves any more what it had

@@ -39,14 +39,18 @@ def message(n):
 
 
 def test_all_is_well(trio):
-    wait_for(lambda: status(trio)["healthy"], what="health")
-    got = status(trio)
-    assert got["problems"] == [] and got["faults"] == [] and got["moves"] == []
+    def well():
+        got = status(trio)
+        return got["healthy"] and got["problems"] == [] and got["faults"] == [] and got["moves"] == [] and got
+    got = wait_for(well, what="health")
     assert got["partitions_active"] == got["partitions"] == got["partitions_placed"]
     assert [n["name"] for n in sorted(got["node_list"], key=lambda n: n["name"])] == ["n1", "n2", "n3"]
     assert sum(n["primaries"] for n in got["node_list"]) == got["partitions"]
-    text = text_of(trio)
-    assert ": healthy" in text and "What is wrong" not in text
+
+    def well_in_words():
+        text = text_of(trio)
+        return ": healthy" in text and "What is wrong" not in text
+    wait_for(well_in_words, what="health in words")
 
 
 def test_size_of_a_partition(trio):
@@ -61,10 +65,14 @@ def test_size_of_a_partition(trio):
 
     wait_for(lambda: show()["commit"] > MESSAGES, what="the figures of the last message")
     wait_for(lambda: whole * 0.8 < show()["bytes"] < whole * 1.2, what="the size")
-    shown = show()
-    assert shown["active"] and shown["commit"] > MESSAGES and len(shown["peers"]) == 2 and shown["faults"] == []
+
+    def in_order():
+        shown = show()
+        assert shown["commit"] > MESSAGES and shown["faults"] == []
+        return shown["active"] and len(shown["peers"]) == 2
+    wait_for(in_order, what="two others in step")
     assert "primary" in trio.ctl("partition", "show", user)
-    assert all(n["bytes"] > whole * 0.8 for n in status(trio)["node_list"])
+    wait_for(lambda: all(n["bytes"] > whole * 0.8 for n in status(trio)["node_list"]), what="the size on every node")
 
 
 def test_refusals_say_what_to_do(trio):
@@ -108,8 +116,9 @@ def test_a_dead_node_is_named(trio):
     lost = trio.storages[2]
     lost.kill()
     wait_for(lambda: any("n3" in p and "silent" in p for p in status(trio)["problems"]), what="the problem")
+    wait_for(lambda: status(trio)["partitions_below_copies"] == status(trio)["partitions"], what="going on without it")
     got = status(trio)
-    assert not got["healthy"] and got["nodes_alive"] == 2 and got["partitions_below_copies"] == got["partitions"]
+    assert not got["healthy"] and got["nodes_alive"] == 2
     wait_for(lambda: status(trio)["partitions_active"] == got["partitions"], what="service by the others")
     text = text_of(trio)
     assert "not healthy" in text and "silent" in text and "ternctl node remove" in text
