@@ -20,8 +20,9 @@ enum {
     QUEUE_BYTES = 1 << 20,
     PIECE = 64 * 1024,
     REFUSED_IN_A_ROW = 200, /* milliseconds: nothing moves any more */
-    SEE_END_MS = 300,       /* until the other end has seen a connection end */
-    BEATS_MS = 2500,        /* ZeroMQ would have sent a heartbeat or two */
+    FILL_MS = 60 * 1000,
+    SEE_END_MS = 300, /* until the other end has seen a connection end */
+    BEATS_MS = 2500,  /* ZeroMQ would have sent a heartbeat or two */
 };
 
 struct end {
@@ -89,12 +90,15 @@ static void send_until_it_arrives(struct end *from, struct end *to)
     }
 }
 
+/* ZeroMQ reads ahead at the other end: that takes some, too. */
 static void fill_queue(struct end *from)
 {
-    uint64_t until = clock_mono_ms() + WAIT_MS;
-    for (unsigned refused = 0; refused < REFUSED_IN_A_ROW; usleep(1000)) {
+    uint64_t until = clock_mono_ms() + FILL_MS;
+    for (unsigned refused = 0; refused < REFUSED_IN_A_ROW;) {
         assert_true(clock_mono_ms() < until);
         refused = send_bytes(from->link, PIECE) ? 0 : refused + 1;
+        if (refused > 0)
+            usleep(1000);
     }
 }
 
