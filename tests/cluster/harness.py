@@ -10,6 +10,7 @@ import random
 import re
 import shutil
 import signal
+import smtplib
 import socket
 import subprocess
 import tempfile
@@ -25,6 +26,7 @@ START_TIMEOUT = 60.0  # seconds until a process must be ready; sanitizers on a l
 STOP_TIMEOUT = 30.0
 PORTS = range(12000, 20000)  # below what deploy/local.sh takes, and the kernel gives to clients
 PORT_BLOCK = 100
+CLIENT = "127.0.0.2"  # of the harness itself; no balancer (test_proxy.py)
 SERVICES = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
 
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer|Assertion .* failed")
@@ -291,7 +293,19 @@ class Cluster:
         for process in reversed(self.processes):
             process.wait_ready()
         self.ctl("domain", "add", DOMAIN)
+        wait_for(lambda: self.serves(DOMAIN), what="the front-end serves " + DOMAIN)
         return self
+
+    def serves(self, domain):
+        """Whether the front-end has heard of the domain: then it says of nobody there that there is no such user."""
+        try:
+            with smtplib.SMTP(self.host, self.ports["smtp"], HOSTNAME, START_TIMEOUT, (CLIENT, 0)) as smtp:
+                smtp.ehlo()
+                smtp.mail("stranger@elsewhere.test")
+                code, text = smtp.rcpt("nobody@" + domain)
+                return code == 550 and text.startswith(b"5.1.1")
+        except OSError:
+            return False
 
     def ctl(self, *args, stdin=None, check=True):
         """Run ternctl. Its output, or with check=False the finished process."""
