@@ -201,7 +201,20 @@ def test_lost_etcd_is_told(directors, how):
         lost.kill()
     else:
         lost.signal(how)
-    why = "connection refused" if how == signal.SIGKILL else "timed out"
+    try:
+        tells_of_lost(directors, lost, begun, "connection refused" if how == signal.SIGKILL else "timed out", shown_everywhere)
+    finally:
+        if how == signal.SIGKILL:
+            lost.start()
+        else:
+            lost.signal(signal.SIGCONT)
+    wait_for(lambda: shown_everywhere(urls, ""), timeout=ETCD_TOLD + LOADED, what="it is back")
+    assert "etcd        3 of 3 well" in directors.ctl("cluster", "status")
+
+
+def tells_of_lost(directors, lost, begun, why, shown_everywhere):
+    """The status, in words and in figures, of one etcd less."""
+    urls = [etcd.url for etcd in directors.etcds]
     wait_for(lambda: shown_everywhere(urls[:2], "etcd at %s has not answered for" % lost.url), timeout=ETCD_TOLD + LOADED,
              what="the status tells it")
     line = ""
@@ -217,12 +230,6 @@ def test_lost_etcd_is_told(directors, how):
     for director in directors.directors:  # set once a second
         wait_for(lambda: director.metric("tern_director_coordination_members_well") == 2, timeout=LOADED, what="the figure")
         assert director.metric("tern_director_coordination_members") == 3
-    if how == signal.SIGKILL:
-        lost.start()
-    else:
-        lost.signal(signal.SIGCONT)
-    wait_for(lambda: shown_everywhere(urls, ""), timeout=ETCD_TOLD + LOADED, what="it is back")
-    assert "etcd        3 of 3 well" in directors.ctl("cluster", "status")
 
 
 def test_etcd_member_fails(directors):

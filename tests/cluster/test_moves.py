@@ -116,13 +116,15 @@ def trio(build):
 def test_add_and_drain(trio):
     """A fourth node takes its share and no more; drained, it is empty again, and can be removed for ever."""
     cluster = trio
+    begun = len(cluster.director.log())
     with Load(cluster):
         process = add_storage(cluster, "n4")
         fourth = node_id(cluster, "n4")
         wait_for(lambda: copies_on(cluster, fourth) == PARTITIONS * 3 // 4 and settled(cluster), MOVE_TIMEOUT, "an even spread")
         wait_for(lambda: moves_begun(cluster) >= PARTITIONS * 3 // 4, what="the director's lines")
         wait_for(lambda: primaries_on(cluster, fourth) == PARTITIONS // 4, MOVE_TIMEOUT, "even primaries")
-        assert moves_begun(cluster) == PARTITIONS * 3 // 4
+        # Whoever stood still for so long that others took its seats is given all its copies again.
+        assert moves_begun(cluster) == PARTITIONS * 3 // 4 or "whose primary was lost" in cluster.director.log()[begun:]
         cluster.ctl("node", "drain", str(fourth))
         wait_for(lambda: copies_on(cluster, fourth) == 0 and settled(cluster), MOVE_TIMEOUT, "an empty node")
         refused = cluster.ctl("node", "remove", str(node_id(cluster, "n1")), check=False)
@@ -191,7 +193,8 @@ def test_stop_in_order(trio):
     try:
         for process in list(cluster.storages):
             tries = []
-            while len(tries) < STOP_TRIES and min(tries, default=HANDOVER_PAUSE_MAX) >= HANDOVER_PAUSE_MAX:
+            while len(tries) < STOP_TRIES and (min(tries, default=HANDOVER_PAUSE_MAX) >= HANDOVER_PAUSE_MAX or
+                                               "not in time: 0 seats" not in process.log()):
                 noise = longest(pulses, 2, lambda: None)  # of the machine
                 tries.append(longest(pulses, 2, process.stop) - noise)
                 process.start()
