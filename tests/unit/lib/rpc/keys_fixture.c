@@ -10,6 +10,7 @@
 #include "lib/base/metrics.h"
 #include "lib/fiber/fiber.h"
 #include "proto/cluster.pb-c.h"
+#include "tests/unit/lib/rpc/own_endpoint.h"
 
 struct keys_fixture t;
 
@@ -73,7 +74,7 @@ void start_server_at(enum rpc_service service, enum rpc_role role, const char *f
 
 void start_server(enum rpc_service service, enum rpc_role role, const char *folder)
 {
-    start_server_at(service, role, folder, "tcp://127.0.0.1:0");
+    start_server_at(service, role, folder, own_endpoint());
 }
 
 void stop_server(void)

@@ -9,6 +9,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/fiber/fiber.h"
+#include "tests/unit/lib/rpc/own_endpoint.h"
 
 enum { PENDING_MS = 5000 };
 
@@ -150,7 +151,7 @@ void rpc_begin(unsigned requests_max)
     memset(&t, 0, sizeof t);
     t.requests_max = requests_max;
     t.zmq = rpc_context_new();
-    start_server("tcp://127.0.0.1:0");
+    start_server(own_endpoint());
     assert_int_equal(loop_new(&t.loop), OK);
     t.client = rpc_client_new(t.loop, t.zmq, NULL, on_notice, NULL);
     t.peer = rpc_client_peer(t.client, rpc_server_endpoint(t.server), RPC_ROLE_STORAGE_NODE);

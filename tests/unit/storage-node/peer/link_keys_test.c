@@ -11,6 +11,7 @@
 #include "lib/base/clock.h"
 #include "storage-node/peer/link.h"
 #include "tests/unit/lib/rpc/keys_fixture.h"
+#include "tests/unit/lib/rpc/own_endpoint.h"
 #include "tests/unit/lib/rpc/socket_guard.h"
 
 enum {
@@ -108,8 +109,8 @@ static void a_node_starts_anew_with_its_queue_full(void **state)
     static struct end out, in;
     char endpoint[RPC_ENDPOINT_MAX];
     (void)state;
-    open_end(&out, "tcp://127.0.0.1:0");
-    open_end(&in, "tcp://127.0.0.1:0");
+    open_end(&out, own_endpoint());
+    open_end(&in, own_endpoint());
     strcpy(endpoint, link_endpoint(in.link));
     link_set_node(out.link, OTHER, endpoint);
     send_until_it_arrives(&out, &in);
@@ -129,8 +130,8 @@ static void a_node_ends_with_the_others_queue_full(void **state)
 {
     static struct end out, in;
     (void)state;
-    open_end(&out, "tcp://127.0.0.1:0");
-    open_end(&in, "tcp://127.0.0.1:0");
+    open_end(&out, own_endpoint());
+    open_end(&in, own_endpoint());
     link_set_node(out.link, OTHER, link_endpoint(in.link));
     send_until_it_arrives(&out, &in);
     atomic_store(&in.closed, true);
@@ -138,7 +139,7 @@ static void a_node_ends_with_the_others_queue_full(void **state)
     close_end(&out);
     usleep(BEATS_MS * 1000);
     atomic_store(&in.closed, false);
-    open_end(&out, "tcp://127.0.0.1:0");
+    open_end(&out, own_endpoint());
     link_set_node(out.link, OTHER, link_endpoint(in.link));
     send_until_it_arrives(&out, &in);
     close_end(&out);
@@ -193,8 +194,8 @@ static void keys_change_while_many_send(void **state)
     atomic_bool enough = false;
     unsigned sent = 0;
     (void)state;
-    open_end(&out, "tcp://127.0.0.1:0");
-    open_end(&in, "tcp://127.0.0.1:0");
+    open_end(&out, own_endpoint());
+    open_end(&in, own_endpoint());
     link_set_node(out.link, OTHER, link_endpoint(in.link));
     for (int i = 0; i < SENDERS; i++) {
         senders[i] = (struct sender){ .link = out.link, .enough = &enough };
