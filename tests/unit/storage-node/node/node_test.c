@@ -248,7 +248,7 @@ static void deliver_and_read(struct fixture *f)
     request.mailbox = inbox;
     request.uid = 2;
     request.length = 1000;
-    assert_int_equal(call(f, METHOD_BODY, 3, &request.base, SLICE_NULL, &c), OK);
+    assert_int_equal(call_until(f, METHOD_BODY, 3, &request.base, SLICE_NULL, &c), OK);
     assert_true(slice_eq_str(c.response_body, "Subject: two\r\n\r\nsecond\r\n"));
     rpc_call_fini(&c);
 }
@@ -296,7 +296,7 @@ static void watch_and_deliver(struct fixture *f)
     request.watch = 77;
     request.account = account;
     request.mailbox = inbox;
-    assert_int_equal(call(f, METHOD_WATCH, 1, &request.base, SLICE_NULL, &c), OK);
+    assert_int_equal(call_until(f, METHOD_WATCH, 1, &request.base, SLICE_NULL, &c), OK);
     Tern__WatchResponse *r = tern__watch_response__unpack(NULL, c.response.len, c.response.data);
     assert_int_equal(r->modseq, modseq);
     assert_true(r->epoch > 0);
@@ -308,7 +308,7 @@ static void watch_and_deliver(struct fixture *f)
     assert_int_equal(f->notices, 1);
     assert_true(f->notice_modseq > modseq);
     request.end = true;
-    assert_int_equal(call(f, METHOD_WATCH, 1, &request.base, SLICE_NULL, &c), OK);
+    assert_int_equal(call_until(f, METHOD_WATCH, 1, &request.base, SLICE_NULL, &c), OK);
     rpc_call_fini(&c);
     deliver(f, 1, account, SLICE_LIT("Subject: z\r\n\r\nz\r\n"));
     fiber_sleep_ms(50);
@@ -419,7 +419,7 @@ static void serve_without_director(struct fixture *f)
     assert_int_equal(deliver(f, 4, account, SLICE_LIT("Subject: a\r\n\r\na\r\n")), 1);
     Tern__MapRequest request = TERN__MAP_REQUEST__INIT;
     struct rpc_call c;
-    assert_int_equal(call(f, METHOD_MAP, 0, &request.base, SLICE_NULL, &c), OK);
+    assert_int_equal(call_until(f, METHOD_MAP, 0, &request.base, SLICE_NULL, &c), OK);
     Tern__MapResponse *r = tern__map_response__unpack(NULL, c.response.len, c.response.data);
     assert_int_equal(r->map->n_partitions, PARTITIONS);
     tern__map_response__free_unpacked(r, NULL);
