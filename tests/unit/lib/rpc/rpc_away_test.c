@@ -2,9 +2,7 @@
 /* A peer that goes away and comes back, and what reaches it then. */
 #include <string.h>
 
-#include "lib/base/clock.h"
 #include "lib/fiber/fiber.h"
-#include "tests/unit/lib/rpc/peer_state.h"
 #include "tests/unit/lib/rpc/rpc_fixture.h"
 
 /* More than the test sends. */
@@ -18,15 +16,6 @@ static int setup(void **state)
 /* Whoever comes back is told what somebody still waits for, in order and with the time that is left, and
  * nothing else. */
 enum { STALE = 30, AWAY_MS = 1000, PATIENCE_MS = 20000 };
-
-/* One that the client is connected to. What is given to a connection that has ended is lost, so this waits
- * until the client knows. */
-static void stop_server(void)
-{
-    rpc_server_free(&t.server);
-    for (uint64_t end_ms = clock_mono_ms() + PEER_STATE_MS; peer_is_connected(t.peer); fiber_sleep_ms(1))
-        assert_true(clock_mono_ms() < end_ms);
-}
 
 static void stale_fiber(void)
 {

@@ -10,8 +10,9 @@
 #include "lib/base/clock.h"
 #include "lib/fiber/fiber.h"
 #include "tests/unit/lib/rpc/own_endpoint.h"
+#include "tests/unit/lib/rpc/peer_state.h"
 
-enum { PENDING_MS = 5000 };
+enum { PENDING_MS = 5000, AGAIN_US = 20 * 1000 };
 
 struct rpc_fixture t;
 
@@ -143,7 +144,32 @@ void start_server(const char *endpoint)
     struct rpc_server_options options = {
         .zmq = t.zmq, .endpoint = endpoint, .requests_max = t.requests_max, .handler = handle
     };
-    assert_int_equal(rpc_server_start(&options, &t.server), OK);
+    /* ZeroMQ closes on its own threads what listened there before. */
+    enum err err = rpc_server_start(&options, &t.server);
+    for (uint64_t end_ms = clock_mono_ms() + PEER_STATE_MS; err == ERR_IO && clock_mono_ms() < end_ms;) {
+        usleep(AGAIN_US);
+        err = rpc_server_start(&options, &t.server);
+    }
+    assert_int_equal(err, OK);
+}
+
+static void *free_server(void *done)
+{
+    rpc_server_free(&t.server);
+    atomic_store((atomic_bool *)done, true);
+    return NULL;
+}
+
+void stop_server(void)
+{
+    pthread_t thread;
+    atomic_bool done = false;
+    assert_int_equal(pthread_create(&thread, NULL, free_server, &done), 0);
+    while (!atomic_load(&done))
+        fiber_sleep_ms(1); /* the client reads what it is sent to the end */
+    pthread_join(thread, NULL);
+    for (uint64_t end_ms = clock_mono_ms() + PEER_STATE_MS; peer_is_connected(t.peer); fiber_sleep_ms(1))
+        assert_true(clock_mono_ms() < end_ms);
 }
 
 void rpc_begin(unsigned requests_max)

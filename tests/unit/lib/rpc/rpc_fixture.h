@@ -54,6 +54,9 @@ int rpc_teardown(void **state);
 /* The same as rpc_setup, with a server that takes so many requests at once. */
 void rpc_begin(unsigned requests_max);
 void start_server(const char *endpoint);
+/* One that the client is connected to. What is given to a connection that has ended is lost, so this waits
+ * until the client knows. Yields. */
+void stop_server(void);
 /* The server's handler, for a second server. */
 void handle(struct rpc_request *req, void *arg);
 /* In a fiber of its own: the loop lets go of what was closed. */
