@@ -209,11 +209,15 @@ static bool receive_one(struct rpc_peer *peer, struct conn *conn)
     return count > 0;
 }
 
-/* True if there is more. A look that finds nothing has taken in all news: ZMQ_FD tells of the next. */
+/* True if there is more. A look that finds nothing has taken in all news: ZMQ_FD tells of the next.
+ *
+ * The look also lets ZeroMQ hear between two messages that the other end has hung up, which drops what is
+ * unread (conn.c). By itself it looks for news at every hundredth frame, and aborts if that tears a message
+ * apart (4.3.4, fq.cpp). */
 static bool drain_conn(struct rpc_peer *peer, struct conn *conn)
 {
     for (int i = 0; i < RECEIVE_BATCH; i++) {
-        if (!receive_one(peer, conn))
+        if (!rpc_socket_has_input(conn->socket) || !receive_one(peer, conn))
             return false;
     }
     return rpc_socket_has_input(conn->socket);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A peer that goes away and comes back, and what reaches it then. */
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/fiber/fiber.h"
+#include "tests/unit/lib/rpc/peer_state.h"
 #include "tests/unit/lib/rpc/rpc_fixture.h"
 
 /* More than the test sends. */
@@ -90,11 +92,45 @@ static void waiting_uses_up_the_time(void **state)
     run_fiber(t.loop, left_time_fiber);
 }
 
+/* A client that stood still finds the answers of a server that has hung up meanwhile. ZeroMQ drops them when
+ * it hears of that, and ends the process if it does in the middle of one. */
+enum { UNREAD = 90 /* and a hundred frames */, STILL_US = 300 * 1000 };
+
+static void unread_fiber(void)
+{
+    char endpoint[RPC_ENDPOINT_MAX];
+    struct rpc_call calls[UNREAD];
+    echo();
+    snprintf(endpoint, sizeof endpoint, "%s", rpc_server_endpoint(t.server));
+    for (int i = 0; i < UNREAD; i++) {
+        calls[i] = make_call(ECHO, AWAY_MS, setting());
+        assert_int_equal(rpc_submit(t.peer, &calls[i]), OK);
+    }
+    usleep(STILL_US); /* the loop does not turn */
+    assert_true(peer_has_input(t.peer));
+    rpc_server_free(&t.server);
+    usleep(STILL_US);
+    for (int i = 0; i < UNREAD; i++) {
+        enum err err = rpc_wait(&calls[i]); /* read or dropped */
+        assert_true(err == OK || err == ERR_TIMEOUT);
+        rpc_call_fini(&calls[i]);
+    }
+    start_server(endpoint);
+    echo();
+}
+
+static void unread_answers_are_dropped_whole(void **state)
+{
+    (void)state;
+    run_fiber(t.loop, unread_fiber);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_stale_is_not_sent, setup, rpc_teardown),
         cmocka_unit_test_setup_teardown(waiting_uses_up_the_time, setup, rpc_teardown),
+        cmocka_unit_test_setup_teardown(unread_answers_are_dropped_whole, setup, rpc_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
