@@ -41,11 +41,15 @@ static void calls_end_at_their_deadline(void **state)
 
 enum { BRIEF_MS = 3000, LATE_MS = 200 };
 
-/* As the loop waits for input: the answer comes, and later the deadline passes. */
+/* As the loop waits for input: the answer comes, not before, and later the deadline passes. */
 static void hold_up(void *arg)
 {
     const struct rpc_call *call = arg;
-    for (uint64_t end_ms = clock_mono_ms() + PEER_STATE_MS; !peer_has_input(t.peer); usleep(1000))
+    uint64_t end_ms = clock_mono_ms() + PEER_STATE_MS;
+    for (; held_count() == 0; usleep(1000))
+        assert_true(clock_mono_ms() < end_ms);
+    release_held();
+    for (; !peer_has_input(t.peer); usleep(1000))
         assert_true(clock_mono_ms() < end_ms);
     while (clock_mono_ms() < call->deadline_mono_ms + LATE_MS)
         usleep(1000);
@@ -54,7 +58,7 @@ static void hold_up(void *arg)
 static void held_up_fiber(void)
 {
     echo();
-    struct rpc_call call = make_call(ECHO, BRIEF_MS, setting());
+    struct rpc_call call = make_call(HOLD, BRIEF_MS, setting());
     assert_int_equal(rpc_submit(t.peer, &call), OK);
     loop_post(t.loop, hold_up, &call);
     assert_int_equal(rpc_wait(&call), OK);
